@@ -1,0 +1,1 @@
+//! One derivation in one machine, under Nix's own build contract.

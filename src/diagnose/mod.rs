@@ -1,0 +1,1 @@
+//! Differences in, causes out (pure).

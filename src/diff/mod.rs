@@ -1,0 +1,1 @@
+//! Bytes in, differences out (pure).

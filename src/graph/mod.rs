@@ -1,0 +1,1 @@
+//! Derivations as a graph, leaves first (pure).

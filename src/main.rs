@@ -1,0 +1,3 @@
+//! The `reprove` program; everything lives in the library.
+
+fn main() {}

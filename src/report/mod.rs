@@ -1,0 +1,1 @@
+//! The same verdict values for a terminal and as JSON.

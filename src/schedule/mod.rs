@@ -1,0 +1,1 @@
+//! Leaves-first execution over a graph.

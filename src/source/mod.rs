@@ -1,0 +1,1 @@
+//! Fixed-output inputs, found by hash: the hash decides, never the place.

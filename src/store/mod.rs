@@ -1,0 +1,1 @@
+//! Our artefact store: NARs, path records and run records by hash, crash-safe.

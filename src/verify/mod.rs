@@ -1,0 +1,1 @@
+//! Rounds under varied settings, references to compare with, a verdict per output.
