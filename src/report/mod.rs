@@ -1,1 +1,3 @@
 //! The same verdict values for a terminal and as JSON.
+
+pub mod escape;
