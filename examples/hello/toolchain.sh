@@ -1,0 +1,66 @@
+# Unpacks the packages into $out and makes their programs run from there:
+# interpreter and library path of every executable point into $out, and so do gcc's own defaults.
+busybox=$builder
+lib=usr/lib/$triplet
+
+# Debian's merged layout: /bin, /lib and /lib64 are links into /usr.
+"$busybox" mkdir -p "$out/usr/bin" "$out/usr/lib" "$out/usr/lib64"
+for dir in bin lib lib64; do "$busybox" ln -s "usr/$dir" "$out/$dir"; done
+
+private=$out/usr/lib/gcc/$triplet/$gcc
+programs=$out/usr/lib*/gcc/$triplet/$gcc
+# What building C programs does not need: documentation, link-time optimisation, sanitizers, profilers,
+# static libraries, character sets. Removed package by package: memory is what the build root is made of.
+unwanted="
+    $out/usr/share $out/etc $out/var $out/sbin $out/usr/sbin
+    $out/bin/*lto-dump* $out/bin/*gcov* $out/bin/*gprof* $out/bin/*gp-* $out/bin/*-dwp $out/bin/*ld.gold
+    $programs/lto1 $programs/g++-mapper-server $programs/plugin
+    $private/lib*san* $private/libgomp* $private/libitm* $private/libquadmath*
+    $private/libcc1* $private/libbacktrace.a
+    $out/$lib/gconv $out/$lib/audit $out/$lib/libc.a $out/$lib/libm.a $out/$lib/libm-*.a
+    $out/$lib/libmvec.a $out/$lib/libresolv*.a $out/$lib/libg.a $out/usr/lib/bfd-plugins
+"
+unpack() { # PACKAGE INTO
+    "$busybox" ar p "$1" data.tar.xz | "$busybox" tar -xJ -C "$2"
+}
+for package in $packages; do
+    unpack "$package" "$out"
+    "$busybox" rm -rf $unwanted
+done
+"$busybox" mkdir patching
+for package in $patching; do unpack "$package" patching; done
+
+# Links that Debian makes at installation, or that lead out of the tree.
+"$busybox" ln -s mawk "$out/bin/awk"
+"$busybox" ln -sf "../lib/$triplet/${loader##*/}" "$out/$loader"
+"$busybox" ln -s "gcc-$gcc" "$out/bin/gcc"
+"$busybox" ln -s gcc "$out/bin/cc"
+
+# `gcc` knows where it is; this tells it that its system is there too.
+ld="$out/$lib/${loader##*/}"
+"$busybox" ln -s ../../../../bin/as ../../../../bin/ld "$private/"
+"$busybox" cat > "$private/specs" <<SPECS
+*self_spec:
++ --sysroot=$out
+
+*link:
++ --sysroot=$out %{!static:%{!static-pie:%{!shared:-dynamic-linker $ld} -rpath $out/$lib}}
+
+SPECS
+
+# Scripts name their shell; programs their loader. Read four bytes of each in the shell itself: a
+# process for each file is what takes long.
+scripts= executables=
+for file in $out/bin/* $programs/*; do
+    [ -f "$file" ] && [ -x "$file" ] && ! [ -L "$file" ] || continue
+    magic=
+    IFS= read -r -n 4 magic < "$file" || true
+    case $magic in
+        ?ELF) executables="$executables $file" ;;
+        '#!'*) scripts="$scripts $file" ;;
+    esac
+done
+"$busybox" sed -i "1s,^#! */bin/,#!$out/bin/," $scripts
+"$busybox" chmod u+w $executables
+"$ld" --library-path "$out/$lib:patching/$lib" patching/usr/bin/patchelf \
+    --set-interpreter "$ld" --force-rpath --set-rpath "$out/$lib" $executables
