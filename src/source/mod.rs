@@ -1,1 +1,4 @@
 //! Fixed-output inputs, found by hash: the hash decides, never the place.
+
+pub mod deb;
+pub mod tar;
