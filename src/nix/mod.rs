@@ -3,7 +3,16 @@
 //! Required reading for the formats: the Nix manual's chapters "Store path specification",
 //! "Derivation ATerm format" and "Nix Archive (NAR) format". The `nix` program is the oracle in tests.
 
+pub mod aterm;
 pub mod base32;
+pub mod derivation;
+pub mod drv_check;
+mod error;
 pub mod hash;
+pub mod hash_modulo;
+pub mod make_path;
 pub mod nar;
 pub mod store_path;
+pub(crate) mod text;
+
+pub use error::{EXPLANATIONS, Error};

@@ -1,5 +1,59 @@
 //! The Nix Archive format: a canonical serialisation of a file tree.
+//!
+//! Nix manual, "Nix Archive (NAR) format". Every tree has exactly one NAR; the reader accepts nothing else, so that
+//! equal hashes mean equal trees and the other way round. All limits are those of the strictest Nix (2.35).
 
+mod error;
+mod hash;
+mod reader;
+pub mod references;
 mod tree;
+mod writer;
 
-pub use tree::{Contents, Node};
+pub use error::{NarError, NarErrorKind, NarWriteError};
+pub use hash::{NarHasher, hash};
+pub use reader::{Event, Reader};
+pub use tree::{Contents, MAX_ENTRIES, Node};
+pub use writer::Writer;
+
+/// The string every NAR begins with.
+const MAGIC: &[u8] = b"nix-archive-1";
+
+/// Deepest nesting of nodes, the root counted.
+pub const MAX_DEPTH: usize = 64;
+
+/// Longest name of a directory entry, in bytes.
+pub const MAX_NAME: usize = 255;
+
+/// Longest target of a symbolic link, in bytes.
+pub const MAX_TARGET: usize = 4095;
+
+/// Longest keyword read; the real ones are shorter.
+const MAX_TAG: usize = 32;
+
+/// Zero bytes that follow a string of `len` bytes.
+const fn padding(len: u64) -> usize {
+    ((8 - len % 8) % 8) as usize
+}
+
+/// What is wrong with the name of a directory entry.
+fn name_fault(name: &[u8]) -> Option<&'static str> {
+    match name {
+        b"" => Some("is empty"),
+        b"." | b".." => Some("means a directory itself"),
+        _ if name.contains(&b'/') => Some("has a slash"),
+        _ if name.contains(&0) => Some("has a NUL byte"),
+        _ if name.len() > MAX_NAME => Some("is longer than 255 bytes"),
+        _ => None,
+    }
+}
+
+/// What is wrong with the target of a symbolic link.
+fn target_fault(target: &[u8]) -> Option<&'static str> {
+    match target {
+        b"" => Some("is empty"),
+        _ if target.contains(&0) => Some("has a NUL byte"),
+        _ if target.len() > MAX_TARGET => Some("is longer than 4095 bytes"),
+        _ => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! Finds store paths in bytes, by their hash parts.
+//!
+//! The same scan as Nix's: wherever 32 characters of base-32 in a row are one of the hash parts looked for, the
+//! bytes refer to that path. Contents that hide a path (compressed, UTF-16) hide it from Nix as well.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::{self, Write},
+};
+
+use crate::nix::{
+    base32,
+    store_path::{HASH_CHARS, StorePath},
+};
+
+const IS_BASE32: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut n = 0;
+    while n < base32::ALPHABET.len() {
+        table[base32::ALPHABET[n] as usize] = true;
+        n += 1;
+    }
+    table
+};
+
+/// Finds which of a set of store paths occur in the bytes written to it, over any borders of the pieces.
+pub struct ReferenceScanner {
+    candidates: HashMap<[u8; HASH_CHARS], (StorePath, bool)>,
+    // The last bytes of what was written before, fewer than HASH_CHARS.
+    tail: Vec<u8>,
+}
+
+impl ReferenceScanner {
+    /// Looks for these paths. Of two with the same hash part only one is reported; Nix never makes such two.
+    pub fn new(candidates: impl IntoIterator<Item = StorePath>) -> Self {
+        let keyed = candidates.into_iter().filter_map(|path| {
+            let key = <[u8; HASH_CHARS]>::try_from(path.hash_part().as_bytes()).ok()?;
+            Some((key, (path, false)))
+        });
+        ReferenceScanner { candidates: keyed.collect(), tail: Vec::with_capacity(2 * HASH_CHARS) }
+    }
+
+    /// The paths found in everything written.
+    pub fn found(self) -> BTreeSet<StorePath> {
+        self.candidates.into_values().filter_map(|(path, found)| found.then_some(path)).collect()
+    }
+
+    fn scan(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while let Some(window) = bytes.get(at..at + HASH_CHARS) {
+            // From the end: one wrong character there rules out every window that has it in it.
+            if let Some(wrong) = window.iter().rposition(|byte| !IS_BASE32[usize::from(*byte)]) {
+                at += wrong + 1;
+                continue;
+            }
+            // Only the character that follows decides whether the next window is a candidate as well.
+            let mut end = at + HASH_CHARS;
+            loop {
+                if let Some((_, found)) = self.candidates.get_mut(&bytes[end - HASH_CHARS..end]) {
+                    *found = true;
+                }
+                match bytes.get(end) {
+                    Some(byte) if IS_BASE32[usize::from(*byte)] => end += 1,
+                    _ => break,
+                }
+            }
+            at = end + 1;
+        }
+    }
+}
+
+impl Write for ReferenceScanner {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let kept = HASH_CHARS - 1;
+        // Windows that begin in the old bytes and end in the new ones.
+        let mut border = std::mem::take(&mut self.tail);
+        border.extend_from_slice(&data[..data.len().min(kept)]);
+        self.scan(&border);
+        self.scan(data);
+        if data.len() < kept {
+            border.drain(..border.len().saturating_sub(kept));
+        } else {
+            border.clear();
+            border.extend_from_slice(&data[data.len() - kept..]);
+        }
+        self.tail = border;
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
