@@ -30,6 +30,19 @@ done
 "$busybox" mkdir patching
 for package in $patching; do unpack "$package" patching; done
 
+# Newer releases hold the kernel's headers of every architecture: keep our own.
+if [ -d "$out/usr/lib/linux/uapi" ]; then
+    own=$("$busybox" readlink -f "$out/usr/include/$triplet/asm/unistd.h")
+    foreign=
+    for dir in "$out"/usr/lib/linux/uapi/* "$out"/usr/include/*-linux-*; do
+        case $dir in
+            "${own%/asm/*}" | "$out/usr/include/$triplet") ;;
+            *) foreign="$foreign $dir" ;;
+        esac
+    done
+    "$busybox" rm -rf $foreign
+fi
+
 # Links that Debian makes at installation, or that lead out of the tree.
 "$busybox" ln -s mawk "$out/bin/awk"
 "$busybox" ln -sf "../lib/$triplet/${loader##*/}" "$out/$loader"
@@ -41,7 +54,7 @@ ld="$out/$lib/${loader##*/}"
 "$busybox" ln -s ../../../../bin/as ../../../../bin/ld "$private/"
 "$busybox" cat > "$private/specs" <<SPECS
 *self_spec:
-+ --sysroot=$out
++ --sysroot=$out -B$out/$lib/
 
 *link:
 + --sysroot=$out %{!static:%{!static-pie:%{!shared:-dynamic-linker $ld} -rpath $out/$lib}}
@@ -52,6 +65,7 @@ SPECS
 # process for each file is what takes long.
 scripts= executables=
 for file in $out/bin/* $programs/*; do
+    case $file in *.so) continue ;; esac
     [ -f "$file" ] && [ -x "$file" ] && ! [ -L "$file" ] || continue
     magic=
     IFS= read -r -n 4 magic < "$file" || true
@@ -62,5 +76,24 @@ for file in $out/bin/* $programs/*; do
 done
 "$busybox" sed -i "1s,^#! */bin/,#!$out/bin/," $scripts
 "$busybox" chmod u+w $executables
-"$ld" --library-path "$out/$lib:patching/$lib" patching/usr/bin/patchelf \
-    --set-interpreter "$ld" --force-rpath --set-rpath "$out/$lib" $executables
+
+run() { # PROGRAM ARGUMENT...: one that is not patched yet
+    "$ld" --library-path "$out/$lib:patching/$lib" "$@"
+}
+# patchelf puts what it adds below a program of fixed addresses, and may find no room there (gcc's own
+# programs on riscv64 begin where a process's memory begins). It adds behind a shared object, so
+# call them that while it works: byte 16 is ET_EXEC, 2, or ET_DYN, 3.
+fixed=$(run "$out/bin/readelf" -h $executables | while read -r field value rest; do
+    case $field in
+        File:) file=$value ;;
+        Type:) [ "$value" = DYN ] || echo "$file" ;;
+    esac
+done)
+set_type() { # OCTAL
+    for file in $fixed; do
+        printf "\\$1" | "$busybox" dd of="$file" bs=1 seek=16 conv=notrunc 2> /dev/null
+    done
+}
+set_type 003
+run patching/usr/bin/patchelf --set-interpreter "$ld" --force-rpath --set-rpath "$out/$lib" $executables
+set_type 002
