@@ -1,3 +1,7 @@
 //! The `reprove` program; everything lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reprove::cli::run().into()
+}

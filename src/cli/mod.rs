@@ -1,1 +1,87 @@
 //! The command line: one file per verb; the only place that prints or exits.
+
+mod completions;
+mod context;
+mod document;
+mod drv;
+mod exit;
+pub mod explain;
+mod failure;
+mod progress;
+
+pub use context::Context;
+pub use exit::Exit;
+pub use failure::Failure;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Proves, again and independently, that published bits come from their source.
+///
+/// Evaluates Nix flake outputs, builds each derivation inside a deterministic machine, compares the bits, and says
+/// why they differ when they do.
+#[derive(Debug, Parser)]
+#[command(name = "reprove", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Where the store, the sources and the run records are kept [default: $REPROVE_STATE, or reprove in the XDG
+    /// state directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Whether to colour what is printed
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, hide_possible_values = true, value_name = "WHEN")]
+    color: Color,
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Show the build logs as they come
+    #[arg(long, short = 'L', global = true, conflicts_with = "quiet")]
+    print_build_logs: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Drv(drv::Drv),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+}
+
+/// Runs the program; the number is its exit code.
+pub fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap prints them on standard output.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            return if error.print().is_ok() { exit } else { Exit::BrokenPipe };
+        }
+    };
+    match cli.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let context = Context::new(&cli);
+    let result = match &cli.verb {
+        Verb::Drv(verb) => verb.run(&context),
+        Verb::Explain(verb) => verb.run(&context),
+        Verb::Completions(verb) => verb.run(&context),
+    };
+    result.unwrap_or_else(|failure| {
+        failure.print();
+        failure.exit
+    })
+}

@@ -1,5 +1,7 @@
 //! Rounds under varied settings, references to compare with, a verdict per output.
 
+pub mod conclusion;
+pub mod derivation;
 pub mod rounds;
 mod verdict;
 

@@ -1,0 +1,66 @@
+//! `reprove explain`: what an error code or a cause means, and what to do.
+
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::{Context, Exit, Failure};
+use crate::code::{Code, Explanation};
+
+/// Wrong usage.
+pub const USAGE: Code = Code(1);
+/// A file or stream of the user's.
+pub const INPUT_OUTPUT: Code = Code(2);
+
+const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: USAGE,
+        title: "something on the command line cannot be meant",
+        text: "The message names the argument. `reprove help VERB` lists what the verb takes.",
+    },
+    Explanation {
+        code: INPUT_OUTPUT,
+        title: "a file or stream could not be read or written",
+        text: "The message names it and gives the operating system's answer.",
+    },
+];
+
+/// Explain an error code or a cause.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// An error code like RP0701, or a cause like embedded-build-time; none lists them all.
+    id: Option<String>,
+}
+
+/// Every explanation of every room, by code.
+fn all() -> Vec<Explanation> {
+    let mut all: Vec<Explanation> = [EXPLANATIONS, crate::nix::EXPLANATIONS].concat();
+    all.sort_by_key(|explanation| explanation.code);
+    all
+}
+
+impl Explain {
+    /// Prints the explanation, or the list.
+    pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
+        let mut out = anstream::stdout();
+        let written = match &self.id {
+            None => list(&mut out),
+            Some(id) => match all().into_iter().find(|e| e.code.to_string().eq_ignore_ascii_case(id)) {
+                Some(found) => writeln!(out, "{}: {}\n\n{}", found.code, found.title, found.text),
+                None => {
+                    return Err(Failure::usage(format!("nothing is called `{id}`"))
+                        .hint("`reprove explain` without an argument lists every code and cause"));
+                }
+            },
+        };
+        written.map_err(|error| Failure::io("standard output", &error))?;
+        Ok(Exit::Success)
+    }
+}
+
+fn list(out: &mut impl std::io::Write) -> std::io::Result<()> {
+    for explanation in all() {
+        writeln!(out, "{}  {}", explanation.code, explanation.title)?;
+    }
+    Ok(())
+}

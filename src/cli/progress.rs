@@ -1,0 +1,260 @@
+//! Progress on standard error: one line per running machine on a terminal, plain lines elsewhere.
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal as _, Write as _},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::{
+    machine::Watch,
+    report::escape::escape,
+    schedule::{Ended, Observer, Work},
+};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// A line that is longer is nothing a person wants to see whole; the log has it.
+const LINE_CAP: usize = 4096;
+/// How often a run without a terminal says that it is still there.
+const STILL_RUNNING: Duration = Duration::from_secs(60);
+
+/// What a person wants to see while machines run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing but errors.
+    Quiet,
+    /// What runs, and how far it is.
+    Progress,
+    /// The build logs as well.
+    Logs,
+}
+
+/// Writes progress to standard error.
+pub struct Progress {
+    detail: Detail,
+    bars: Option<MultiProgress>,
+    shown: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Progress {
+    /// Bars when standard error is a terminal that can draw them, lines otherwise.
+    pub fn new(detail: Detail) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let bars =
+            (detail != Detail::Quiet && std::io::stderr().is_terminal() && !dumb).then(MultiProgress::new);
+        Progress { detail, bars, shown: Mutex::default() }
+    }
+
+    /// Writes one line, above the bars when there are any.
+    pub fn line(&self, line: &str) {
+        if self.detail == Detail::Quiet {
+            return;
+        }
+        let write = || {
+            // Nobody to tell when standard error is gone.
+            let _ = writeln!(anstream::stderr(), "{line}");
+        };
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn bar(&self, work: &Work) -> Option<ProgressBar> {
+        let bars = self.bars.as_ref()?;
+        let bar = bars.add(ProgressBar::new_spinner());
+        // The template is a constant: it always parses.
+        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix} {msg} {elapsed:.dim}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(format!("{} {DIM}{}{DIM:#}", work.label(), work.arch));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(work.label(), bar.clone());
+        Some(bar)
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&self, work: &Work) -> Box<dyn Watch + '_> {
+        let bar = self.bar(work);
+        if bar.is_none() {
+            self.line(&format!("⏵ {} {DIM}on {}{DIM:#}", work.label(), work.arch));
+        }
+        Box::new(Lines {
+            progress: self,
+            label: work.label(),
+            rate: work.rate,
+            bar,
+            started: Instant::now(),
+            said: Instant::now(),
+            phase: "boot".to_owned(),
+            instructions: 0,
+            logging: false,
+            partial: Vec::new(),
+        })
+    }
+
+    fn end(&self, work: &Work, ended: &Ended) {
+        let label = work.label();
+        if let Some(bar) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&label) {
+            bar.finish_and_clear();
+        }
+        let count = ended.instructions.map_or(String::new(), |n| format!(", {} instructions", quantity(n)));
+        let tail = format!("{DIM}{:.1} s{count}{DIM:#}", ended.wall.as_secs_f64());
+        self.line(&match &ended.failure {
+            None => format!("{GOOD}✔{GOOD:#} {label} {DIM}on {}{DIM:#} {tail}", work.arch),
+            Some(why) => format!("{BAD}✘{BAD:#} {label} {DIM}on {}{DIM:#} {} {tail}", work.arch, escape(why)),
+        });
+    }
+
+    fn note(&self, line: &str) {
+        self.line(&format!("{DIM}{}{DIM:#}", escape(line)));
+    }
+}
+
+/// Reads one machine's console line by line.
+struct Lines<'a> {
+    progress: &'a Progress,
+    label: String,
+    rate: u8,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    said: Instant,
+    phase: String,
+    instructions: u64,
+    logging: bool,
+    partial: Vec<u8>,
+}
+
+impl Watch for Lines<'_> {
+    fn console(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = LINE_CAP.saturating_sub(self.partial.len());
+            self.partial.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.partial);
+                self.line(String::from_utf8_lossy(&line).trim_end());
+            }
+        }
+    }
+}
+
+impl Lines<'_> {
+    fn line(&mut self, line: &str) {
+        if let Some(seconds) = line.strip_prefix("@reprove beat ").and_then(|s| s.trim().parse::<f64>().ok())
+        {
+            // A guest second has 10^9 instructions at rate 0, half as many at rate 1, …
+            self.instructions = (seconds.max(0.0) * 1e9) as u64 >> self.rate;
+        } else if line == "@reprove begin" {
+            self.logging = true;
+            self.phase("build");
+        } else if line == "@reprove end" {
+            self.logging = false;
+            self.phase("outputs");
+        } else if let Some(phase) = phase_of(line) {
+            self.phase(&phase);
+        } else if self.logging && self.progress.detail == Detail::Logs {
+            self.progress.line(&format!("{DIM}{}>{DIM:#} {}", self.label, escape(line)));
+        }
+        self.show();
+    }
+
+    fn phase(&mut self, phase: &str) {
+        phase.clone_into(&mut self.phase);
+    }
+
+    fn show(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64().max(0.001);
+        let rate = self.instructions as f64 / seconds / 1e6;
+        let text = match self.instructions {
+            0 => escape(&self.phase),
+            n => format!("{} {DIM}{} instructions, {rate:.0} MIPS{DIM:#}", escape(&self.phase), quantity(n)),
+        };
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None if self.said.elapsed() >= STILL_RUNNING => {
+                self.said = Instant::now();
+                self.progress.line(&format!("… {} {text} {DIM}{seconds:.0} s{DIM:#}", self.label));
+            }
+            None => {}
+        }
+    }
+}
+
+/// The phase a line of a build log announces: nixpkgs' own lines, old and new.
+fn phase_of(line: &str) -> Option<String> {
+    if let Some(json) = line.strip_prefix("@nix ") {
+        let message: serde_json::Value = serde_json::from_str(json).ok()?;
+        return (message.get("action")? == "setPhase")
+            .then(|| message.get("phase")?.as_str().map(str::to_owned))?;
+    }
+    line.strip_prefix("Running phase: ").map(str::to_owned)
+}
+
+/// A large count for people: `3.2 G`.
+pub fn quantity(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        n if n >= 1e12 => format!("{:.2} T", n / 1e12),
+        n if n >= 1e9 => format!("{:.2} G", n / 1e9),
+        n if n >= 1e6 => format!("{:.1} M", n / 1e6),
+        n if n >= 1e3 => format!("{:.1} k", n / 1e3),
+        n => format!("{n:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_are_read_from_the_log_as_nixpkgs_writes_them() {
+        assert_eq!(
+            phase_of(r#"@nix { "action": "setPhase", "phase": "buildPhase" }"#).as_deref(),
+            Some("buildPhase")
+        );
+        assert_eq!(phase_of("Running phase: installPhase").as_deref(), Some("installPhase"));
+        assert_eq!(phase_of(r#"@nix {"action":"msg","phase":"x"}"#), None);
+        assert_eq!(phase_of("@nix not json"), None);
+        assert_eq!(phase_of("configure: running"), None);
+    }
+
+    #[test]
+    fn quantities_keep_three_digits() {
+        assert_eq!(
+            [999, 1_500, 3_200_000, 15_700_000_000].map(quantity),
+            ["999", "1.5 k", "3.2 M", "15.70 G"]
+        );
+    }
+
+    #[test]
+    fn a_console_without_line_ends_stays_bounded() {
+        let progress = Progress { detail: Detail::Quiet, bars: None, shown: Mutex::default() };
+        let work_label = "x".to_owned();
+        let mut lines = Lines {
+            progress: &progress,
+            label: work_label,
+            rate: 0,
+            bar: None,
+            started: Instant::now(),
+            said: Instant::now(),
+            phase: String::new(),
+            instructions: 0,
+            logging: true,
+            partial: Vec::new(),
+        };
+        for _ in 0..100 {
+            lines.console(&[b'a'; 1000]);
+        }
+        assert_eq!(lines.partial.len(), LINE_CAP);
+        lines.console(b"\n@reprove beat 12.5\n");
+        assert_eq!(lines.instructions, 12_500_000_000);
+    }
+}

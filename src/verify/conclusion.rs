@@ -1,0 +1,127 @@
+//! From what the rounds showed and what the references hold to one verdict.
+
+use super::{Level, Verdict, derivation::Finding};
+
+/// What comparing an output with one reference gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal bits; `independent` when the reference was built by something other than our machines.
+    Equal {
+        /// Whether this is a second engine's word.
+        independent: bool,
+    },
+    /// Other bits.
+    Different,
+    /// The comparison was asked for and could not be made.
+    Missing {
+        /// What stood in the way.
+        why: String,
+    },
+}
+
+/// The verdict on one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// What was found.
+    pub verdict: Verdict,
+    /// How much it shows.
+    pub level: Level,
+    /// Why it is neither reproduced nor diverged.
+    pub reason: Option<String>,
+}
+
+/// Joins the rounds' finding with every comparison that was asked for.
+///
+/// Never rounded up: one difference is `diverged`; a comparison that was asked for and could not be made is
+/// `not-checked`, however well the rounds agree.
+pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
+    let found = |verdict, level, reason| Conclusion { verdict, level, reason };
+    if finding.verdict == Verdict::NotBuilt || finding.nar_hash.is_none() {
+        return found(Verdict::NotBuilt, Level::Built, finding.reason.clone());
+    }
+    if finding.verdict == Verdict::Diverged || comparisons.contains(&Comparison::Different) {
+        return found(Verdict::Diverged, Level::Built, None);
+    }
+    let level = comparisons.iter().map(level_of).fold(finding.level, Level::max);
+    let missing = comparisons.iter().find_map(|comparison| match comparison {
+        Comparison::Missing { why } => Some(why.clone()),
+        _ => None,
+    });
+    if let Some(why) = missing {
+        return found(Verdict::NotChecked, finding.level, Some(why));
+    }
+    let equal = comparisons.iter().any(|comparison| matches!(comparison, Comparison::Equal { .. }));
+    match finding.verdict {
+        Verdict::NotChecked if !equal => found(Verdict::NotChecked, level, finding.reason.clone()),
+        _ => found(Verdict::Reproduced, level, None),
+    }
+}
+
+fn level_of(comparison: &Comparison) -> Level {
+    match comparison {
+        Comparison::Equal { independent: true } => Level::CrossEngine,
+        Comparison::Equal { independent: false } => Level::Repeated,
+        Comparison::Different | Comparison::Missing { .. } => Level::Built,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nix::hash::NarHash;
+
+    const INDEPENDENT: Comparison = Comparison::Equal { independent: true };
+
+    fn finding(verdict: Verdict, level: Level) -> Finding {
+        let nar_hash = (verdict != Verdict::NotBuilt).then_some(NarHash([1; 32]));
+        Finding { verdict, level, reason: Some("why".to_owned()), nar_hash, other: None, flipped: Vec::new() }
+    }
+
+    fn missing() -> Comparison {
+        Comparison::Missing { why: "no nix".to_owned() }
+    }
+
+    #[test]
+    fn rounds_and_an_independent_build_are_level_4() {
+        let rounds = finding(Verdict::Reproduced, Level::Varied);
+        let conclusion = conclude(&rounds, &[INDEPENDENT]);
+        assert_eq!((conclusion.verdict, conclusion.level), (Verdict::Reproduced, Level::CrossEngine));
+        assert_eq!(conclude(&rounds, &[]).level, Level::Varied);
+    }
+
+    #[test]
+    fn one_different_reference_outweighs_everything_equal() {
+        let rounds = finding(Verdict::Reproduced, Level::Varied);
+        assert_eq!(conclude(&rounds, &[INDEPENDENT, Comparison::Different]).verdict, Verdict::Diverged);
+        assert_eq!(conclude(&rounds, &[missing(), Comparison::Different]).verdict, Verdict::Diverged);
+    }
+
+    #[test]
+    fn a_comparison_that_could_not_be_made_is_never_rounded_up() {
+        for rounds in
+            [finding(Verdict::Reproduced, Level::Varied), finding(Verdict::NotChecked, Level::Built)]
+        {
+            let conclusion = conclude(&rounds, &[INDEPENDENT, missing()]);
+            assert_eq!(
+                (conclusion.verdict, conclusion.reason.as_deref()),
+                (Verdict::NotChecked, Some("no nix"))
+            );
+        }
+    }
+
+    #[test]
+    fn one_build_needs_a_reference_to_be_reproduced() {
+        let one = finding(Verdict::NotChecked, Level::Built);
+        assert_eq!(conclude(&one, &[]).verdict, Verdict::NotChecked);
+        let conclusion = conclude(&one, &[Comparison::Equal { independent: false }]);
+        assert_eq!((conclusion.verdict, conclusion.level), (Verdict::Reproduced, Level::Repeated));
+    }
+
+    #[test]
+    fn without_bits_nothing_is_said_about_bits() {
+        let conclusion = conclude(&finding(Verdict::NotBuilt, Level::Built), &[INDEPENDENT]);
+        assert_eq!((conclusion.verdict, conclusion.level), (Verdict::NotBuilt, Level::Built));
+        let no_hash = Finding { nar_hash: None, ..finding(Verdict::NotChecked, Level::Built) };
+        assert_eq!(conclude(&no_hash, &[INDEPENDENT]).verdict, Verdict::NotBuilt);
+    }
+}

@@ -1,0 +1,310 @@
+//! One derivation: its rounds, the probes when they disagree, and what that says about each output.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Level, Verdict,
+    rounds::{Agreement, Outputs, RoundPlan, agreement, flipped},
+};
+use crate::{
+    machine::{Contract, Setting, Settings},
+    nix::hash::NarHash,
+    schedule::{self, OnFailure, Outcome},
+};
+
+/// One finished build.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// NAR hash of every output.
+    pub outputs: Outputs,
+    /// The run record.
+    pub run: String,
+    /// Retired instructions, when the guest could say.
+    pub instructions: Option<u64>,
+    /// Wall-clock time; not compared.
+    pub wall: Duration,
+}
+
+/// Builds the derivation that is verified.
+pub trait Builder: Sync {
+    /// Why there are no bits.
+    type Error: std::fmt::Display + Send;
+
+    /// One build under `settings`; `round` says which one it is, for people.
+    fn build(&self, settings: &Settings, round: &str) -> Result<Built, Self::Error>;
+}
+
+/// One round or probe, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Round<E> {
+    /// What it is called: `round 1`, `probe clock`.
+    pub label: String,
+    /// Its settings.
+    pub settings: Settings,
+    /// What it has at another value than round 0.
+    pub varied: Vec<Setting>,
+    /// What came of it; `None` when it was not started, because another failed.
+    pub result: Option<Result<Built, E>>,
+}
+
+impl<E> Round<E> {
+    /// The build, when there is one.
+    pub fn built(&self) -> Option<&Built> {
+        self.result.as_ref()?.as_ref().ok()
+    }
+}
+
+/// What the rounds of one derivation showed.
+#[derive(Clone, Debug)]
+pub struct Rounds<E> {
+    /// The rounds, round 0 first.
+    pub rounds: Vec<Round<E>>,
+    /// Builds with one setting varied each; only when rounds disagreed.
+    pub probes: Vec<Round<E>>,
+    /// The plan they follow.
+    pub plan: RoundPlan,
+}
+
+/// What the rounds showed about one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What can be said from the rounds alone.
+    pub verdict: Verdict,
+    /// How much that shows.
+    pub level: Level,
+    /// Why it is neither reproduced nor diverged.
+    pub reason: Option<String>,
+    /// The bits of round 0.
+    pub nar_hash: Option<NarHash>,
+    /// The bits of the first round that differs, and its number.
+    pub other: Option<(u32, NarHash)>,
+    /// Settings proven to flip the bits, each alone.
+    pub flipped: Vec<Setting>,
+}
+
+impl Finding {
+    /// Whether every setting that flips the bits is one that Nix's contract fixes: then no honest host can see
+    /// the difference.
+    pub fn outside_contract(&self) -> bool {
+        !self.flipped.is_empty() && self.flipped.iter().all(|setting| setting.contract() == Contract::Fixed)
+    }
+}
+
+/// Runs the rounds of `plan`, at most `jobs` at once, and, when an output differs between two of them, the probes
+/// that tell which setting did it.
+pub fn run_rounds<B: Builder>(plan: RoundPlan, builder: &B, jobs: usize) -> Rounds<B::Error> {
+    let settings: Vec<(String, Settings)> =
+        (0..plan.rounds).map(|n| (format!("round {}", n + 1), plan.settings(n))).collect();
+    let rounds = run_all(&plan.base, settings, builder, jobs);
+    let mut found = Rounds { rounds, probes: Vec::new(), plan };
+    if let Some(round) = found.first_disagreement() {
+        let probes = found.plan.probes(round);
+        // One varied setting: the round itself is the probe.
+        if probes.len() > 1 {
+            let probes =
+                probes.into_iter().map(|(which, s)| (format!("probe {}", which.name()), s)).collect();
+            found.probes = run_all(&found.plan.base, probes, builder, jobs);
+        }
+    }
+    found
+}
+
+fn run_all<B: Builder>(
+    base: &Settings,
+    wanted: Vec<(String, Settings)>,
+    builder: &B,
+    jobs: usize,
+) -> Vec<Round<B::Error>> {
+    let independent = vec![Vec::new(); wanted.len()];
+    let outcomes = schedule::run(&independent, jobs, OnFailure::Stop, |n| {
+        let (label, settings) = &wanted[n];
+        builder.build(settings, label)
+    });
+    wanted
+        .into_iter()
+        .zip(outcomes)
+        .map(|((label, settings), outcome)| Round {
+            label,
+            varied: base.differences(&settings),
+            settings,
+            result: match outcome {
+                Outcome::Done(built) => Some(Ok(built)),
+                Outcome::Failed(error) => Some(Err(error)),
+                Outcome::Skipped(_) | Outcome::Stopped => None,
+            },
+        })
+        .collect()
+}
+
+impl<E: std::fmt::Display> Rounds<E> {
+    /// What each round made; `None` unless every round was built.
+    fn outputs(&self) -> Option<Vec<Outputs>> {
+        self.rounds.iter().map(|round| Some(round.built()?.outputs.clone())).collect()
+    }
+
+    fn first_disagreement(&self) -> Option<u32> {
+        let rounds = self.outputs()?;
+        let differing = rounds.first()?.keys().filter_map(|output| match agreement(&rounds, output)? {
+            Agreement::Differs { round, .. } => Some(round),
+            Agreement::Same(_) => None,
+        });
+        differing.min()
+    }
+
+    /// What the rounds say about `output`.
+    pub fn finding(&self, output: &str) -> Finding {
+        let unknown = |verdict, reason| Finding {
+            verdict,
+            level: Level::Built,
+            reason: Some(reason),
+            nar_hash: self.rounds.first().and_then(Round::built).and_then(|b| b.outputs.get(output).copied()),
+            other: None,
+            flipped: Vec::new(),
+        };
+        if let Some((round, error)) = self.first_failure() {
+            return unknown(Verdict::NotBuilt, failure_reason(round, error));
+        }
+        let Some(rounds) = self.outputs() else {
+            return unknown(Verdict::NotBuilt, "not every round was run".to_owned());
+        };
+        match agreement(&rounds, output) {
+            None => unknown(Verdict::NotChecked, format!("a round has no output `{output}`")),
+            Some(Agreement::Same(_)) if rounds.len() < 2 => {
+                unknown(Verdict::NotChecked, "one build and nothing to compare it with".to_owned())
+            }
+            Some(Agreement::Same(hash)) => Finding {
+                verdict: Verdict::Reproduced,
+                level: if self.plan.vary.is_empty() { Level::Repeated } else { Level::Varied },
+                reason: None,
+                nar_hash: Some(hash),
+                other: None,
+                flipped: Vec::new(),
+            },
+            Some(Agreement::Differs { first, round, other }) => Finding {
+                verdict: Verdict::Diverged,
+                level: Level::Built,
+                reason: None,
+                nar_hash: Some(first),
+                other: Some((round, other)),
+                flipped: self.flipped(first, round, output),
+            },
+        }
+    }
+
+    fn first_failure(&self) -> Option<(&Round<E>, &E)> {
+        self.rounds.iter().find_map(|round| Some((round, round.result.as_ref()?.as_ref().err()?)))
+    }
+
+    fn flipped(&self, first: NarHash, round: u32, output: &str) -> Vec<Setting> {
+        let mut probes: Vec<(Setting, Outputs)> = Vec::new();
+        let candidates: Vec<&Round<E>> = match self.probes.as_slice() {
+            [] => self.rounds.get(round as usize).into_iter().collect(),
+            probes => probes.iter().collect(),
+        };
+        for probe in candidates {
+            if let ([which], Some(built)) = (probe.varied.as_slice(), probe.built()) {
+                probes.push((*which, built.outputs.clone()));
+            }
+        }
+        flipped(first, &probes, output)
+    }
+
+    /// Hashes of the same output over all rounds, for the report.
+    pub fn hashes(&self, output: &str) -> BTreeMap<&str, NarHash> {
+        let all = self.rounds.iter().chain(&self.probes);
+        all.filter_map(|round| Some((round.label.as_str(), *round.built()?.outputs.get(output)?))).collect()
+    }
+}
+
+fn failure_reason<E: std::fmt::Display>(round: &Round<E>, error: &E) -> String {
+    let varied: Vec<String> = round
+        .varied
+        .iter()
+        .map(|which| format!("{}={}", which.name(), round.settings.value(*which)))
+        .collect();
+    match varied.as_slice() {
+        [] => format!("{error}"),
+        varied => format!("{} ({}): {error}", round.label, varied.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A builder whose outputs are a function of the settings.
+    struct Fake<F>(F);
+
+    impl<F: Fn(&Settings) -> Result<Vec<(&'static str, u8)>, String> + Sync> Builder for Fake<F> {
+        type Error = String;
+
+        fn build(&self, settings: &Settings, _round: &str) -> Result<Built, String> {
+            let outputs = (self.0)(settings)?
+                .into_iter()
+                .map(|(name, n)| (name.to_owned(), NarHash([n; 32])))
+                .collect();
+            Ok(Built { outputs, run: String::new(), instructions: None, wall: Duration::ZERO })
+        }
+    }
+
+    fn find(
+        rounds: u32,
+        also: &[Setting],
+        build: impl Fn(&Settings) -> Result<Vec<(&'static str, u8)>, String> + Sync,
+    ) -> Rounds<String> {
+        run_rounds(RoundPlan::new(rounds, Settings::default(), also), &Fake(build), 2)
+    }
+
+    #[test]
+    fn equal_bits_under_varied_settings_are_reproduced_at_level_2() {
+        let found = find(2, &[], |_| Ok(vec![("out", 1)])).finding("out");
+        assert_eq!((found.verdict, found.level), (Verdict::Reproduced, Level::Varied));
+    }
+
+    #[test]
+    fn one_build_is_never_reproduced() {
+        let found = find(1, &[], |_| Ok(vec![("out", 1)])).finding("out");
+        assert_eq!((found.verdict, found.level), (Verdict::NotChecked, Level::Built));
+    }
+
+    #[test]
+    fn a_flipped_setting_is_named_and_others_are_not() {
+        let found = find(3, &[], |s| Ok(vec![("out", s.clock as u8), ("doc", 0)]));
+        assert_eq!(found.finding("out").verdict, Verdict::Diverged);
+        assert_eq!(found.finding("out").flipped, [Setting::Clock]);
+        assert_eq!(found.finding("doc").verdict, Verdict::Reproduced);
+    }
+
+    #[test]
+    fn a_difference_that_needs_two_settings_at_once_names_none() {
+        let base = Settings::default();
+        let found =
+            find(2, &[], |s| Ok(vec![("out", u8::from(s.clock != base.clock && s.seed != base.seed))]));
+        let finding = found.finding("out");
+        assert_eq!((finding.verdict, finding.flipped.as_slice()), (Verdict::Diverged, [].as_slice()));
+    }
+
+    #[test]
+    fn a_fixed_setting_counts_as_outside_the_contract() {
+        let build = |s: &Settings| Ok(vec![("out", s.hostname.len() as u8)]);
+        assert_eq!(find(2, &[], build).finding("out").verdict, Verdict::Reproduced);
+        let finding = find(2, &[Setting::Hostname], build).finding("out");
+        assert_eq!((finding.verdict, finding.outside_contract()), (Verdict::Diverged, true));
+    }
+
+    #[test]
+    fn a_failed_round_is_not_built_even_when_the_others_agree() {
+        let found =
+            find(3, &[], |s| if s.cores == 3 { Err("broke".to_owned()) } else { Ok(vec![("out", 1)]) });
+        let finding = found.finding("out");
+        assert_eq!(finding.verdict, Verdict::NotBuilt);
+        assert!(finding.reason.unwrap().contains("cores=3"), "the settings that broke it are named");
+    }
+
+    #[test]
+    fn an_output_that_a_round_lacks_is_not_checked() {
+        let base = Settings::default();
+        let found = find(2, &[], |s| Ok(if *s == base { vec![("out", 1)] } else { vec![] }));
+        assert_eq!(found.finding("out").verdict, Verdict::NotChecked);
+    }
+}
