@@ -10,6 +10,7 @@ pub mod drv_check;
 mod error;
 pub mod hash;
 pub mod hash_modulo;
+mod json;
 pub mod make_path;
 pub mod nar;
 pub mod store_path;
