@@ -33,9 +33,10 @@ pub struct DrvCheck {
 }
 
 impl DrvCheck {
-    /// Whether every file and every stated path is right.
+    /// Whether there was something to look at, and every file and every stated path is right.
     pub fn is_right(&self) -> bool {
-        self.errors.is_empty()
+        self.derivations > 0
+            && self.errors.is_empty()
             && self.reserialised_equal == self.derivations
             && self.paths_equal == self.derivations
             && self.output_paths_equal == self.output_paths
@@ -71,6 +72,14 @@ pub enum PathFault {
         stated: Option<StorePath>,
         /// What follows from the derivation and its inputs.
         computed: StorePath,
+    },
+    /// An output's path that nobody can know.
+    #[error("output `{output}` states {stated}, but its path is known only after an input was built")]
+    Unfounded {
+        /// The output.
+        output: String,
+        /// What the derivation states.
+        stated: StorePath,
     },
     /// Not named like a derivation.
     #[error("the file is not named `<hash>-<name>.drv`")]
@@ -147,6 +156,9 @@ fn check_one(
         match check {
             OutputCheck::Equal => found.output_paths_equal += 1,
             OutputCheck::NotComputable { .. } => found.output_paths_not_computable += 1,
+            OutputCheck::Unfounded { stated } => {
+                found.fault(path.base_name().as_bytes(), PathFault::Unfounded { output, stated });
+            }
             OutputCheck::Different { stated, computed } => {
                 let fault = PathFault::Output { output, stated, computed };
                 found.fault(path.base_name().as_bytes(), fault);

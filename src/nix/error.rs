@@ -99,7 +99,9 @@ impl PathFault {
     /// The error's code.
     pub fn code(&self) -> Code {
         match self {
-            PathFault::Derivation { .. } | PathFault::Output { .. } => Code(122),
+            PathFault::Derivation { .. } | PathFault::Output { .. } | PathFault::Unfounded { .. } => {
+                Code(122)
+            }
             PathFault::FileName | PathFault::Twice => Code(102),
         }
     }

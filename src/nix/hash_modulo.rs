@@ -86,6 +86,11 @@ pub enum OutputCheck {
         /// What it must be.
         computed: StorePath,
     },
+    /// A path is stated although it can be known only after a build of some input.
+    Unfounded {
+        /// What the derivation states.
+        stated: StorePath,
+    },
     /// The path is known only after a build (floating, deferred or impure); nothing was checked.
     NotComputable {
         /// The kind of output, in words.
@@ -106,7 +111,10 @@ impl PathCheck {
     /// Whether the derivation lies where its text says, and no output states a wrong path.
     pub fn is_right(&self, drv_path: &StorePath) -> bool {
         self.drv_path == *drv_path
-            && !self.outputs.values().any(|check| matches!(check, OutputCheck::Different { .. }))
+            && self
+                .outputs
+                .values()
+                .all(|check| matches!(check, OutputCheck::Equal | OutputCheck::NotComputable { .. }))
     }
 }
 
@@ -226,10 +234,11 @@ impl HashModulos {
                 }
                 _ => None,
             };
-            let check = match computed {
-                None => OutputCheck::NotComputable { kind: output.kind() },
-                Some(computed) if output.path() == Some(&computed) => OutputCheck::Equal,
-                Some(computed) => OutputCheck::Different { stated: output.path().cloned(), computed },
+            let check = match (computed, output.path()) {
+                (Some(computed), Some(stated)) if computed == *stated => OutputCheck::Equal,
+                (Some(computed), stated) => OutputCheck::Different { stated: stated.cloned(), computed },
+                (None, Some(stated)) => OutputCheck::Unfounded { stated: stated.clone() },
+                (None, None) => OutputCheck::NotComputable { kind: output.kind() },
             };
             outputs.insert(output_name.clone(), check);
         }

@@ -14,6 +14,8 @@ mod json;
 pub mod make_path;
 pub mod nar;
 pub mod store_path;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 
 pub use error::{EXPLANATIONS, Error};

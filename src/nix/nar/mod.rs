@@ -31,6 +31,11 @@ pub const MAX_TARGET: usize = 4095;
 /// Longest keyword read; the real ones are shorter.
 const MAX_TAG: usize = 32;
 
+/// Whether a file of this mode (as in `st_mode`) is executable to Nix: by the owner's bit alone.
+pub const fn is_executable(mode: u32) -> bool {
+    mode & 0o100 != 0
+}
+
 /// Zero bytes that follow a string of `len` bytes.
 const fn padding(len: u64) -> usize {
     ((8 - len % 8) % 8) as usize

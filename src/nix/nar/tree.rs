@@ -58,6 +58,15 @@ struct Open {
 impl Node {
     /// Reads a whole NAR and keeps what is in it but for the files' contents; their offsets are into the NAR.
     pub fn read(nar: impl Read) -> Result<Self, NarError> {
+        Self::read_capped(nar, MAX_ENTRIES, MAX_TEXT)
+    }
+
+    /// [`read`](Self::read) with other caps on the number of nodes and on the bytes of names and targets.
+    pub(in crate::nix) fn read_capped(
+        nar: impl Read,
+        max_entries: usize,
+        max_text: usize,
+    ) -> Result<Self, NarError> {
         let mut reader = Reader::new(nar);
         let mut open: Vec<Open> = Vec::new();
         let mut root = None;
@@ -86,7 +95,7 @@ impl Node {
             };
             let Some(node) = node else { continue };
             nodes += 1;
-            if nodes > MAX_ENTRIES || text > MAX_TEXT {
+            if nodes > max_entries || text > max_text {
                 return Err(NarError { offset: reader.offset(), what: NarErrorKind::Entries });
             }
             match open.last_mut() {
