@@ -125,7 +125,7 @@ impl Check {
         })
     }
 
-    fn files(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failure> {
+    fn files(&self) -> Result<Vec<NamedText>, Failure> {
         let failed = |error: std::io::Error| Failure::io(self.dir.display().to_string(), &error);
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
@@ -139,6 +139,9 @@ impl Check {
         Ok(files)
     }
 }
+
+/// A file's name and its text.
+type NamedText = (Vec<u8>, Vec<u8>);
 
 /// Reads a .drv file, one byte more than any may have at the most: the parser then says that it is too long.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
