@@ -6,6 +6,7 @@ use super::{
     Cli, Failure,
     progress::{Detail, Progress},
 };
+use crate::store::Store;
 
 /// The state directory and the way to tell a person what goes on.
 pub struct Context {
@@ -22,6 +23,11 @@ impl Context {
             (false, false) => Detail::Progress,
         };
         Context { state: cli.state.clone(), progress: Progress::new(detail) }
+    }
+
+    /// Our store, in the state directory.
+    pub fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.state_dir()?)?)
     }
 
     /// The state directory: `--state`, `$REPROVE_STATE`, `$XDG_STATE_HOME/reprove`, `~/.local/state/reprove`.

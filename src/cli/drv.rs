@@ -13,7 +13,6 @@ use serde::Serialize;
 use super::{Context, Exit, Failure, document::JsonTo};
 use crate::{
     nix::{
-        self,
         aterm::MAX_LEN,
         derivation::{Derivation, Output},
         drv_check::{self, DrvCheck},
@@ -65,11 +64,8 @@ impl Drv {
 impl Show {
     fn run(&self) -> Result<Exit, Failure> {
         let text = read(&self.file)?;
-        let derivation = Derivation::parse(&text).map_err(|error| {
-            let mut failure = Failure::new(error.code(), &nix::Error::from(error), Exit::Usage);
-            failure.message = format!("{}: {}", self.file.display(), failure.message);
-            failure
-        })?;
+        let derivation =
+            Derivation::parse(&text).map_err(|error| Failure::nix(error).about(self.file.display()))?;
         print(&derivation, &mut anstream::stdout())
             .map_err(|error| Failure::io("standard output", &error))?;
         Ok(Exit::Success)

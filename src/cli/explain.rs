@@ -34,7 +34,8 @@ pub struct Explain {
 
 /// Every explanation of every room, by code.
 fn all() -> Vec<Explanation> {
-    let mut all: Vec<Explanation> = [EXPLANATIONS, crate::nix::EXPLANATIONS].concat();
+    let mut all: Vec<Explanation> =
+        [EXPLANATIONS, crate::nix::EXPLANATIONS, crate::store::EXPLANATIONS].concat();
     all.sort_by_key(|explanation| explanation.code);
     all
 }

@@ -5,7 +5,12 @@ use std::io::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::Exit;
-use crate::{code::Code, report::escape::escape};
+use crate::{
+    code::Code,
+    nix,
+    report::escape::escape,
+    store::{StoreError, TreeError},
+};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().bold();
@@ -41,6 +46,19 @@ impl Failure {
             source = cause.source();
         }
         Failure { code, message, notes, hints: Vec::new(), exit }
+    }
+
+    /// Something that is not what Nix's formats allow.
+    pub fn nix(error: impl Into<nix::Error>) -> Self {
+        let error = error.into();
+        Failure::new(error.code(), &error, Exit::Usage)
+    }
+
+    /// The same, with what it is about in front.
+    #[must_use]
+    pub fn about(mut self, what: impl std::fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
     }
 
     /// A mistake in what was typed.
@@ -94,4 +112,16 @@ impl Failure {
 /// Escapes each line and indents the ones behind the first.
 fn lines(text: &str) -> String {
     text.trim_end().split('\n').map(escape).collect::<Vec<_>>().join("\n        ")
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::new(error.code(), &error, Exit::Internal)
+    }
+}
+
+impl From<TreeError> for Failure {
+    fn from(error: TreeError) -> Self {
+        Failure::new(error.code(), &error, Exit::Usage)
+    }
 }

@@ -7,7 +7,9 @@ mod drv;
 mod exit;
 pub mod explain;
 mod failure;
+mod nar;
 mod progress;
+mod store;
 
 pub use context::Context;
 pub use exit::Exit;
@@ -55,6 +57,8 @@ enum Color {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Drv(drv::Drv),
+    Nar(nar::Nar),
+    Store(store::Store),
     Explain(explain::Explain),
     Completions(completions::Completions),
 }
@@ -77,6 +81,8 @@ pub fn run() -> Exit {
     let context = Context::new(&cli);
     let result = match &cli.verb {
         Verb::Drv(verb) => verb.run(&context),
+        Verb::Nar(verb) => verb.run(&context),
+        Verb::Store(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),
     };

@@ -67,23 +67,43 @@ impl Progress {
         }
     }
 
-    fn bar(&self, work: &Work) -> Option<ProgressBar> {
+    /// Says what a short piece of work without a machine is at; gone with [`Progress::end_step`].
+    pub fn step(&self, text: &str) {
+        let key = String::new();
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(bar) = shown.or_else(|| self.bar(key, String::new())) {
+            bar.set_message(escape(text));
+        }
+    }
+
+    /// Takes the line of [`Progress::step`] away.
+    pub fn end_step(&self) {
+        self.remove("");
+    }
+
+    fn bar(&self, key: String, prefix: String) -> Option<ProgressBar> {
         let bars = self.bars.as_ref()?;
         let bar = bars.add(ProgressBar::new_spinner());
         // The template is a constant: it always parses.
-        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix} {msg} {elapsed:.dim}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix}{wide_msg} {elapsed:.dim}") {
             bar.set_style(style);
         }
-        bar.set_prefix(format!("{} {DIM}{}{DIM:#}", work.label(), work.arch));
+        bar.set_prefix(prefix);
         bar.enable_steady_tick(Duration::from_millis(120));
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(work.label(), bar.clone());
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bar.clone());
         Some(bar)
+    }
+
+    fn remove(&self, key: &str) {
+        if let Some(bar) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(key) {
+            bar.finish_and_clear();
+        }
     }
 }
 
 impl Observer for Progress {
     fn begin(&self, work: &Work) -> Box<dyn Watch + '_> {
-        let bar = self.bar(work);
+        let bar = self.bar(work.label(), format!("{} {DIM}{}{DIM:#} ", work.label(), work.arch));
         if bar.is_none() {
             self.line(&format!("⏵ {} {DIM}on {}{DIM:#}", work.label(), work.arch));
         }
@@ -103,9 +123,7 @@ impl Observer for Progress {
 
     fn end(&self, work: &Work, ended: &Ended) {
         let label = work.label();
-        if let Some(bar) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&label) {
-            bar.finish_and_clear();
-        }
+        self.remove(&label);
         let count = ended.instructions.map_or(String::new(), |n| format!(", {} instructions", quantity(n)));
         let tail = format!("{DIM}{:.1} s{count}{DIM:#}", ended.wall.as_secs_f64());
         self.line(&match &ended.failure {
