@@ -388,4 +388,4 @@ impl<R: Read> Read for Unpacked<'_, R> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
