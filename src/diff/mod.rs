@@ -1,1 +1,31 @@
 //! Bytes in, differences out (pure).
+//!
+//! [`compare_trees`] and [`compare_files`] take what a [`Tree`] or [`Content`] gives and return a [`Comparison`]: a
+//! tree of [`Difference`]s from the entry down to the part of the file, each with its [`Finding`]s. Whether two
+//! things are equal is decided by all their bytes, in blocks, with bounded memory; everything else (structure,
+//! lines, moved parts, new strings) is a closer look at what is known to differ, within [`Limits`], and says in a
+//! [`Note`] where it stopped.
+
+mod bytes;
+mod content;
+mod difference;
+mod elf;
+mod error;
+mod file;
+mod limits;
+mod moved;
+mod novelty;
+mod text;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use content::{Content, Window};
+pub use difference::{
+    Comparison, Difference, EntryKind, Finding, Pair, Piece, Place, Range, Ranges, Side, Step, Strings,
+    Symbol, Value,
+};
+pub use error::{DiffError, EXPLANATIONS, Note, ReadError};
+pub use limits::Limits;
+pub use tree::{Entry, NarTree, Tree, compare_files, compare_trees, join};

@@ -1,0 +1,331 @@
+//! Differences as values: a tree of places, and what was found at each.
+
+use std::fmt;
+
+use super::Note;
+
+/// One of the two things compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::A => "a",
+            Side::B => "b",
+        })
+    }
+}
+
+/// The same thing of both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair<T> {
+    /// Of the first side.
+    pub a: T,
+    /// Of the second side.
+    pub b: T,
+}
+
+impl<T> Pair<T> {
+    /// Both, `a` first.
+    pub fn new(a: T, b: T) -> Self {
+        Pair { a, b }
+    }
+
+    /// The same question to both sides.
+    pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Pair<U> {
+        Pair { a: f(self.a), b: f(self.b) }
+    }
+
+    /// Both by reference.
+    pub fn as_ref(&self) -> Pair<&T> {
+        Pair { a: &self.a, b: &self.b }
+    }
+
+    /// One of them.
+    pub fn of(&self, side: Side) -> &T {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+}
+
+/// What two trees or files differ in; nothing when they are identical.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// The differing entries in the order of their paths. For two plain files: at most one.
+    pub differences: Vec<Difference>,
+    /// Entries looked at, both sides' paths counted once.
+    pub entries: u64,
+}
+
+impl Comparison {
+    /// Whether there is no difference at all.
+    pub fn identical(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    /// Every place where something was found, parents before their parts.
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let mut places = Vec::new();
+        let mut todo: Vec<(Vec<&Step>, &Difference)> =
+            self.differences.iter().rev().map(|difference| (Vec::new(), difference)).collect();
+        while let Some((mut steps, difference)) = todo.pop() {
+            steps.push(&difference.at);
+            for part in difference.inside.iter().rev() {
+                todo.push((steps.clone(), part));
+            }
+            places.push(Place { steps, difference });
+        }
+        places
+    }
+}
+
+/// A place in the tree of differences, with the way to it.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// From the entry of the tree down to the part.
+    pub steps: Vec<&'a Step>,
+    /// What was found there.
+    pub difference: &'a Difference,
+}
+
+impl<'a> Place<'a> {
+    /// Path of the entry in the compared trees; empty for the root.
+    pub fn path(&self) -> &'a [u8] {
+        self.steps
+            .iter()
+            .find_map(|step| match step {
+                Step::Entry(path) => Some(path.as_slice()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
+    /// The innermost part inside the file, if it is not the file as a whole.
+    pub fn part(&self) -> Option<&'a Step> {
+        self.steps.last().copied().filter(|step| !matches!(step, Step::Entry(_)))
+    }
+
+    /// The innermost section.
+    pub fn section(&self) -> Option<&'a [u8]> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Section(name) => Some(name.as_slice()),
+            _ => None,
+        })
+    }
+}
+
+/// A difference at one place, and those of its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where, below the place it is a part of.
+    pub at: Step,
+    /// What differs in the place itself.
+    pub found: Vec<Finding>,
+    /// The parts of it that differ.
+    pub inside: Vec<Difference>,
+    /// Where the comparison looked less closely than it can.
+    pub notes: Vec<Note>,
+}
+
+impl Difference {
+    /// A place where nothing was found yet.
+    pub fn new(at: Step) -> Self {
+        Difference { at, found: Vec::new(), inside: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Whether something was found here or in a part.
+    pub fn is_some(&self) -> bool {
+        !self.found.is_empty() || !self.inside.is_empty()
+    }
+}
+
+/// One step on the way to a difference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Step {
+    /// An entry of the compared trees, by its whole path; empty for the root.
+    Entry(Vec<u8>),
+    /// The file header of an executable.
+    Header,
+    /// A program header, by index, with the name of its type.
+    Segment(u32, &'static str),
+    /// A section, by name.
+    Section(Vec<u8>),
+    /// The dynamic section's meaning: libraries, search paths.
+    Dynamic,
+    /// Bytes in no section and no table.
+    BetweenSections,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Entry(path) if path.is_empty() => f.write_str("."),
+            Step::Entry(path) | Step::Section(path) => fmt::Display::fmt(bstr::BStr::new(path), f),
+            Step::Header => f.write_str("ELF header"),
+            Step::Segment(index, kind) => write!(f, "program header {index} ({kind})"),
+            Step::Dynamic => f.write_str("dynamic section"),
+            Step::BetweenSections => f.write_str("outside of all sections"),
+        }
+    }
+}
+
+/// What kind of entry a tree has at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    Regular,
+    /// A symbolic link.
+    Symlink,
+    /// A directory.
+    Directory,
+}
+
+impl EntryKind {
+    /// `file`, `symbolic link`, `directory`.
+    pub fn name(self) -> &'static str {
+        match self {
+            EntryKind::Regular => "file",
+            EntryKind::Symlink => "symbolic link",
+            EntryKind::Directory => "directory",
+        }
+    }
+}
+
+/// One thing found to differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// Only one side has it.
+    OnlyIn {
+        /// The side that has it.
+        side: Side,
+        /// What it is: `file`, `directory`, `section`…
+        what: &'static str,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Both have it, but as different kinds of entry.
+    Kind(Pair<EntryKind>),
+    /// Executable on one side only.
+    Executable(Pair<bool>),
+    /// The targets of a symbolic link.
+    Target(Pair<Vec<u8>>),
+    /// A field with a name.
+    Field {
+        /// Its name in the field's own terms: `e_shoff`, `DT_RUNPATH`.
+        name: &'static str,
+        /// Both values.
+        values: Pair<Value>,
+        /// Whether it says where things lie and so follows from their sizes.
+        layout: bool,
+    },
+    /// Bytes.
+    Bytes(Ranges),
+    /// Text, matched line by line.
+    Lines(Ranges),
+    /// The same lines with other line endings: how many end in CR LF.
+    LineEndings(Pair<u64>),
+    /// The same lines in another order.
+    Reordered {
+        /// How many lines are in the part that differs.
+        lines: u64,
+        /// The first lines that differ, on both sides.
+        first: Box<Range>,
+    },
+    /// Strings that one side has and the other has nowhere: what is new where bytes only moved.
+    Strings(Pair<Strings>),
+}
+
+/// Value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number, printed in hexadecimal.
+    Number(u64),
+    /// A number with a name.
+    Named(u64, &'static str),
+    /// Text; absent where the side has no such field.
+    Text(Option<Vec<u8>>),
+    /// Bytes that are no text, such as a build id; absent where the side has none.
+    Hex(Option<Vec<u8>>),
+}
+
+/// Differing ranges of one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges {
+    /// The first ones, in order.
+    pub list: Vec<Range>,
+    /// How many there are in all.
+    pub total: u64,
+    /// How many bytes differ in all.
+    pub differing: u64,
+}
+
+/// Bytes that differ, on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Of the first side.
+    pub a: Piece,
+    /// Of the second side.
+    pub b: Piece,
+    /// How many bytes differ: position by position when both have the same length, else the longer length.
+    pub differing: u64,
+    /// The symbol it lies in, when a symbol table says so.
+    pub symbol: Option<Symbol>,
+    /// Line numbers from 1, for text.
+    pub lines: Option<Pair<u64>>,
+}
+
+/// One side of a range, with some of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Offset of the first differing byte in the file.
+    pub offset: u64,
+    /// Length in bytes; 0 when the other side has something inserted here.
+    pub len: u64,
+    /// Offset of the first byte of `sample`, at or before `offset`.
+    pub sample_offset: u64,
+    /// The bytes around and in the range; cut when the range is long.
+    pub sample: Vec<u8>,
+}
+
+impl Piece {
+    /// The differing bytes as a range of indices into `sample`.
+    pub fn marked(&self) -> std::ops::Range<usize> {
+        let start =
+            usize::try_from(self.offset - self.sample_offset).unwrap_or(usize::MAX).min(self.sample.len());
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        start..start.saturating_add(len).min(self.sample.len())
+    }
+
+    /// Whether the sample holds the range to its end.
+    pub fn is_whole(&self) -> bool {
+        self.marked().len() as u64 == self.len
+    }
+}
+
+/// A place in a symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Distance from its beginning, in bytes.
+    pub offset: u64,
+}
+
+/// Strings of one side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strings {
+    /// The first ones, with their offsets in the file.
+    pub list: Vec<(u64, Vec<u8>)>,
+    /// How many there are in all.
+    pub total: u64,
+}

@@ -1,0 +1,13 @@
+//! ELF files (System V ABI, "Object Files"): header and tables field by field, sections by name.
+
+mod compare;
+mod names;
+mod parse;
+mod symbols;
+
+pub(super) use compare::compare;
+
+/// Whether a file that begins with `head` claims to be ELF.
+pub(super) fn is_elf(head: &[u8]) -> bool {
+    head.starts_with(b"\x7fELF")
+}

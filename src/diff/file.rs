@@ -1,0 +1,62 @@
+//! The contents of two files: by structure where there is one, by lines where they are text, else by bytes.
+
+use super::{
+    Content, Difference, Finding, Note, Pair, ReadError, Side,
+    bytes::{self, Found, failed},
+    content::Window,
+    elf,
+    limits::Effort,
+    text,
+};
+
+/// How much of a file is looked at to tell what it is.
+const HEAD: u64 = 8 << 10;
+
+/// Compares two files and adds what differs to `difference`. Equal bytes add nothing, unequal bytes always
+/// something: whatever a closer look finds or fails to find, this is decided first.
+pub(super) fn compare(
+    pair: Pair<&dyn Content>,
+    difference: &mut Difference,
+    effort: &Effort<'_>,
+) -> Result<(), ReadError> {
+    let windows = pair.map(Window::of);
+    let middle = bytes::trim(windows)?;
+    if middle.a.size() == 0 && middle.b.size() == 0 {
+        return Ok(());
+    }
+    let head = |side: Side| {
+        let window = windows.of(side).part(0, HEAD);
+        window.to_vec().map_err(failed(side, 0))
+    };
+    let heads = Pair::new(head(Side::A)?, head(Side::B)?);
+    let found_before = difference.found.len();
+    if elf::is_elf(&heads.a) && elf::is_elf(&heads.b) {
+        match elf::compare(pair, effort)? {
+            Ok(parts) => difference.inside.extend(parts),
+            Err(note) => difference.notes.push(note),
+        }
+        if difference.inside.is_empty() && difference.notes.is_empty() {
+            difference.notes.push(Note::NothingByStructure);
+        }
+    } else if text::is_text(&heads.a) && text::is_text(&heads.b) {
+        match text::compare(windows, middle, effort)? {
+            Ok(finding) => difference.found.push(finding),
+            Err(note) => difference.notes.push(note),
+        }
+    }
+    if difference.inside.is_empty() && difference.found.len() == found_before {
+        match bytes::compare(windows, effort)? {
+            Some(found) => add(found, difference),
+            // `trim` saw a difference a moment ago: whatever gives the bytes gave others now. Never call it equal.
+            None => difference.found.push(Finding::Bytes(bytes::whole(middle, effort)?)),
+        }
+    }
+    Ok(())
+}
+
+/// Adds what was found in bytes to a place.
+pub(super) fn add(found: Found, difference: &mut Difference) {
+    difference.found.push(Finding::Bytes(found.ranges));
+    difference.found.extend(found.strings.map(Finding::Strings));
+    difference.notes.extend(found.note);
+}

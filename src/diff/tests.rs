@@ -1,0 +1,196 @@
+use std::{collections::BTreeMap, io};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn files(a: &[u8], b: &[u8]) -> Comparison {
+    compare_files(&a, &b, &Limits::default()).unwrap()
+}
+
+fn ranges(comparison: &Comparison) -> &Ranges {
+    match &comparison.differences[0].found[0] {
+        Finding::Bytes(ranges) | Finding::Lines(ranges) => ranges,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A tree in memory.
+#[derive(Default)]
+struct Memory {
+    entries: BTreeMap<Vec<u8>, Entry>,
+    contents: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Memory {
+    fn file(mut self, path: &str, executable: bool, bytes: &[u8]) -> Self {
+        self.entries.insert(path.into(), Entry::Regular { executable, size: bytes.len() as u64 });
+        self.contents.insert(path.into(), bytes.to_vec());
+        self
+    }
+
+    fn directory(mut self, path: &str) -> Self {
+        self.entries.insert(path.into(), Entry::Directory);
+        self
+    }
+
+    fn link(mut self, path: &str, target: &str) -> Self {
+        self.entries.insert(path.into(), Entry::Symlink(target.into()));
+        self
+    }
+}
+
+impl Tree for Memory {
+    fn entries(&self) -> &BTreeMap<Vec<u8>, Entry> {
+        &self.entries
+    }
+
+    fn open(&self, path: &[u8]) -> io::Result<Box<dyn Content + '_>> {
+        Ok(Box::new(self.contents.get(path).ok_or(io::ErrorKind::NotFound)?))
+    }
+}
+
+#[test]
+fn equal_bytes_are_identical() {
+    assert!(files(b"same", b"same").identical());
+    assert!(files(b"", b"").identical());
+    assert!(!files(b"", b"\0").identical());
+}
+
+#[test]
+fn ranges_have_offsets_on_both_sides() {
+    let a = [&[0u8; 100][..], b"old", &[0; 100]].concat();
+    let b = [&[0u8; 100][..], b"newer", &[0; 100]].concat();
+    let comparison = files(&a, &b);
+    let range = &ranges(&comparison).list[0];
+    assert_eq!((range.a.offset, range.a.len, range.b.offset, range.b.len), (100, 3, 100, 5));
+    assert_eq!(&range.b.sample[range.b.marked()], b"newer");
+}
+
+#[test]
+fn a_byte_inserted_is_one_byte() {
+    let a: Vec<u8> = (0..20_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let mut b = a.clone();
+    b.splice(1000..1000, [0xee]);
+    b.splice(70_000..70_002, []);
+    let comparison = files(&a, &b);
+    let ranges = ranges(&comparison);
+    assert_eq!(
+        ranges.total,
+        2,
+        "{:?}",
+        ranges.list.iter().map(|r| (r.a.offset, r.a.len, r.b.len)).collect::<Vec<_>>()
+    );
+    assert_eq!(ranges.differing, 3);
+}
+
+#[test]
+fn every_range_is_counted_though_few_are_kept() {
+    let a = vec![0u8; 64 * 2000];
+    let mut b = a.clone();
+    b.iter_mut().step_by(64).for_each(|byte| *byte = 1);
+    let comparison = files(&a, &b);
+    let ranges = ranges(&comparison);
+    assert_eq!((ranges.total, ranges.differing), (2000, 2000));
+    assert_eq!(ranges.list.len(), Limits::default().ranges_per_place);
+}
+
+#[test]
+fn text_is_compared_by_lines() {
+    let comparison = files(b"one\ntwo\nthree\n", b"one\n2\nthree\n");
+    let Finding::Lines(ranges) = &comparison.differences[0].found[0] else { panic!() };
+    assert_eq!(ranges.list[0].lines, Some(Pair::new(2, 2)));
+    assert_eq!(&ranges.list[0].a.sample[ranges.list[0].a.marked()], b"two");
+}
+
+#[test]
+fn line_endings_are_no_other_lines() {
+    let comparison = files(b"one\r\ntwo\r\n", b"one\ntwo\n");
+    assert_eq!(comparison.differences[0].found, [Finding::LineEndings(Pair::new(2, 0))]);
+}
+
+#[test]
+fn the_same_lines_in_another_order() {
+    let comparison = files(b"x\nb\na\nc\ny\n", b"x\na\nc\nb\ny\n");
+    assert!(matches!(&comparison.differences[0].found[0], Finding::Reordered { lines: 3, .. }));
+}
+
+#[test]
+fn trees_differ_in_what_a_nar_knows() {
+    let a = Memory::default()
+        .directory("")
+        .file("run", true, b"x")
+        .link("link", "one")
+        .directory("lone")
+        .file("lone/deep", false, b"12345")
+        .file("lone-not-below", false, b"")
+        .file("kind", false, b"");
+    let b = Memory::default()
+        .directory("")
+        .file("run", false, b"x")
+        .link("link", "two")
+        .file("lone-not-below", false, b"")
+        .directory("kind")
+        .file("kind/below", false, b"");
+    let comparison = compare_trees(&a, &b, &Limits::default()).unwrap();
+    let found: Vec<_> = comparison.differences.iter().map(|d| (d.at.to_string(), d.found.clone())).collect();
+    assert_eq!(
+        found,
+        [
+            ("kind".into(), vec![Finding::Kind(Pair::new(EntryKind::Regular, EntryKind::Directory))]),
+            ("link".into(), vec![Finding::Target(Pair::new(b"one".to_vec(), b"two".to_vec()))]),
+            ("lone".into(), vec![Finding::OnlyIn { side: Side::A, what: "directory", size: 5 }]),
+            ("run".into(), vec![Finding::Executable(Pair::new(true, false))]),
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_not_a_verdict() {
+    let mut a = Memory::default().file("", false, b"x");
+    let b = Memory::default().file("", false, b"x");
+    a.contents.clear();
+    let error = compare_trees(&a, &b, &Limits::default()).unwrap_err();
+    assert_eq!(error.code().to_string(), "RP0901");
+}
+
+/// Pairs of byte strings that have much in common.
+fn related() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let bytes = prop::collection::vec(prop_oneof![0u8..4, any::<u8>(), Just(b'\n')], 0..3000);
+    let edits = prop::collection::vec(
+        (any::<prop::sample::Index>(), 0usize..40, prop::collection::vec(any::<u8>(), 0..40)),
+        0..6,
+    );
+    (bytes, edits).prop_map(|(a, edits)| {
+        let mut b = a.clone();
+        for (at, cut, paste) in edits {
+            let at = at.index(b.len() + 1);
+            let end = (at + cut).min(b.len());
+            b.splice(at..end, paste);
+        }
+        (a, b)
+    })
+}
+
+proptest! {
+    /// Identical exactly when equal, and the ranges really are all there is: what lies between them is equal.
+    #[test]
+    fn ranges_cover_every_difference((a, b) in related()) {
+        let comparison = files(&a, &b);
+        prop_assert_eq!(comparison.identical(), a == b);
+        prop_assert!(files(&a, &a).identical());
+        if let Some(Finding::Bytes(ranges)) = comparison.differences.first().and_then(|d| d.found.first()) {
+            prop_assert_eq!(ranges.total as usize, ranges.list.len());
+            let mut rebuilt = Vec::new();
+            let mut at = 0;
+            for range in &ranges.list {
+                rebuilt.extend_from_slice(&a[at..range.a.offset as usize]);
+                prop_assert_eq!(rebuilt.len() as u64, range.b.offset);
+                rebuilt.extend_from_slice(&b[range.b.offset as usize..][..range.b.len as usize]);
+                at = (range.a.offset + range.a.len) as usize;
+            }
+            rebuilt.extend_from_slice(&a[at..]);
+            prop_assert_eq!(rebuilt, b);
+        }
+    }
+}
