@@ -6,6 +6,7 @@ use super::{
     hash::HashError,
     hash_modulo::ModuloError,
     nar::{NarError, NarErrorKind, NarWriteError},
+    narinfo::{NarInfoError, NarInfoErrorKind},
     store_path::StorePathError,
 };
 use crate::code::{Code, Explanation};
@@ -34,6 +35,9 @@ pub enum Error {
     /// A NAR that cannot be written.
     #[error(transparent)]
     NarWrite(#[from] NarWriteError),
+    /// No valid narinfo.
+    #[error(transparent)]
+    NarInfo(#[from] NarInfoError),
 }
 
 impl Error {
@@ -47,6 +51,7 @@ impl Error {
             Error::Path(error) => error.code(),
             Error::Nar(error) => error.code(),
             Error::NarWrite(error) => error.code(),
+            Error::NarInfo(error) => error.code(),
         }
     }
 }
@@ -142,6 +147,17 @@ impl NarWriteError {
             NarWriteError::Tree(what) => what.code(),
             NarWriteError::Changed { .. } => Code(135),
             NarWriteError::Misuse(_) => Code(136),
+        }
+    }
+}
+
+impl NarInfoError {
+    /// The error's code.
+    pub fn code(&self) -> Code {
+        match &self.what {
+            NarInfoErrorKind::StorePath(error) => error.code(),
+            NarInfoErrorKind::Hash(error) => error.code(),
+            _ => Code(140),
         }
     }
 }
@@ -243,5 +259,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         code: Code(136),
         title: "a NAR was put together in the wrong order",
         text: "This is a fault in the program, not in your data. Please report it.",
+    },
+    Explanation {
+        code: Code(140),
+        title: "not a valid narinfo",
+        text: "A narinfo has lines `Key: value` in printable ASCII, each key once, with StorePath, URL, NarHash and NarSize \
+               among them; its URL is a plain path below the cache. Nix itself takes the last of two equal keys, so a \
+               document with two may mean different things to different programs and is refused.",
     },
 ];

@@ -13,6 +13,7 @@ pub mod hash_modulo;
 mod json;
 pub mod make_path;
 pub mod nar;
+pub mod narinfo;
 pub mod store_path;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod errors;
 mod hash;
 mod modulo;
 mod nar;
+mod narinfo;
 mod references;
 mod store_path;
 
