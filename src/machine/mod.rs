@@ -5,9 +5,13 @@
 //! what the guest does with them is written in `docs/guest-protocol.md`.
 
 mod drive;
+mod error;
 mod settings;
 
+pub mod qemu;
+
 pub use drive::{Drive, Region};
+pub use error::{EXPLANATIONS, MachineError};
 pub use settings::{Caps, Contract, Setting, Settings};
 
 use std::{fmt, str::FromStr, time::Duration};
@@ -147,27 +151,4 @@ pub trait Machine: Send + Sync {
     /// Runs `job` to its end. Errors are failures to start or to look after the engine; whatever happens inside
     /// the guest is a [`Run`].
     fn run(&self, job: &Job<'_>, watch: &mut dyn Watch) -> Result<Run, MachineError>;
-}
-
-/// Why a machine could not be run at all.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MachineError {
-    /// The program that is the engine is not there.
-    #[error("`{program}` was not found on PATH")]
-    EngineMissing {
-        /// What was looked for.
-        program: String,
-    },
-    /// Starting or looking after the engine failed.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was being done.
-        what: String,
-        /// The operating system's answer.
-        source: std::io::Error,
-    },
-    /// The drives and the memory do not fit the machine.
-    #[error("{0}")]
-    DoesNotFit(String),
 }

@@ -1,0 +1,189 @@
+//! Runs a shell script as the builder of a guest.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests: what is not as expected ends the test
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+
+use reprove::build::drive::write_drive;
+use reprove::build::erofs::{Data, Image, Meta};
+use reprove::build::program::{Enter, enter, entropy};
+use reprove::guest::{Bundle, Cache, Candidate, Client, FetchError, Lock, Package};
+use reprove::machine::qemu::Qemu;
+use reprove::machine::{Arch, Caps, Job, Machine, Run, Settings, Unwatched};
+
+/// The only output of every builder.
+pub const OUT: &str = "/nix/store/8fjm9y7nirl4k1m12aq7ks4q3gd4rlif-out";
+
+/// A run's token.
+const RUN: &str = "5d5b09f6dcb2d53a5fffc60c4ac0d55fabdf556069d6631545f42aa6e3500f2e";
+
+/// What to run and under which caps.
+pub struct Builder {
+    pub script: String,
+    pub settings: Settings,
+    pub caps: Caps,
+    pub root_bytes: u64,
+}
+
+impl Builder {
+    /// `script` under small caps; `$out` is the output.
+    pub fn script(script: &str) -> Builder {
+        Builder {
+            script: script.to_owned(),
+            settings: Settings { memory: 1 << 30, ..Settings::default() },
+            caps: Caps {
+                guest_seconds: 120,
+                output_bytes: 16 << 20,
+                log_bytes: 1 << 20,
+                processes: 64,
+                ..Caps::default()
+            },
+            root_bytes: 256 << 20,
+        }
+    }
+}
+
+/// What a run left, with the record taken apart.
+pub struct Outcome {
+    pub run: Run,
+    record: BTreeMap<String, String>,
+}
+
+impl Outcome {
+    /// A value of the result record.
+    pub fn record(&self, name: &str) -> &str {
+        self.record.get(name).map_or("(absent)", String::as_str)
+    }
+
+    /// What the builder printed, as far as it is text.
+    pub fn log(&self) -> String {
+        let console = String::from_utf8_lossy(&self.run.console).into_owned();
+        let log = console.split_once("@reprove begin\n").map_or("", |(_, log)| log);
+        let log = log.rsplit_once("\n@reprove end\n").map_or(log, |(log, _)| log);
+        log.to_owned()
+    }
+
+    /// Bytes of the tar stream.
+    pub fn tar(&self) -> Vec<u8> {
+        let len: u64 = self.record("tar").parse().unwrap_or(0);
+        let mut tar = Vec::new();
+        self.run.output.reader(4096, len).read_to_end(&mut tar).unwrap();
+        tar
+    }
+
+    /// Contents of the output, when that is one file.
+    pub fn output(&self) -> Vec<u8> {
+        let tar = self.tar();
+        let mut reader = reprove::source::tar::Reader::new(&tar[..], Default::default());
+        reader.next_entry().unwrap().unwrap_or_else(|| panic!("nothing in the output: {self}"));
+        let mut contents = Vec::new();
+        reader.contents().read_to_end(&mut contents).unwrap();
+        contents
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:?} after {:?}, {:?} instructions",
+            self.run.end, self.run.wall, self.run.instructions
+        )?;
+        writeln!(f, "record: {:#?}", self.record)?;
+        writeln!(f, "console: {}", String::from_utf8_lossy(&self.run.console))?;
+        writeln!(f, "engine: {}", String::from_utf8_lossy(&self.run.engine_log))
+    }
+}
+
+/// Runs a builder.
+pub fn run(arch: Arch, builder: &Builder) -> Outcome {
+    let machine = Qemu::find(arch).unwrap_or_else(|error| panic!("{error}: install QEMU's system emulators"));
+    let bundle = bundle(arch);
+    let drive = drive(arch, builder);
+    let job = Job { bundle: &bundle, settings: &builder.settings, caps: &builder.caps, input: &drive };
+    let run = machine.run(&job, &mut Unwatched).unwrap();
+    let mut record = vec![0; 4096];
+    run.output.read_exact_at(&mut record, 0).unwrap();
+    let text = String::from_utf8(record).unwrap().trim_end_matches('\0').to_owned();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut fields = BTreeMap::new();
+    if lines.first() == Some(&"reprove-result/1") && lines.pop() == Some("end") {
+        fields = lines[1..]
+            .iter()
+            .map(|line| line.split_once('=').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+    }
+    Outcome { run, record: fields }
+}
+
+/// The input drive that makes a guest run `builder`.
+pub fn drive(arch: Arch, builder: &Builder) -> reprove::machine::Drive {
+    let settings = &builder.settings;
+    let environment = BTreeMap::from([
+        (b"PATH".to_vec(), b"/path-not-set".to_vec()),
+        (b"out".to_vec(), OUT.as_bytes().to_vec()),
+    ]);
+    let program = enter(
+        arch,
+        &Enter {
+            inputs: &[],
+            builder: b"/bin/sh",
+            args: &[b"-c".to_vec(), builder.script.as_bytes().to_vec()],
+            env: &environment,
+            build_dir: &settings.build_dir,
+            uid: settings.uid,
+            gid: settings.gid,
+        },
+    )
+    .unwrap();
+    let job = format!(
+        "protocol='1'\nrun='{RUN}'\nclock='{}'\nhostname='{}'\nroot_bytes='{}'\nlimit_seconds='{}'\n\
+         limit_log='{}'\nlimit_processes='{}'\noutputs='{OUT}'\n",
+        settings.clock,
+        settings.hostname,
+        builder.root_bytes,
+        builder.caps.guest_seconds,
+        builder.caps.log_bytes,
+        builder.caps.processes,
+    );
+    let mut image = Image::new(Meta::stored(0o555));
+    let executable = Meta::stored(0o555);
+    image.file(Image::ROOT, b"job", Meta::stored(0o444), Data::Memory(job.into_bytes())).unwrap();
+    image.file(Image::ROOT, b"enter", executable, Data::Memory(program)).unwrap();
+    let entropy = entropy(arch, settings.seed).unwrap();
+    image.file(Image::ROOT, b"entropy", executable, Data::Memory(entropy)).unwrap();
+    image.directory(Image::ROOT, b"store", Meta::stored(0o555)).unwrap();
+    let root = image.directory(Image::ROOT, b"root", Meta::stored(0o755)).unwrap();
+    let own = Meta { mode: 0o700, uid: settings.uid, gid: settings.gid, mtime: 1 };
+    image.directory(root, settings.build_dir.trim_start_matches('/').as_bytes(), own).unwrap();
+    let nix = image.directory(root, b"nix", Meta::stored(0o755)).unwrap();
+    let store = Meta { mode: 0o1775, uid: 0, gid: settings.gid, mtime: 1 };
+    image.directory(nix, b"store", store).unwrap();
+    write_drive(&image, tempfile::tempfile().unwrap()).unwrap()
+}
+
+/// The released guest.
+pub fn bundle(arch: Arch) -> Bundle {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    Cache::new(cache).get(arch, &Lock::released().unwrap(), &Folder).unwrap()
+}
+
+/// Packages from a folder.
+struct Folder;
+
+impl Client for Folder {
+    fn candidate(&self, _: &str, _: &str, _: &str) -> Result<Candidate, FetchError> {
+        Err("no candidates in a folder".into())
+    }
+
+    fn fetch(&self, package: &Package) -> Result<Vec<u8>, FetchError> {
+        let folder = std::env::var("REPROVE_TEST_DEBS")?;
+        let version = package.version.replace(':', "%3a");
+        let path = format!("{folder}/{}_{version}_{}.deb", package.name, package.arch);
+        Ok(std::fs::read(path)?)
+    }
+}
