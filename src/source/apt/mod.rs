@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 mod error;
 mod index;
@@ -61,7 +61,8 @@ pub struct Fetched {
 /// The machine's package client, with a private state under one folder.
 pub struct Apt {
     root: PathBuf,
-    archives: Archives,
+    /// Looked up in the machine's configuration when first needed, unless given.
+    archives: OnceLock<Archives>,
     /// States whose lists were refreshed by this process: once is enough.
     refreshed: Mutex<BTreeSet<(String, String)>>,
 }
@@ -69,7 +70,12 @@ pub struct Apt {
 impl Apt {
     /// Keeps package lists and downloaded files under `root`.
     pub fn new(root: &Path, archives: Archives) -> Self {
-        Apt { root: root.to_owned(), archives, refreshed: Mutex::default() }
+        Apt { root: root.to_owned(), archives: archives.into(), refreshed: Mutex::default() }
+    }
+
+    /// The same with the archives that this machine is configured for.
+    pub fn of_machine(root: &Path) -> Self {
+        Apt { root: root.to_owned(), archives: OnceLock::new(), refreshed: Mutex::default() }
     }
 
     /// The newest version of a package, for pinning it.
@@ -176,7 +182,11 @@ impl Apt {
     }
 
     fn state(&self, suite: &str, arch: &str) -> Result<State, AptError> {
-        let state = State::open(&self.root, suite, arch, &self.archives)?;
+        let archives = match self.archives.get() {
+            Some(archives) => archives.clone(),
+            None => Archives::of_machine()?,
+        };
+        let state = State::open(&self.root, suite, arch, self.archives.get_or_init(|| archives))?;
         if !state.has_lists() {
             let said = self.refresh(&state, suite, arch)?;
             if !state.has_lists() {

@@ -224,7 +224,7 @@ fn names_that_are_none_never_reach_apt() {
 #[ignore = "slow: downloads package lists of three suites from the machine's mirror"]
 fn the_machines_mirror_serves_other_suites_and_architectures() {
     let root = tempfile::tempdir().unwrap();
-    let apt = Apt::new(root.path(), Archives::of_machine().unwrap());
+    let apt = Apt::of_machine(root.path());
     for (suite, arch, member) in [
         ("bookworm", "amd64", b"bin/busybox".as_slice()),
         ("trixie", "riscv64", b"usr/bin/busybox".as_slice()),

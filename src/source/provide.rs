@@ -1,0 +1,276 @@
+//! Finds a fixed-output input, wherever it is, and puts it into the store.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::apt::Apt;
+use super::contents::{Contents, ImportError, tree_of_one};
+use super::deb::Deb;
+use super::error::SourceError;
+use super::files::Files;
+use super::fixed_output::FixedOutput;
+use super::mirror::Mirror;
+use super::nix_program::NixProgram;
+use super::pin::{AptPart, AptPin, PypiPin};
+use super::pypi;
+use crate::nix::hash::{Algorithm, Hash};
+use crate::nix::make_path::Method;
+use crate::store::{Origin, PathInfo, Store, StoreError};
+
+/// Where inputs are looked for. Without more, only on this machine: the store, the file folder and
+/// `file://` URLs. Networks are added one by one, by whoever may say so.
+pub struct Provider<'store> {
+    store: &'store Store,
+    mirrors: Vec<Mirror>,
+    packages: Option<Apt>,
+    nix: Option<NixProgram>,
+}
+
+/// An input that is in the store now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provided {
+    /// Its record.
+    pub info: PathInfo,
+    /// Where it was found this time: `store` when it was there already.
+    pub place: String,
+}
+
+/// A place that was looked at, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The place: a folder, a URL, a program.
+    pub place: String,
+    /// What it said.
+    pub answer: Answer,
+}
+
+/// What a place that could not help said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It does not have it.
+    NotThere,
+    /// It was not asked, and why.
+    NotAsked(&'static str),
+    /// It could not say.
+    Failed(String),
+    /// It has something else under that name.
+    WrongHash(Hash),
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.place;
+        match &self.answer {
+            Answer::NotThere => write!(f, "{place}: not there"),
+            Answer::NotAsked(why) => write!(f, "{place}: not asked, {why}"),
+            Answer::Failed(why) => write!(f, "{place}: {why}"),
+            Answer::WrongHash(got) => write!(f, "{place}: wrong hash, got {got}"),
+        }
+    }
+}
+
+/// One place's way to bytes; `None` when it does not have them.
+type Found = Result<Option<Contents>, Answer>;
+
+impl<'store> Provider<'store> {
+    /// Looks only on this machine.
+    pub fn new(store: &'store Store) -> Self {
+        Provider { store, mirrors: Vec::new(), packages: None, nix: None }
+    }
+
+    /// Also asks a hashed mirror.
+    #[must_use]
+    pub fn with_mirror(mut self, mirror: Mirror) -> Self {
+        self.mirrors.push(mirror);
+        self
+    }
+
+    /// Also asks the machine's package clients for `apt:` and `pypi:` URLs.
+    #[must_use]
+    pub fn with_packages(mut self, apt: Apt) -> Self {
+        self.packages = Some(apt);
+        self
+    }
+
+    /// Also lets the `nix` program fetch.
+    #[must_use]
+    pub fn with_nix(mut self, nix: NixProgram) -> Self {
+        self.nix = Some(nix);
+        self
+    }
+
+    /// The input, from the first place whose bytes have the hash. A place with other bytes is remembered and
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`SourceError::HashMismatch`] when only wrong bytes were found, [`SourceError::Missing`] when none were;
+    /// both list every place.
+    pub fn provide(&self, fixed: &FixedOutput) -> Result<Provided, SourceError> {
+        if fixed.computed_path().as_ref() != Some(&fixed.path) {
+            return Err(SourceError::PathMismatch { drv: fixed.drv.clone(), path: fixed.path.clone() });
+        }
+        if let Some(info) = self.store.path(&fixed.path)? {
+            return Ok(Provided { info, place: "store".to_owned() });
+        }
+        let mut tried = Vec::new();
+        // Nearest first: what lies on this machine, then what the user named, then what takes longest.
+        let places = self.local_places(fixed).chain(self.remote_places(fixed));
+        for (place, look) in places {
+            let answer = match look() {
+                Ok(Some(contents)) => match self.take(fixed, &contents, &place)? {
+                    Ok(provided) => return Ok(provided),
+                    Err(answer) => answer,
+                },
+                Ok(None) => Answer::NotThere,
+                Err(answer) => answer,
+            };
+            tried.push(Tried { place, answer });
+        }
+        Err(SourceError::not_found(fixed, tried))
+    }
+
+    fn local_places<'a>(&'a self, fixed: &'a FixedOutput) -> impl Iterator<Item = (String, Look<'a>)> {
+        let folder: (String, Look<'a>) = (
+            "file folder".to_owned(),
+            Box::new(|| {
+                let found = Files::of(self.store).find(fixed.method, &fixed.hash).map_err(failed)?;
+                Ok(found.map(|(contents, _)| contents))
+            }),
+        );
+        let urls = fixed.urls.iter().filter_map(|url| Some((url, url.strip_prefix("file://")?)));
+        std::iter::once(folder)
+            .chain(urls.map(|(url, path)| (url.clone(), Box::new(move || file_url(path)) as Look<'a>)))
+    }
+
+    fn remote_places<'a>(&'a self, fixed: &'a FixedOutput) -> impl Iterator<Item = (String, Look<'a>)> {
+        let mirrors = self.mirrors.iter().map(|mirror| {
+            let look: Look<'a> = Box::new(|| mirror.fetch(&fixed.hash).map_err(failed));
+            (mirror.url(&fixed.hash), look)
+        });
+        let urls = fixed.urls.iter().filter(|url| !url.starts_with("file://")).map(|url| {
+            let look: Look<'a> = Box::new(|| self.package(fixed, url));
+            (url.clone(), look)
+        });
+        let nix: (String, Look<'a>) = ("nix program".to_owned(), Box::new(|| self.nix(fixed)));
+        mirrors.chain(urls).chain(std::iter::once(nix))
+    }
+
+    fn package(&self, fixed: &FixedOutput, url: &str) -> Found {
+        if url.starts_with("apt:") {
+            let Some(apt) = &self.packages else {
+                return Err(Answer::NotAsked("package clients may not be used"));
+            };
+            let pin: AptPin = url.parse().map_err(failed)?;
+            return package_file(apt, &pin, fixed).map(Some).map_err(failed);
+        }
+        if url.starts_with("pypi:") {
+            if self.packages.is_none() {
+                return Err(Answer::NotAsked("package clients may not be used"));
+            }
+            let pin: PypiPin = url.parse().map_err(failed)?;
+            return pypi::fetch(&pin, fixed.method, &fixed.hash).map(Some).map_err(failed);
+        }
+        Err(Answer::NotAsked("only the nix program fetches from the URLs of a derivation"))
+    }
+
+    fn nix(&self, fixed: &FixedOutput) -> Found {
+        match &self.nix {
+            None => Err(Answer::NotAsked("it may not use the network")),
+            Some(nix) if !nix.takes(fixed) => {
+                Err(Answer::NotAsked("it would have to build the derivation's inputs on this machine first"))
+            }
+            Some(nix) => nix.realise(fixed).map(Some).map_err(failed),
+        }
+    }
+
+    /// Puts bytes into the store if they are the right ones; the inner error is for the next place to go on.
+    fn take(
+        &self,
+        fixed: &FixedOutput,
+        contents: &Contents,
+        place: &str,
+    ) -> Result<Result<Provided, Answer>, SourceError> {
+        let form = match contents.form(fixed.method, &fixed.hash) {
+            Ok(Ok(form)) => form,
+            Ok(Err(got)) => return Ok(Err(Answer::WrongHash(got))),
+            Err(error) => return Ok(Err(failed(error))),
+        };
+        let nar = match contents.import(self.store, form) {
+            Ok(nar) => nar,
+            // The bytes have the hash and are no tree all the same: the derivation names nonsense.
+            Err(ImportError::Store(error @ StoreError::NotANar(_))) => return Ok(Err(failed(error))),
+            Err(ImportError::Store(error)) => return Err(error.into()),
+            Err(ImportError::Io(source)) => {
+                return Err(SourceError::Io { path: PathBuf::from(place), source });
+            }
+        };
+        let info = PathInfo {
+            path: fixed.path.clone(),
+            nar_hash: nar.hash,
+            nar_size: nar.size,
+            // Contents named by their hash refer to nothing in the store.
+            references: BTreeSet::new(),
+            deriver: Some(fixed.drv.clone()),
+            origin: Origin::Source { place: place.to_owned() },
+        };
+        self.store.register(&info)?;
+        Ok(Ok(Provided { info, place: place.to_owned() }))
+    }
+}
+
+type Look<'a> = Box<dyn Fn() -> Found + 'a>;
+
+fn failed(error: impl fmt::Display) -> Answer {
+    Answer::Failed(error.to_string())
+}
+
+/// The file a pin names; for a member, the NAR of a tree with that file at its path.
+fn package_file(apt: &Apt, pin: &AptPin, fixed: &FixedOutput) -> Result<Contents, SourceError> {
+    let is_flat_sha256 = fixed.method == Method::Flat && fixed.hash.algorithm() == Algorithm::Sha256;
+    let known = (is_flat_sha256 && !matches!(pin.part, AptPart::Member { .. }))
+        .then(|| fixed.hash.bytes().try_into().ok())
+        .flatten();
+    let fetched = apt.fetch(pin, known)?;
+    let io = |source| SourceError::Io { path: fetched.path.clone(), source };
+    let file = File::open(&fetched.path).map_err(io)?;
+    let AptPart::Member { path, .. } = &pin.part else {
+        return Contents::read(file).map_err(io);
+    };
+    let member = Deb::open(std::io::BufReader::new(file)).and_then(|mut deb| deb.member(path.as_bytes()));
+    let member = member.map_err(|source| SourceError::Deb { pin: pin.to_string(), source })?;
+    tree_of_one(path, member.executable, &member.bytes).map_err(|error| io(std::io::Error::other(error)))
+}
+
+fn file_url(path: &str) -> Found {
+    let path = PathBuf::from(percent_decoded(path).ok_or_else(|| failed("not a file URL of this machine"))?);
+    match std::fs::metadata(&path) {
+        // A pipe or device would be read without an end.
+        Ok(metadata) if !metadata.is_file() => Err(failed("no regular file")),
+        Ok(_) => File::open(&path).and_then(Contents::read).map(Some).map_err(failed),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// An absolute path without `%XX`; `None` for a URL with a host.
+fn percent_decoded(path: &str) -> Option<std::ffi::OsString> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bytes = path.strip_prefix("localhost").unwrap_or(path).as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'%' {
+            decoded.extend(data_encoding::HEXLOWER_PERMISSIVE.decode(bytes.get(at + 1..at + 3)?).ok()?);
+            at += 3;
+        } else {
+            decoded.push(byte);
+            at += 1;
+        }
+    }
+    (decoded.first() == Some(&b'/') && !decoded.contains(&0)).then(|| std::ffi::OsString::from_vec(decoded))
+}
+
+#[cfg(test)]
+mod tests;
