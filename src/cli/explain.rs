@@ -35,7 +35,8 @@ pub struct Explain {
 /// Every explanation of every room, by code.
 fn all() -> Vec<Explanation> {
     let mut all: Vec<Explanation> =
-        [EXPLANATIONS, crate::nix::EXPLANATIONS, crate::store::EXPLANATIONS].concat();
+        [EXPLANATIONS, crate::nix::EXPLANATIONS, crate::source::EXPLANATIONS, crate::store::EXPLANATIONS]
+            .concat();
     all.sort_by_key(|explanation| explanation.code);
     all
 }
