@@ -34,7 +34,11 @@ mod tree_error;
 mod unpack;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;
 
 pub use check::{Checked, Finding, Report};
 pub use error::StoreError;
