@@ -1,105 +1,22 @@
-//! The text of a `.drv` file: `Derive([…],[…],[…],"system","builder",[…],[…])`.
-//!
-//! Nix manual, "Derivation ATerm format". The grammar is fixed, so reading it needs neither recursion nor a stack.
-//! Every derivation has exactly one canonical text; any other text is an error even where Nix would read it,
-//! because what we would write back then differs from what was read, and so would the `.drv` path.
+//! Reads the text of a derivation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
+use super::error::{
+    AtermError,
+    AtermErrorKind::{self, Duplicate, NotCanonical, Syntax, Trailing, Truncated, Unsupported},
+};
+use crate::nix::{
     derivation::{Derivation, Output, OutputsError},
-    hash::{Algorithm, Hash, HashError},
+    hash::{Algorithm, Hash},
     make_path::Method,
-    store_path::{StorePath, StorePathError, check_name},
+    store_path::{StorePath, check_name},
     text::shown,
 };
 
 /// Longest text read. The largest `.drv` files known are a few hundred kilobytes; an environment that the Linux
 /// kernel would still hand to a builder is far smaller than this.
 pub const MAX_LEN: usize = 64 << 20;
-
-/// Why a text is no derivation, and at which byte.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("derivation, byte {offset}: {what}")]
-pub struct AtermError {
-    /// Offset into the text, in bytes.
-    pub offset: usize,
-    /// What is wrong there.
-    pub what: AtermErrorKind,
-}
-
-/// What is wrong with a derivation's text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AtermErrorKind {
-    /// More than [`MAX_LEN`] bytes.
-    #[error("the text is {len} bytes long, more than the {MAX_LEN} that are read")]
-    TooLong {
-        /// Its length.
-        len: usize,
-    },
-    /// The text ends too early.
-    #[error("the text ends where {expected} should be: the file is truncated")]
-    Truncated {
-        /// What should have come.
-        expected: &'static str,
-    },
-    /// Something else than the grammar demands.
-    #[error("found {found} where {expected} should be")]
-    Syntax {
-        /// What should have come.
-        expected: &'static str,
-        /// What came, escaped and shortened.
-        found: String,
-    },
-    /// Text after the end.
-    #[error("{len} more bytes after the end of the derivation")]
-    Trailing {
-        /// How many.
-        len: usize,
-    },
-    /// Readable, but not as Nix would write it.
-    #[error("not canonical: {0}; Nix would write this derivation differently and give it another path")]
-    NotCanonical(&'static str),
-    /// The same key twice.
-    #[error("duplicate {what} {key}")]
-    Duplicate {
-        /// What kind of key.
-        what: &'static str,
-        /// The key, escaped and shortened.
-        key: String,
-    },
-    /// A derivation that needs an experimental feature of Nix.
-    #[error("unsupported: {what}")]
-    Unsupported {
-        /// What it needs.
-        what: String,
-    },
-    /// A store path is invalid.
-    #[error("{0}")]
-    StorePath(#[from] StorePathError),
-    /// An input derivation's path does not end in `.drv`.
-    #[error("input derivation {path} does not end in `.drv`")]
-    NoDerivation {
-        /// The path.
-        path: StorePath,
-    },
-    /// A hash is invalid.
-    #[error("{0}")]
-    Hash(#[from] HashError),
-    /// Path, algorithm and hash of an output do not go together.
-    #[error("output {name} {why}")]
-    Output {
-        /// The output, escaped and shortened.
-        name: String,
-        /// What is wrong with it, as a predicate.
-        why: &'static str,
-    },
-    /// The outputs do not go together.
-    #[error("{0}")]
-    Outputs(#[from] OutputsError),
-}
-
-use AtermErrorKind::{Duplicate, NotCanonical, Syntax, Trailing, Truncated, Unsupported};
 
 /// Reads a canonical derivation.
 pub fn parse(text: &[u8]) -> Result<Derivation, AtermError> {
@@ -390,102 +307,4 @@ impl AsBytes for StorePath {
     fn as_bytes(&self) -> &[u8] {
         self.base_name().as_bytes()
     }
-}
-
-/// The canonical text.
-pub fn serialise(derivation: &Derivation) -> Vec<u8> {
-    let inputs = derivation.input_drvs.iter().map(|(path, outputs)| (path.to_string(), outputs));
-    write(derivation, inputs, Outputs::Stated)
-}
-
-/// Whether the paths of a derivation's own outputs are written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outputs {
-    /// As the derivation states them.
-    Stated,
-    /// As empty strings, also in the environment: how an output's path is computed that is not known yet.
-    Masked,
-}
-
-/// The text with other names for the input derivations, in the order given.
-pub(super) fn write<'a>(
-    derivation: &Derivation,
-    inputs: impl IntoIterator<Item = (String, &'a BTreeSet<String>)>,
-    outputs: Outputs,
-) -> Vec<u8> {
-    let masked = outputs == Outputs::Masked;
-    let mut out = b"Derive(".to_vec();
-    list(&mut out, &derivation.outputs, |out, (name, output)| {
-        let (path, algorithm, hash) = match output {
-            Output::InputAddressed { path } => (Some(path), String::new(), String::new()),
-            Output::Fixed { path, method, hash } => {
-                (Some(path), format!("{}{}", method.prefix(), hash.algorithm()), hash.to_base16())
-            }
-            Output::Floating { method, algorithm } => {
-                (None, format!("{}{algorithm}", method.prefix()), String::new())
-            }
-            Output::Deferred => (None, String::new(), String::new()),
-            Output::Impure { method, algorithm } => {
-                (None, format!("{}{algorithm}", method.prefix()), "impure".to_owned())
-            }
-        };
-        let path = path.filter(|_| !masked).map(StorePath::to_string).unwrap_or_default();
-        tuple(out, [name.as_bytes(), path.as_bytes(), algorithm.as_bytes(), hash.as_bytes()]);
-    });
-    out.push(b',');
-    list(&mut out, inputs, |out, (path, outputs)| {
-        out.push(b'(');
-        string(out, path.as_bytes());
-        out.push(b',');
-        list(out, outputs, |out, name| string(out, name.as_bytes()));
-        out.push(b')');
-    });
-    out.push(b',');
-    list(&mut out, &derivation.input_srcs, |out, path| string(out, path.to_string().as_bytes()));
-    out.push(b',');
-    string(&mut out, &derivation.system);
-    out.push(b',');
-    string(&mut out, &derivation.builder);
-    out.push(b',');
-    list(&mut out, &derivation.args, |out, arg| string(out, arg));
-    out.push(b',');
-    list(&mut out, &derivation.env, |out, (key, value)| {
-        let own = masked && std::str::from_utf8(key).is_ok_and(|key| derivation.outputs.contains_key(key));
-        tuple(out, [key.as_slice(), if own { b"" } else { value.as_slice() }]);
-    });
-    out.push(b')');
-    out
-}
-
-fn list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Vec<u8>, T)) {
-    out.push(b'[');
-    for (n, value) in items.into_iter().enumerate() {
-        if n > 0 {
-            out.push(b',');
-        }
-        item(out, value);
-    }
-    out.push(b']');
-}
-
-fn tuple<const N: usize>(out: &mut Vec<u8>, fields: [&[u8]; N]) {
-    for (n, field) in fields.into_iter().enumerate() {
-        out.push(if n == 0 { b'(' } else { b',' });
-        string(out, field);
-    }
-    out.push(b')');
-}
-
-fn string(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    for byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend([b'\\', *byte]),
-            b'\n' => out.extend(b"\\n"),
-            b'\r' => out.extend(b"\\r"),
-            b'\t' => out.extend(b"\\t"),
-            _ => out.push(*byte),
-        }
-    }
-    out.push(b'"');
 }
