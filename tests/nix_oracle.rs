@@ -61,7 +61,7 @@ impl Nix {
 
     fn output(&self, program: &str, args: &[&OsStr]) -> Output {
         let output = self.command(program).args(args).output();
-        output.unwrap_or_else(|error| panic!("{program}: {error}; install Nix: apt-get install nix-bin"))
+        output.expect("the programs of Nix: apt-get install nix-bin")
     }
 
     /// What a successful run prints, without the last newline.

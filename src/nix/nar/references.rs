@@ -26,6 +26,9 @@ const IS_BASE32: [bool; 256] = {
 /// Finds which of a set of store paths occur in the bytes written to it, over any borders of the pieces.
 pub struct ReferenceScanner {
     candidates: HashMap<[u8; HASH_CHARS], (StorePath, bool)>,
+    // Whether some candidate begins with bytes of this digest: most windows need no more than one look here, so that
+    // megabytes of base-16 cost little.
+    begins: Box<[bool; 1 << 16]>,
     // The last bytes of what was written before, fewer than HASH_CHARS.
     tail: Vec<u8>,
 }
@@ -37,7 +40,12 @@ impl ReferenceScanner {
             let key = <[u8; HASH_CHARS]>::try_from(path.hash_part().as_bytes()).ok()?;
             Some((key, (path, false)))
         });
-        ReferenceScanner { candidates: keyed.collect(), tail: Vec::with_capacity(2 * HASH_CHARS) }
+        let candidates: HashMap<_, _> = keyed.collect();
+        let mut begins = Box::new([false; 1 << 16]);
+        for key in candidates.keys() {
+            begins[digest(key)] = true;
+        }
+        ReferenceScanner { candidates, begins, tail: Vec::with_capacity(2 * HASH_CHARS) }
     }
 
     /// The paths found in everything written.
@@ -56,7 +64,10 @@ impl ReferenceScanner {
             // Only the character that follows decides whether the next window is a candidate as well.
             let mut end = at + HASH_CHARS;
             loop {
-                if let Some((_, found)) = self.candidates.get_mut(&bytes[end - HASH_CHARS..end]) {
+                let window = &bytes[end - HASH_CHARS..end];
+                if self.begins[digest(window)]
+                    && let Some((_, found)) = self.candidates.get_mut(window)
+                {
                     *found = true;
                 }
                 match bytes.get(end) {
@@ -67,6 +78,13 @@ impl ReferenceScanner {
             at = end + 1;
         }
     }
+}
+
+/// Sixteen bits that follow from the first eight bytes.
+fn digest(window: &[u8]) -> usize {
+    let head = window.first_chunk().copied().map_or(0, u64::from_le_bytes);
+    // Multiplicative hashing: the highest bits of a product with an odd number depend on all bits.
+    (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 
 impl Write for ReferenceScanner {
