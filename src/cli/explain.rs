@@ -34,9 +34,14 @@ pub struct Explain {
 
 /// Every explanation of every room, by code.
 fn all() -> Vec<Explanation> {
-    let mut all: Vec<Explanation> =
-        [EXPLANATIONS, crate::nix::EXPLANATIONS, crate::source::EXPLANATIONS, crate::store::EXPLANATIONS]
-            .concat();
+    let mut all: Vec<Explanation> = [
+        EXPLANATIONS,
+        crate::build::EXPLANATIONS,
+        crate::nix::EXPLANATIONS,
+        crate::source::EXPLANATIONS,
+        crate::store::EXPLANATIONS,
+    ]
+    .concat();
     all.sort_by_key(|explanation| explanation.code);
     all
 }

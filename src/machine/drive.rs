@@ -36,6 +36,13 @@ impl Region {
         self.len == 0
     }
 
+    /// The `len` bytes from `offset`, cut at this region's end.
+    #[must_use]
+    pub fn part(&self, offset: u64, len: u64) -> Region {
+        let offset = offset.min(self.len);
+        Region { file: Arc::clone(&self.file), start: self.start + offset, len: len.min(self.len - offset) }
+    }
+
     /// Fills `buffer` from `offset`; an error of kind `UnexpectedEof` when that reaches over the end.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.len);

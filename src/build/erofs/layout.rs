@@ -4,6 +4,7 @@ use super::{
     BLOCK, ErofsError, Image, Kind,
     disk::{DataLayout, FileType, INODE_SIZE, SLOT, SUPER_OFFSET, SUPER_SIZE, block_of_names},
 };
+use crate::nix::text::shown;
 
 /// A tail of at most this many bytes goes behind its inode even when that wastes the rest of a metadata block; a
 /// longer one only when it fits into what is left.
@@ -103,7 +104,7 @@ fn sorted_children(image: &Image) -> Result<Vec<Vec<usize>>, ErofsError> {
             let mut children = children.clone();
             children.sort_by(|a, b| name(*a).cmp(name(*b)));
             match children.windows(2).find(|pair| name(pair[0]) == name(pair[1])) {
-                Some(pair) => Err(ErofsError::Duplicate(name(pair[0]).into())),
+                Some(pair) => Err(ErofsError::Duplicate(shown(name(pair[0])))),
                 None => Ok(children),
             }
         })

@@ -10,11 +10,12 @@ mod write;
 
 use std::io;
 
-use bstr::BString;
-
 use crate::{
     machine::Region,
-    nix::nar::{Contents, Node},
+    nix::{
+        nar::{Contents, Node},
+        text::shown,
+    },
 };
 
 pub use write::write;
@@ -121,7 +122,7 @@ impl Image {
     /// Adds a symbolic link.
     pub fn symlink(&mut self, parent: Dir, name: &[u8], meta: Meta, target: &[u8]) -> Result<(), ErofsError> {
         if target.is_empty() || target.len() > TARGET_MAX || target.contains(&0) {
-            return Err(ErofsError::Target { name: name.into(), length: target.len() });
+            return Err(ErofsError::Target { name: shown(name), length: target.len() });
         }
         self.add(parent, name, meta, Kind::Symlink(target.to_vec())).map(|_| ())
     }
@@ -155,7 +156,7 @@ impl Image {
     fn add(&mut self, parent: Dir, name: &[u8], meta: Meta, kind: Kind) -> Result<usize, ErofsError> {
         let plain = !name.is_empty() && name.len() <= NAME_MAX && name != b"." && name != b"..";
         if !plain || name.contains(&b'/') || name.contains(&0) {
-            return Err(ErofsError::Name(name.into()));
+            return Err(ErofsError::Name(shown(name)));
         }
         let index = self.entries.len();
         // `Dir` is only ever made for a directory of this image.
@@ -167,23 +168,21 @@ impl Image {
     }
 }
 
-/// Why an image could not be written.
+/// Why an image could not be written. Names are escaped and shortened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErofsError {
     /// A name no file system takes.
-    #[error(
-        "`{0}` is no name for a directory entry: empty, too long, `.`, `..`, or with a slash or NUL in it"
-    )]
-    Name(BString),
+    #[error("{0} is no name for a directory entry: empty, too long, `.`, `..`, or with a slash or NUL in it")]
+    Name(String),
     /// Two entries of one directory have the same name.
-    #[error("two entries are named `{0}`")]
-    Duplicate(BString),
+    #[error("two entries are named {0}")]
+    Duplicate(String),
     /// A link target that is empty, longer than [`TARGET_MAX`] or holds a NUL.
-    #[error("the symbolic link `{name}` has a target of {length} bytes that no file system takes")]
+    #[error("the symbolic link {name} has a target of {length} bytes that no file system takes")]
     Target {
         /// The link.
-        name: BString,
+        name: String,
         /// Bytes of its target.
         length: usize,
     },
@@ -191,10 +190,10 @@ pub enum ErofsError {
     #[error("{0} bytes do not fit into an EROFS image: 16 TiB at most")]
     TooLarge(u64),
     /// Reading a file's bytes failed.
-    #[error("cannot read the contents of `{name}`: {source}")]
+    #[error("cannot read the contents of {name}: {source}")]
     Read {
         /// The entry.
-        name: BString,
+        name: String,
         /// The operating system's answer.
         source: io::Error,
     },

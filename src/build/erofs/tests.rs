@@ -210,7 +210,7 @@ fn a_file_shorter_than_its_size_is_an_error() {
     let data = Data::File(region, Contents { offset: 0, size: 5000 });
     image.file(Image::ROOT, b"f", Meta::stored(0o444), data).unwrap();
     let error = super::write(&image, &mut io::sink()).unwrap_err();
-    assert!(matches!(&error, ErofsError::Read { name, .. } if name == "f"), "{error}");
+    assert!(matches!(&error, ErofsError::Read { name, .. } if name == "\"f\""), "{error}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{
     disk::{Dirent, FileType, Inode, SUPER_OFFSET, Superblock, directory_data},
     layout::{Layout, Place, file_type, lay_out},
 };
+use crate::nix::text::shown;
 
 /// Bytes copied at a time.
 const CHUNK: usize = 256 << 10;
@@ -119,7 +120,7 @@ impl Writer<'_> {
         while start < end {
             let piece = &mut buffer[..(end - start).min(CHUNK as u64) as usize];
             data.read_exact_at(piece, start)
-                .map_err(|source| ErofsError::Read { name: entry.name.as_slice().into(), source })?;
+                .map_err(|source| ErofsError::Read { name: shown(&entry.name), source })?;
             self.put(piece)?;
             start += piece.len() as u64;
         }

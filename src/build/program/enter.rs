@@ -61,6 +61,7 @@ pub fn enter(arch: Arch, job: &Enter<'_>) -> Result<Vec<u8>, ProgramError> {
     for input in job.inputs {
         bring_in(&mut program, input)?;
     }
+    own_root(&mut program, job)?;
     change_root(&mut program, job.build_dir)?;
     drop_privileges(&mut program, arch, job);
     become_builder(&mut program, job)?;
@@ -90,12 +91,21 @@ fn bring_in(program: &mut Program, input: &Input) -> Result<(), ProgramError> {
     Ok(())
 }
 
+/// The root and the store belong to the builder: it makes its outputs there.
+fn own_root(program: &mut Program, job: &Enter<'_>) -> Result<(), ProgramError> {
+    for (path, mode) in [("/root", 0o750), ("/root/nix/store", 0o1775)] {
+        let address = program.path(path.as_bytes())?;
+        let owner = [AT_FDCWD, address, u64::from(job.uid), u64::from(job.gid), 0];
+        program.call(Call::Fchownat, &owner, say(format!("cannot give {path} to the builder")));
+        let mode = [AT_FDCWD, address, mode];
+        program.call(Call::Fchmodat, &mode, say(format!("cannot set the mode of {path}")));
+    }
+    Ok(())
+}
+
 fn change_root(program: &mut Program, build_dir: &str) -> Result<(), ProgramError> {
-    let (proc, proc_at) = (program.path(b"proc")?, program.path(b"/root/proc")?);
     let (root, here, top) = (program.path(b"/root")?, program.path(b".")?, program.path(b"/")?);
     let build = program.path(build_dir.as_bytes())?;
-    // A proc of the new process namespace: only a process inside it can mount that.
-    program.call(Call::Mount, &[proc, proc_at, proc, 0, 0], say("cannot mount /proc".to_owned()));
     program.call(Call::Chdir, &[root], say("cannot enter /root".to_owned()));
     // The guest's own root is a ramfs, which cannot be pivoted away: cover it, as switch_root does.
     program.call(Call::Mount, &[here, top, 0, MS_MOVE, 0], say("cannot move /root to /".to_owned()));

@@ -255,7 +255,7 @@ fn entering_a_root_on_this_host() {
     fs::set_permissions(at("in/enter"), fs::Permissions::from_mode(0o755)).unwrap();
     let init = r#"set -e; cd "$0"; mount --bind . .; cd "$0"; mount -t tmpfs none root
         mkdir -p root/nix/store root/proc root/build root/bin; cp bin/busybox root/bin/busybox
-        chmod 755 root; exec chroot . /in/enter"#;
+        chmod 755 root; mount -t proc proc root/proc; exec chroot . /in/enter"#;
     let output = Command::new("unshare")
         .args(["--mount", "--pid", "--fork", "--ipc", "sh", "-c", init])
         .arg(scratch.path())

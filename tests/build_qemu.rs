@@ -1,0 +1,223 @@
+//! Whole derivations, built in a machine and by the `nix` program: the same outputs.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // what is not as expected ends the test
+
+#[allow(dead_code)] // what other tests need of it
+mod support;
+
+use std::{
+    cell::RefCell,
+    fs,
+    io::{self, Write},
+    path::Path,
+    process::Command,
+    rc::Rc,
+    sync::Arc,
+};
+
+use reprove::{
+    build::{BuildError, Built, Failure, InputObject, Inputs, Place, Request, Sink, build},
+    machine::{Arch, Caps, Region, Settings, Unwatched, qemu::Qemu},
+    nix::{derivation::Derivation, hash::NarHash, store_path::StorePath},
+};
+
+/// A store of the `nix` program in a folder of its own, with busybox in it as `tools`.
+struct Nix(tempfile::TempDir);
+
+impl Nix {
+    fn new() -> Nix {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("tools/bin")).unwrap();
+        fs::copy("/bin/busybox", folder.path().join("tools/bin/busybox")).expect("install busybox-static");
+        Nix(folder)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let folder = self.0.path();
+        let output = Command::new(program)
+            .args(arguments)
+            .env("NIX_REMOTE", folder.join("root"))
+            .env("HOME", folder)
+            .env(
+                "NIX_CONFIG",
+                "build-users-group =\nsubstituters =\nsandbox = true\nsandbox-paths =\ncores = 1",
+            )
+            .output()
+            .unwrap_or_else(|error| panic!("{program}: {error}; install the Debian package nix-bin"));
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{program} {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The derivation of `attributes`, whose builder runs `script`.
+    fn instantiate(&self, attributes: &str, script: &str) -> (StorePath, Derivation) {
+        let folder = self.0.path();
+        let text = format!(
+            "let tools = builtins.path {{ path = {}; name = \"tools\"; }}; in derivation ({{\n\
+             system = \"x86_64-linux\"; builder = \"${{tools}}/bin/busybox\"; args = [ \"ash\" \"-e\" \"-c\" ''{script}'' ];\n\
+             PATH = \"${{tools}}/bin\"; }} // {attributes})",
+            folder.join("tools").display()
+        );
+        fs::write(folder.join("default.nix"), text).unwrap();
+        let drv = self.run("nix-instantiate", &[folder.join("default.nix").to_str().unwrap()]);
+        let bytes = fs::read(self.host(&drv)).unwrap();
+        (drv.parse().unwrap(), Derivation::parse(&bytes).unwrap())
+    }
+
+    fn host(&self, path: &str) -> String {
+        format!("{}/root{path}", self.0.path().display())
+    }
+
+    fn nar(&self, path: &StorePath) -> Vec<u8> {
+        let path = self.host(&path.to_string());
+        Command::new("nix-store").args(["--dump", &path]).output().unwrap().stdout
+    }
+
+    fn inputs(&self, derivation: &Derivation) -> Inputs {
+        let object = |path: &StorePath| {
+            let nar = self.nar(path);
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&nar).unwrap();
+            let len = nar.len() as u64;
+            InputObject {
+                nar: Region::new(Arc::new(file), 0, len),
+                nar_hash: NarHash::of(&nar),
+                references: Default::default(),
+            }
+        };
+        derivation.input_srcs.iter().map(|path| (path.clone(), object(path))).collect()
+    }
+}
+
+#[derive(Default)]
+struct Kept(Rc<RefCell<u32>>);
+
+struct Counted(Rc<RefCell<u32>>);
+
+impl Sink for Kept {
+    fn place(&self) -> io::Result<Box<dyn Place + '_>> {
+        Ok(Box::new(Counted(Rc::clone(&self.0))))
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Place for Counted {
+    fn keep(self: Box<Self>) -> io::Result<()> {
+        *self.0.borrow_mut() += 1;
+        Ok(())
+    }
+}
+
+fn in_machine(nix: &Nix, drv_path: &StorePath, derivation: &Derivation) -> Result<Built, Box<Failure>> {
+    let machine = Qemu::find(Arch::X86_64).unwrap();
+    let request = Request {
+        derivation,
+        drv_path,
+        inputs: &nix.inputs(derivation),
+        bundle: &support::guest::bundle(Arch::X86_64),
+        settings: &Settings { memory: 1 << 30, ..Settings::default() },
+        caps: &Caps {
+            guest_seconds: 20,
+            output_bytes: 64 << 20,
+            processes: 64,
+            log_bytes: 1 << 20,
+            ..Caps::default()
+        },
+    };
+    let kept = Kept::default();
+    let built = build(&request, &machine, tempfile::tempfile().unwrap(), &kept, &mut Unwatched);
+    let expected = if built.is_ok() { derivation.outputs.len() as u32 } else { 0 };
+    assert_eq!(*kept.0.borrow(), expected);
+    built
+}
+
+const WORLD: &str = r#"
+    busybox mkdir -p $out/bin
+    busybox cp ${tools}/bin/busybox $out/bin/tool
+    busybox ln $out/bin/tool $out/bin/linked
+    busybox ln -s tool $out/bin/link
+    busybox printf 'caf\351' > $out/"$(busybox printf 'caf\351')"
+    busybox chmod 4555 $out/bin/tool 2> $out/chmod || echo refused >> $out/chmod
+    busybox chmod 600 $out/chmod
+    echo "$out $dev" > $out/self
+    echo ${tools} > $dev
+    {
+      busybox id -u; busybox id -g; umask; pwd; busybox hostname; ulimit -c
+      busybox cat /etc/passwd /etc/group /etc/hosts /proc/self/personality
+      busybox tr '\000' '\n' < /proc/1/environ
+      busybox tr '\000' '\n' < /proc/1/cmdline
+      busybox stat -c '%a %u %g %n' / /build /nix/store /build/* /build/.attr*
+      busybox stat -c '%a %t %T %n' /tmp /dev /dev/shm /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty
+      busybox readlink /dev/fd /dev/stdin /dev/ptmx
+      busybox cat $bigPath graph
+      busybox ip link | busybox grep -c LOOPBACK
+      busybox grep NoNewPrivs /proc/self/status
+    } > $out/world
+    echo done
+"#;
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn a_derivation_built_in_a_machine_is_what_nix_builds() {
+    let nix = Nix::new();
+    let attributes = r#"{
+        name = "world"; outputs = [ "out" "dev" ]; odd = "a'b\n$(c)"; passAsFile = [ "big" ]; big = "in a file";
+        exportReferencesGraph = [ "graph" tools ]; allowedReferences = [ tools "out" "dev" ];
+    }"#;
+    let (drv_path, derivation) = nix.instantiate(attributes, WORLD.replace("''", "'''").as_str());
+    nix.run("nix-store", &["--realise", &drv_path.to_string()]);
+    let built =
+        in_machine(&nix, &drv_path, &derivation).unwrap_or_else(|failure| panic!("{}", failure.error));
+    let world = nix.host(&format!("{}/world", derivation.output_path("out").unwrap()));
+    for (name, output) in &built.outputs {
+        let expected = nix.nar(&output.path);
+        assert_eq!(
+            output.nar_hash,
+            NarHash::of(&expected),
+            "{name}; Nix's world:\n{}\nlog:\n{}",
+            fs::read_to_string(Path::new(&world)).unwrap(),
+            built.evidence.log.escape_ascii()
+        );
+        let references = nix.run("nix-store", &["-q", "--references", &output.path.to_string()]);
+        let found: Vec<String> = output.references.iter().map(ToString::to_string).collect();
+        assert_eq!(found.join("\n"), references);
+    }
+    assert_eq!(built.evidence.log, b"done\n");
+}
+
+fn failure(script: &str) -> BuildError {
+    let nix = Nix::new();
+    let (drv_path, derivation) = nix.instantiate("{ name = \"fails\"; }", script);
+    in_machine(&nix, &drv_path, &derivation).unwrap_err().error
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn builders_that_misbehave_are_told_apart() {
+    let error = failure("echo some words; exit 7");
+    assert!(
+        matches!(&error, BuildError::BuilderFailed { code: 7, tail } if tail == &["some words"]),
+        "{error}"
+    );
+    let error = failure("exit 0");
+    assert!(matches!(error, BuildError::OutputMissing { .. }), "{error}");
+    let error = failure("busybox mkdir $out; busybox mkfifo $out/pipe");
+    assert!(matches!(error, BuildError::SpecialFile { .. }), "{error}");
+    let error = failure("while :; do :; done");
+    assert!(matches!(error, BuildError::TimedOut { .. }), "{error}");
+    let error = failure("f() { f | f & }; f; busybox sleep 5; exit 1");
+    assert!(matches!(error, BuildError::ProcessLimit { .. }), "{error}");
+    let error = failure("busybox dd if=/dev/zero of=/build/x bs=1M");
+    assert!(matches!(error, BuildError::DiskFull | BuildError::MemoryExhausted { .. }), "{error}");
+    let error = failure("busybox yes");
+    assert!(matches!(error, BuildError::LogLimit), "{error}");
+}
