@@ -27,6 +27,7 @@ pub enum Form {
 }
 
 /// Bytes in an unnamed file of ours.
+#[derive(Debug)]
 pub(super) struct Contents {
     file: File,
     size: u64,

@@ -5,16 +5,17 @@ use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::apt::Apt;
+use super::apt::{Apt, AptError};
 use super::contents::{Contents, ImportError, tree_of_one};
 use super::deb::Deb;
 use super::error::SourceError;
 use super::files::Files;
 use super::fixed_output::FixedOutput;
 use super::mirror::Mirror;
-use super::nix_program::NixProgram;
+use super::nix_program::{NixProgram, NixProgramError};
 use super::pin::{AptPart, AptPin, PypiPin};
-use super::pypi;
+use super::pypi::{self, PypiError};
+use super::tool::ToolError;
 use crate::nix::hash::{Algorithm, Hash};
 use crate::nix::make_path::Method;
 use crate::store::{Origin, PathInfo, Store, StoreError};
@@ -163,14 +164,18 @@ impl<'store> Provider<'store> {
                 return Err(Answer::NotAsked("package clients may not be used"));
             };
             let pin: AptPin = url.parse().map_err(failed)?;
-            return package_file(apt, &pin, fixed).map(Some).map_err(failed);
+            return package_file(apt, &pin, fixed).map(Some).map_err(|error| apt_answer(&error));
         }
         if url.starts_with("pypi:") {
             if self.packages.is_none() {
                 return Err(Answer::NotAsked("package clients may not be used"));
             }
             let pin: PypiPin = url.parse().map_err(failed)?;
-            return pypi::fetch(&pin, fixed.method, &fixed.hash).map(Some).map_err(failed);
+            let fetched = pypi::fetch(&pin, fixed.method, &fixed.hash);
+            return fetched.map(Some).map_err(|error| match &error {
+                PypiError::Tool(tool) => tool_answer(tool, &error, fixed),
+                _ => failed(error),
+            });
         }
         Err(Answer::NotAsked("only the nix program fetches from the URLs of a derivation"))
     }
@@ -181,7 +186,10 @@ impl<'store> Provider<'store> {
             Some(nix) if !nix.takes(fixed) => {
                 Err(Answer::NotAsked("it would have to build the derivation's inputs on this machine first"))
             }
-            Some(nix) => nix.realise(fixed).map(Some).map_err(failed),
+            Some(nix) => nix.realise(fixed).map(Some).map_err(|error| match &error {
+                NixProgramError::Tool(tool) => tool_answer(tool, &error, fixed),
+                _ => failed(error),
+            }),
         }
     }
 
@@ -224,6 +232,16 @@ type Look<'a> = Box<dyn Fn() -> Found + 'a>;
 
 fn failed(error: impl fmt::Display) -> Answer {
     Answer::Failed(error.to_string())
+}
+
+/// A program that checks the hash itself never hands wrong bytes over; it says what it got.
+fn tool_answer(tool: &ToolError, error: &dyn fmt::Display, fixed: &FixedOutput) -> Answer {
+    tool.got(fixed.hash.algorithm()).map_or_else(|| failed(error), Answer::WrongHash)
+}
+
+fn apt_answer(error: &SourceError) -> Answer {
+    let SourceError::Apt(AptError::HashMismatch { got, .. }) = error else { return failed(error) };
+    Hash::parse(got.as_bytes(), Some(Algorithm::Sha256)).map_or_else(|_| failed(error), Answer::WrongHash)
 }
 
 /// The file a pin names; for a member, the NAR of a tree with that file at its path.

@@ -56,10 +56,18 @@ pub(super) fn fetch(pin: &PypiPin, method: Method, hash: &Hash) -> Result<Conten
     if pinned {
         requirement.push_str(&format!(" --hash=sha256:{}", hash.to_base16()));
     }
-    let mut arguments: Vec<String> =
-        ["download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--no-cache-dir"]
-            .map(str::to_owned)
-            .into();
+    // The file is pinned: which Python runs pip, or may run the package, has no say in it.
+    let mut arguments: Vec<String> = [
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-deps",
+        "--no-cache-dir",
+        "--ignore-requires-python",
+    ]
+    .map(str::to_owned)
+    .into();
     if pin.file.ends_with(".whl") {
         arguments.extend(wheel_arguments(&pin.file)?);
     } else if pinned {
@@ -156,7 +164,9 @@ mod tests {
             let contents = fetch(&pin.parse().unwrap(), Method::Flat, &hash).unwrap();
             assert_eq!(contents.hash(Algorithm::Sha256).unwrap(), hash);
             let other = Hash::of(Algorithm::Sha256, b"other");
-            assert!(fetch(&pin.parse().unwrap(), Method::Flat, &other).is_err());
+            let error = fetch(&pin.parse().unwrap(), Method::Flat, &other).unwrap_err();
+            let PypiError::Tool(tool) = error else { panic!("{error}") };
+            assert_eq!(tool.got(Algorithm::Sha256), Some(hash), "{tool}");
         }
     }
 }

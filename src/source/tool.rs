@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use crate::code::Code;
+use crate::nix::hash::{Algorithm, Hash};
 
 /// Most output we take from a program: `apt-cache` prints a few kilobytes per package, pip less.
 const MAX_OUTPUT: u64 = 64 << 20;
@@ -49,6 +50,16 @@ pub enum ToolError {
 }
 
 impl ToolError {
+    /// The hash that the program says it got instead of the one it was to check: `Got <base-16>` of pip,
+    /// `got: <SRI>` of nix.
+    pub(super) fn got(&self, algorithm: Algorithm) -> Option<Hash> {
+        let ToolError::Failed { stderr, .. } = self else { return None };
+        stderr.lines().find_map(|line| {
+            let words = line.trim().strip_prefix("got:").or_else(|| line.trim().strip_prefix("Got "))?;
+            Hash::parse(words.trim().as_bytes(), Some(algorithm)).ok()
+        })
+    }
+
     /// The stable code of the error.
     pub fn code(&self) -> Code {
         match self {

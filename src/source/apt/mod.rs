@@ -348,4 +348,4 @@ fn sha256_of(mut file: File) -> std::io::Result<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

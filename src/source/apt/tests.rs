@@ -5,23 +5,23 @@ use super::*;
 use crate::source::deb::tests::build_package;
 
 /// An archive in a folder, with one suite `sid` (a rolling one, so that it stands alone).
-struct LocalArchive {
+pub(crate) struct LocalArchive {
     folder: tempfile::TempDir,
 }
 
 impl LocalArchive {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let archive = LocalArchive { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir_all(archive.folder.path().join("pool")).unwrap();
         archive
     }
 
-    fn add(&self, name: &str, version: &str) -> PathBuf {
+    pub(crate) fn add(&self, name: &str, version: &str) -> PathBuf {
         build_package(&self.folder.path().join("pool"), name, version, &[])
     }
 
     /// Writes the lists for whatever lies in the pool: `depends` is put into the first package's paragraph.
-    fn publish(&self, depends: &str) {
+    pub(crate) fn publish(&self, depends: &str) {
         let mut packages = String::new();
         for entry in sorted(&self.folder.path().join("pool")) {
             let bytes = std::fs::read(&entry).unwrap();
@@ -53,7 +53,7 @@ impl LocalArchive {
     }
 
     /// Through apt's `copy:`, which fetches as a network does; `file:` only links to the archive.
-    fn apt(&self, root: &Path, options: &str) -> Apt {
+    pub(crate) fn apt(&self, root: &Path, options: &str) -> Apt {
         let uri = format!("copy:{}", self.folder.path().display());
         Apt::new(root, Archives { main: Archive { uri, options: options.to_owned() }, security: None })
     }

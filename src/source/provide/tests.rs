@@ -1,10 +1,14 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 
 use super::*;
+use crate::nix::derivation::Derivation;
 use crate::nix::nar::Writer;
+use crate::nix::store_path::StorePath;
+use crate::source::apt::tests::LocalArchive;
 use crate::source::fixed_output::tests::derivation;
 use crate::source::{Added, Natively};
 
@@ -32,7 +36,7 @@ impl Fixture {
         path
     }
 
-    fn add(&self, path: &std::path::Path) -> Added {
+    fn add(&self, path: &Path) -> Added {
         Files::of(&self.store).add(path).unwrap()
     }
 
@@ -304,6 +308,20 @@ fn bytes_with_the_right_hash_that_are_no_nar_are_not_taken_for_a_tree() {
     assert_eq!(fixture.store.paths().unwrap().count(), 0);
 }
 
+/// Has nix write the derivation of an expression into the store below `root`.
+fn instantiate(root: &Path, expression: &str) -> (StorePath, Derivation) {
+    let output = Command::new("nix-instantiate")
+        .env("NIX_CONFIG", "substituters =")
+        .args(["--store".as_ref(), root.as_os_str(), "--expr".as_ref(), expression.as_ref()])
+        .output()
+        .expect("nix is needed: install the package nix-bin");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let drv = String::from_utf8(output.stdout).unwrap();
+    let drv = StorePath::parse(drv.trim().as_bytes()).unwrap();
+    let text = std::fs::read(root.join("nix/store").join(drv.base_name())).unwrap();
+    (drv, Derivation::parse(&text).unwrap())
+}
+
 #[test]
 fn the_nix_program_fetches_and_is_checked() {
     let fixture = Fixture::new();
@@ -314,16 +332,7 @@ fn the_nix_program_fetches_and_is_checked() {
         Hash::of(Algorithm::Sha256, HELLO).to_base16()
     );
     let root = fixture.store.nix_dir();
-    let output = Command::new("nix-instantiate")
-        .env("NIX_CONFIG", "substituters =")
-        .args(["--store".as_ref(), root.as_os_str(), "--expr".as_ref(), expression.as_ref()])
-        .output()
-        .expect("nix is needed: install the package nix-bin");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let drv = String::from_utf8(output.stdout).unwrap();
-    let drv = crate::nix::store_path::StorePath::parse(drv.trim().as_bytes()).unwrap();
-    let text = std::fs::read(root.join("nix/store").join(drv.base_name())).unwrap();
-    let parsed = crate::nix::derivation::Derivation::parse(&text).unwrap();
+    let (drv, parsed) = instantiate(&root, &expression);
     let fixed = FixedOutput::of(&drv, &parsed).unwrap();
     assert!(fixed.is_builtin);
 
@@ -338,6 +347,13 @@ fn the_nix_program_fetches_and_is_checked() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(hash.stdout).unwrap().trim(), provided.info.nar_hash.to_base32());
+
+    // What the program gets with another hash than stated counts as wrong, and not as a failure.
+    let expression = expression.replace(&fixed.hash.to_base16(), &"0".repeat(64));
+    let (drv, parsed) = instantiate(&root, &expression);
+    let lying = FixedOutput::of(&drv, &parsed).unwrap();
+    let error = provider.provide(&lying).unwrap_err();
+    assert!(error.is_hash_mismatch() && error.to_string().contains(&fixed.hash.to_sri()), "{error}");
 
     // With inputs to build first, it is only asked when it may build anything.
     let with_inputs = FixedOutput { is_builtin: false, ..fixed };
@@ -364,6 +380,39 @@ fn one_member_of_a_package_becomes_a_tree() {
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut contents.bytes().unwrap(), &mut bytes).unwrap();
     assert_eq!(bytes, nar);
+}
+
+#[test]
+fn a_package_and_one_member_of_it_are_provided_through_apt() {
+    let fixture = Fixture::new();
+    let archive = LocalArchive::new();
+    let package = std::fs::read(archive.add("first", "1:1.0-1")).unwrap();
+    archive.publish("");
+    let apt = archive.apt(&fixture.store.files_dir().join("apt"), "trusted=yes");
+    let provider = fixture.provider().with_packages(apt);
+
+    let url = "apt:sid/amd64/first=1:1.0-1";
+    // By any algorithm: only for SHA-256 does the index know the hash beforehand.
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let provided = provider.provide(&flat(algorithm, &package, &[("url", url)])).unwrap();
+        assert_eq!(provided.place, url);
+        assert_eq!(fixture.nar(&provided), nar_of_file(false, &package));
+    }
+
+    let mut tree = Vec::new();
+    let contents = tree_of_one("bin/tool", true, b"#!/bin/sh\necho tool\n").unwrap();
+    std::io::Read::read_to_end(&mut contents.bytes().unwrap(), &mut tree).unwrap();
+    let member = format!("{url}#bin/tool");
+    let provided = provider.provide(&recursive(&tree, &[("url", &member)])).unwrap();
+    assert_eq!(fixture.nar(&provided), tree);
+
+    for (url, wrong) in [(url, true), ("apt:sid/amd64/first=2", false), ("apt:sid/amd64/first", false)] {
+        let error = provider.provide(&flat(Algorithm::Sha256, b"another", &[("url", url)])).unwrap_err();
+        assert_eq!(error.is_hash_mismatch(), wrong, "{error}");
+    }
+    let missing = format!("{url}#bin/nothing");
+    let error = provider.provide(&recursive(b"another", &[("url", &missing)])).unwrap_err();
+    assert!(error.to_string().contains("no member \"bin/nothing\""), "{error}");
 }
 
 #[test]
