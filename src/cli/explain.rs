@@ -37,6 +37,8 @@ fn all() -> Vec<Explanation> {
     let mut all: Vec<Explanation> = [
         EXPLANATIONS,
         crate::build::EXPLANATIONS,
+        crate::flake::EXPLANATIONS,
+        crate::graph::EXPLANATIONS,
         crate::nix::EXPLANATIONS,
         crate::source::EXPLANATIONS,
         crate::store::EXPLANATIONS,
