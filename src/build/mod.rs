@@ -253,7 +253,7 @@ fn run_record(
             memory_killed: record.memory_killed,
             root_full: record.root_full,
             tar: record.tar,
-            instructions: record.instructions,
+            nanoseconds: record.nanoseconds,
         }),
         console: hex(&Sha256::digest(&run.console)),
         console_bytes: run.console.len() as u64,

@@ -50,8 +50,8 @@ pub struct Record {
     pub special: Option<Vec<u8>>,
     /// The tar stream.
     pub tar: Tar,
-    /// Instructions so far, when the guest could tell.
-    pub instructions: Option<u64>,
+    /// The guest's clock since boot in nanoseconds, when it could tell.
+    pub nanoseconds: Option<u64>,
 }
 
 /// Why there is no record.
@@ -82,7 +82,7 @@ const NAMES: [&str; 9] = [
     "root_full",
     "special",
     "tar",
-    "instructions",
+    "nanoseconds",
 ];
 
 impl Record {
@@ -134,7 +134,7 @@ impl Record {
                 (_, "overflow") => Tar::Overflow,
                 bytes => Tar::Bytes(number(bytes, drive.saturating_sub(RECORD_BYTES))?),
             },
-            instructions: match value("instructions") {
+            nanoseconds: match value("nanoseconds") {
                 (_, "") => None,
                 count => Some(number(count, u64::MAX)?),
             },
@@ -178,7 +178,7 @@ mod tests {
     fn text() -> String {
         format!(
             "reprove-result/1\nrun={}\nstopped=exited\nstatus=3\nprocesses_refused=0\nmemory_killed=2\nroot_full=1\n\
-             special=a%0Ab/c\ntar=1024\ninstructions=99\nend\n",
+             special=a%0Ab/c\ntar=1024\nnanoseconds=99\nend\n",
             RUN.hex()
         )
     }
@@ -202,7 +202,7 @@ mod tests {
                 root_full: true,
                 special: Some(b"a\nb/c".to_vec()),
                 tar: Tar::Bytes(1024),
-                instructions: Some(99),
+                nanoseconds: Some(99),
             }
         );
     }

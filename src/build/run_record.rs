@@ -58,8 +58,8 @@ pub struct GuestResult {
     pub root_full: bool,
     /// The tar stream.
     pub tar: Tar,
-    /// Instructions, as the guest counted them.
-    pub instructions: Option<u64>,
+    /// The guest's clock since boot in nanoseconds.
+    pub nanoseconds: Option<u64>,
 }
 
 /// An output, as it is kept in a run's record.

@@ -90,7 +90,7 @@ fn drive(id: &str, changes: &[(&str, &str)], stream: &[u8]) -> Vec<u8> {
         ("root_full", "0"),
         ("special", ""),
         ("tar", &length),
-        ("instructions", "12"),
+        ("nanoseconds", "12"),
     ];
     let mut record = "reprove-result/1\n".to_owned();
     for (name, value) in values {
