@@ -20,6 +20,7 @@
 //! A crash between two steps leaves an unreferenced NAR, never a reference to nothing.
 
 mod check;
+mod contents;
 mod error;
 mod explanations;
 mod gc;
@@ -41,6 +42,7 @@ mod tests;
 mod tree_tests;
 
 pub use check::{Checked, Finding, Report};
+pub use contents::FileContent;
 pub use error::StoreError;
 pub use explanations::EXPLANATIONS;
 pub use gc::{Freed, Keep};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use object::elf::SHT_NOBITS;
 
 use super::{
-    names,
+    dynamic, names,
     parse::{self, Broken, Elf, SECTION_FIELDS, SEGMENT_FIELDS, Section},
     symbols::Symbols,
 };
@@ -38,6 +38,9 @@ pub(in crate::diff) fn compare(
     }
     parts.push(header);
     segments(&elves, &mut parts);
+    let mut words = Difference::new(Step::Dynamic);
+    words.found = dynamic::compare(files, &elves);
+    parts.push(words);
     sections(files, &elves, effort, &mut parts)?;
     between(files, &elves, effort, &mut parts)?;
     parts.retain(Difference::is_some);

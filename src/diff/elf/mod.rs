@@ -1,6 +1,7 @@
 //! ELF files (System V ABI, "Object Files"): header and tables field by field, sections by name.
 
 mod compare;
+mod dynamic;
 mod names;
 mod parse;
 mod symbols;

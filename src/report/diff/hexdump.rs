@@ -1,0 +1,73 @@
+//! Rows of a hexdump in which the differing bytes are marked, by brackets and by colour.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+
+use crate::diff::{Piece, Range};
+
+/// Bytes of one row.
+const ROW: u64 = 16;
+
+/// Which bytes of a sample differ: position by position when both sides have the same length, else the whole range.
+pub(super) fn marks(range: &Range, piece: &Piece, other: &Piece) -> Vec<bool> {
+    let (marked, others) = (piece.marked(), other.marked());
+    let in_place = range.a.len == range.b.len;
+    (0..piece.sample.len())
+        .map(|at| {
+            let position = at.wrapping_sub(marked.start);
+            let same = in_place && other.sample[others.clone()].get(position) == piece.sample.get(at);
+            marked.contains(&at) && !same
+        })
+        .collect()
+}
+
+/// The rows of one side: those the range touches, at most `rows` of them. Returns how many more there are.
+pub(super) fn rows(piece: &Piece, marks: &[bool], rows: usize, style: Style) -> (Vec<String>, u64) {
+    if piece.len == 0 {
+        return (vec![format!("{:#010x}  nothing", piece.offset)], 0);
+    }
+    let last = piece.offset + piece.len - 1;
+    let (first_row, last_row) = (piece.offset / ROW, last / ROW);
+    let all = last_row - first_row + 1;
+    let held = piece.sample_offset + piece.sample.len() as u64;
+    let mut lines = Vec::new();
+    for row in (first_row..=last_row).take(rows).take_while(|row| row * ROW < held) {
+        lines.push(line(piece, marks, row * ROW, style));
+    }
+    let more = all - lines.len() as u64;
+    (lines, more)
+}
+
+/// One row: offset, bytes, and what they say. Marked bytes stand in brackets.
+fn line(piece: &Piece, marks: &[bool], start: u64, style: Style) -> String {
+    let mut out = format!("{start:#010x} ");
+    let mut text = String::new();
+    let mut open = false;
+    for at in start..start + ROW {
+        let index = at.checked_sub(piece.sample_offset).map(|index| index as usize);
+        let byte = index.and_then(|index| piece.sample.get(index)).copied();
+        let marked = index.is_some_and(|index| marks.get(index).copied().unwrap_or(false));
+        // Writing to a String cannot fail.
+        let _ = match (open, marked) {
+            (false, true) => write!(out, "{style}["),
+            (true, false) => write!(out, "]{style:#}"),
+            _ => write!(out, " "),
+        };
+        open = marked;
+        match byte {
+            Some(byte) => {
+                let shown = if matches!(byte, 0x20..=0x7e) { char::from(byte) } else { '.' };
+                let _ = write!(out, "{byte:02x}");
+                let _ =
+                    if marked { write!(text, "{style}{shown}{style:#}") } else { write!(text, "{shown}") };
+            }
+            None => {
+                out.push_str("  ");
+                text.push(' ');
+            }
+        }
+    }
+    let _ = if open { write!(out, "]{style:#}") } else { write!(out, " ") };
+    format!("{out} {text}").trim_end().to_owned()
+}

@@ -1,0 +1,296 @@
+//! `reprove.diff/1`: a comparison and its causes as a document.
+//!
+//! Bytes that stand for text (paths, names, quotes) are strings in which control characters and what is not UTF-8 are
+//! written `\xff`; bytes that stand for themselves are hexadecimal.
+
+use serde::Serialize;
+
+use crate::{
+    diagnose::{Cause, Quote},
+    diff::{Comparison, Finding, Piece, Place, Range, Ranges, Side, Strings, Value},
+    report::escape::escape_bytes,
+};
+
+/// The version of the document.
+pub const SCHEMA: &str = "reprove.diff/1";
+
+/// Differing bytes given in hexadecimal for each side of a range.
+const BYTES: usize = 256;
+
+/// The document, ready to be serialised.
+pub fn document(comparison: &Comparison, causes: &[Cause]) -> impl Serialize {
+    let places = comparison.places();
+    let mut document = Document {
+        schema: SCHEMA,
+        identical: comparison.identical(),
+        causes: causes.iter().map(CauseOf::new).collect(),
+        differences: Vec::new(),
+        cut: Vec::new(),
+        notes: Vec::new(),
+    };
+    for place in &places {
+        document.add(place);
+    }
+    document
+}
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    identical: bool,
+    causes: Vec<CauseOf>,
+    differences: Vec<One>,
+    /// What was counted but not kept.
+    cut: Vec<Cut>,
+    /// Where the comparison looked less closely than it can.
+    notes: Vec<NoteOf>,
+}
+
+#[derive(Serialize)]
+struct CauseOf {
+    id: &'static str,
+    title: &'static str,
+    confidence: u8,
+    derived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setting: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setting_a: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setting_b: Option<String>,
+    places: u64,
+    bytes: u64,
+    evidence: Vec<EvidenceOf>,
+    fix: &'static str,
+}
+
+#[derive(Serialize)]
+struct EvidenceOf {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<String>,
+    a: Option<QuoteOf>,
+    b: Option<QuoteOf>,
+}
+
+#[derive(Serialize)]
+struct QuoteOf {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Cut {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    what: &'static str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct NoteOf {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    code: String,
+    text: String,
+}
+
+/// One difference: where it is, then what is known of its kind.
+#[derive(Serialize, Default)]
+struct One {
+    path: String,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    section: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// `a` or `b`, when only one side has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    range: Option<RangeOf>,
+}
+
+#[derive(Serialize)]
+struct RangeOf {
+    offset_a: u64,
+    len_a: u64,
+    offset_b: u64,
+    len_b: u64,
+    differing: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line_a: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line_b: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol_offset: Option<u64>,
+    /// The differing bytes, the first 256 of them.
+    hex_a: String,
+    hex_b: String,
+}
+
+impl Document {
+    fn add(&mut self, place: &Place<'_>) {
+        let path = escape_bytes(place.path());
+        let part = place.part().map(|step| escape_bytes(step.to_string().as_bytes()));
+        for note in &place.difference.notes {
+            let (path, part) = (path.clone(), part.clone());
+            self.notes.push(NoteOf { path, part, code: note.code().to_string(), text: note.to_string() });
+        }
+        let at = |kind: &'static str| One {
+            path: path.clone(),
+            kind,
+            part: part.clone(),
+            section: place.section().map(escape_bytes),
+            ..One::default()
+        };
+        let pair = |kind, a: String, b: String| One { a: Some(a), b: Some(b), ..at(kind) };
+        for finding in &place.difference.found {
+            let one = match finding {
+                Finding::OnlyIn { side, what, size } => One {
+                    side: Some(side.to_string()),
+                    size: Some(*size),
+                    a: (*side == Side::A).then(|| (*what).to_owned()),
+                    b: (*side == Side::B).then(|| (*what).to_owned()),
+                    ..at("only-in")
+                },
+                Finding::Kind(kinds) => pair("kind", kinds.a.name().to_owned(), kinds.b.name().to_owned()),
+                Finding::Executable(is) => pair("executable", is.a.to_string(), is.b.to_string()),
+                Finding::Target(to) => pair("symlink-target", escape_bytes(&to.a), escape_bytes(&to.b)),
+                Finding::Field { name, values, .. } => {
+                    One { field: Some(name), ..pair("field", value(&values.a), value(&values.b)) }
+                }
+                Finding::LineEndings(lines) => pair("line-endings", lines.a.to_string(), lines.b.to_string()),
+                Finding::Reordered { lines, first } => {
+                    One { size: Some(*lines), range: Some(RangeOf::new(first)), ..at("order") }
+                }
+                Finding::Bytes(ranges) | Finding::Lines(ranges) => {
+                    let kind = if matches!(finding, Finding::Lines(_)) { "lines" } else { "bytes" };
+                    let all =
+                        ranges.list.iter().map(|range| One { range: Some(RangeOf::new(range)), ..at(kind) });
+                    self.differences.extend(all);
+                    self.cut(&path, &part, "ranges", omitted(ranges));
+                    continue;
+                }
+                Finding::Strings(strings) => {
+                    for (side, strings) in [(Side::A, &strings.a), (Side::B, &strings.b)] {
+                        self.differences.extend(strings.list.iter().map(|(offset, text)| One {
+                            side: Some(side.to_string()),
+                            size: Some(text.len() as u64),
+                            a: (side == Side::A).then(|| escape_bytes(text)),
+                            b: (side == Side::B).then(|| escape_bytes(text)),
+                            offset: Some(*offset),
+                            ..at("string")
+                        }));
+                        self.cut(&path, &part, "strings", unlisted(strings));
+                    }
+                    continue;
+                }
+            };
+            self.differences.push(one);
+        }
+    }
+
+    fn cut(&mut self, path: &str, part: &Option<String>, what: &'static str, count: u64) {
+        if count > 0 {
+            self.cut.push(Cut { path: path.to_owned(), part: part.clone(), what, count });
+        }
+    }
+}
+
+fn omitted(ranges: &Ranges) -> u64 {
+    ranges.total - ranges.list.len() as u64
+}
+
+fn unlisted(strings: &Strings) -> u64 {
+    strings.total - strings.list.len() as u64
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::Number(number) => format!("{number:#x}"),
+        Value::Named(_, name) => (*name).to_owned(),
+        Value::Text(Some(text)) => escape_bytes(text),
+        Value::Hex(Some(bytes)) => data_encoding::HEXLOWER.encode(bytes),
+        Value::Text(None) | Value::Hex(None) => "none".to_owned(),
+    }
+}
+
+impl RangeOf {
+    fn new(range: &Range) -> Self {
+        let hex = |piece: &Piece| {
+            let bytes = &piece.sample[piece.marked()];
+            data_encoding::HEXLOWER.encode(&bytes[..bytes.len().min(BYTES)])
+        };
+        RangeOf {
+            offset_a: range.a.offset,
+            len_a: range.a.len,
+            offset_b: range.b.offset,
+            len_b: range.b.len,
+            differing: range.differing,
+            line_a: range.lines.map(|lines| lines.a),
+            line_b: range.lines.map(|lines| lines.b),
+            symbol: range.symbol.as_ref().map(|symbol| escape_bytes(&symbol.name)),
+            symbol_offset: range.symbol.as_ref().map(|symbol| symbol.offset),
+            hex_a: hex(&range.a),
+            hex_b: hex(&range.b),
+        }
+    }
+}
+
+impl CauseOf {
+    fn new(cause: &Cause) -> Self {
+        let proof = cause.proof.as_ref();
+        CauseOf {
+            id: cause.entry.id,
+            title: cause.entry.title,
+            confidence: cause.confidence.0,
+            derived: cause.derived,
+            setting: proof.map(|proof| proof.setting.clone()),
+            setting_a: proof.map(|proof| proof.a.clone()),
+            setting_b: proof.map(|proof| proof.b.clone()),
+            places: cause.places,
+            bytes: cause.bytes,
+            evidence: cause
+                .evidence
+                .iter()
+                .map(|evidence| EvidenceOf {
+                    path: escape_bytes(&evidence.path),
+                    part: evidence.part.as_ref().map(|part| escape_bytes(part.as_bytes())),
+                    symbol: evidence.symbol.as_ref().map(|name| escape_bytes(name)),
+                    a: evidence.a.as_ref().map(QuoteOf::new),
+                    b: evidence.b.as_ref().map(QuoteOf::new),
+                })
+                .collect(),
+            fix: cause.entry.fix,
+        }
+    }
+}
+
+impl QuoteOf {
+    fn new(quote: &Quote) -> Self {
+        let hex = quote.binary.then(|| data_encoding::HEXLOWER.encode(&quote.text));
+        let text = (!quote.binary).then(|| escape_bytes(&quote.text));
+        QuoteOf { offset: quote.offset, text, hex }
+    }
+}

@@ -1,0 +1,11 @@
+//! A comparison and its causes: for a terminal and as JSON.
+
+mod hexdump;
+mod json;
+mod terminal;
+
+#[cfg(test)]
+mod tests;
+
+pub use json::{SCHEMA, document};
+pub use terminal::{Detail, write};

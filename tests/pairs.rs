@@ -1,0 +1,85 @@
+//! Pairs of files that ought to be equal, made by real tools: every one is compared and diagnosed.
+//!
+//! The samples are not part of the repository. Where the folder `../shared/pairs` exists (a developer's machine, the
+//! project's own CI), it is used; elsewhere there is nothing to compare and the test says so.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use reprove::{
+    diagnose::{Cause, diagnose},
+    diff::{Comparison, Limits, NarTree, Pair, compare_trees},
+    report::diff::{Detail, write},
+    store::{FileContent, pack},
+};
+
+fn compare(a: &Path, b: &Path) -> (Comparison, Vec<Cause>) {
+    let tree = |path: &Path| {
+        let (node, file) = pack(path).unwrap();
+        NarTree::new(FileContent::new(file).unwrap(), &node)
+    };
+    let comparison = compare_trees(&tree(a), &tree(b), &Limits::default()).unwrap();
+    let causes = diagnose(&comparison, &[]);
+    (comparison, causes)
+}
+
+/// The samples, unpacked; `None` where there are none.
+fn samples() -> Option<(tempfile::TempDir, Vec<PathBuf>)> {
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/pairs/pairs.tar.xz");
+    if !archive.exists() {
+        eprintln!("{} is not here: no samples to compare", archive.display());
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tar = Command::new("tar").arg("-xJf").arg(&archive).arg("-C").arg(folder.path()).status();
+    assert!(tar.expect("tar is missing: install tar and xz-utils").success());
+    let mut cases: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    Some((folder, cases))
+}
+
+/// The cause that must come first, where a rule for it exists; elsewhere anything honest will do.
+fn expected(case: &str) -> Option<&'static str> {
+    Some(match case {
+        "go-storepath-amd64" => "nix-store-path",
+        "c-date-time" | "text-build-date" => "embedded-build-time",
+        "elf-build-id" => "build-id-random",
+        "dwarf-comp-dir" | "rust-panic-path" => "build-path",
+        "host-user-uname" => "build-user-or-host",
+        "rpath-store" | "interp-store" => "interpreter-or-rpath",
+        "locale-sort" => "unordered-output",
+        "symlink-target-store" => "symlink-target",
+        "exec-bit" => "file-mode",
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_sample_is_explained_or_honestly_not() {
+    let Some((_folder, cases)) = samples() else { return };
+    assert!(!cases.is_empty());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let (comparison, causes) = compare(&case.join("a"), &case.join("b"));
+        assert!(!comparison.identical(), "{name}");
+        assert!(!causes.is_empty(), "{name}");
+        assert!(compare(&case.join("a"), &case.join("a")).0.identical(), "{name}");
+        for detail in [Detail::Short, Detail::Full] {
+            let mut out = Vec::new();
+            write(&mut out, Pair::new("a", "b"), &comparison, &causes, detail).unwrap();
+            if std::env::var_os("SHOW").is_some_and(|show| show == *name) && detail == Detail::Short {
+                std::io::Write::write_all(&mut std::io::stderr(), &out).unwrap();
+            }
+        }
+        let ids: Vec<_> = causes.iter().map(|cause| (cause.entry.id, cause.bytes)).collect();
+        eprintln!("{name}: {ids:?}");
+        if expected(&name).is_some_and(|id| id != causes[0].entry.id) {
+            wrong.push(format!("{name}: {ids:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
