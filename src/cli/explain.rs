@@ -5,7 +5,10 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::{Context, Exit, Failure};
-use crate::code::{Code, Explanation};
+use crate::{
+    code::{Code, Explanation},
+    diagnose,
+};
 
 /// Wrong usage.
 pub const USAGE: Code = Code(1);
@@ -37,6 +40,7 @@ fn all() -> Vec<Explanation> {
     let mut all: Vec<Explanation> = [
         EXPLANATIONS,
         crate::build::EXPLANATIONS,
+        crate::diff::EXPLANATIONS,
         crate::flake::EXPLANATIONS,
         crate::graph::EXPLANATIONS,
         crate::nix::EXPLANATIONS,
@@ -54,13 +58,17 @@ impl Explain {
         let mut out = anstream::stdout();
         let written = match &self.id {
             None => list(&mut out),
-            Some(id) => match all().into_iter().find(|e| e.code.to_string().eq_ignore_ascii_case(id)) {
-                Some(found) => writeln!(out, "{}: {}\n\n{}", found.code, found.title, found.text),
-                None => {
-                    return Err(Failure::usage(format!("nothing is called `{id}`"))
-                        .hint("`reprove explain` without an argument lists every code and cause"));
+            Some(id) => {
+                let code = all().into_iter().find(|e| e.code.to_string().eq_ignore_ascii_case(id));
+                match (diagnose::find(id), code) {
+                    (Some(cause), _) => explain_cause(&mut out, cause),
+                    (None, Some(found)) => writeln!(out, "{}: {}\n\n{}", found.code, found.title, found.text),
+                    (None, None) => {
+                        return Err(Failure::usage(format!("nothing is called `{id}`"))
+                            .hint("`reprove explain` without an argument lists every code and cause"));
+                    }
                 }
-            },
+            }
         };
         written.map_err(|error| Failure::io("standard output", &error))?;
         Ok(Exit::Success)
@@ -71,5 +79,15 @@ fn list(out: &mut impl std::io::Write) -> std::io::Result<()> {
     for explanation in all() {
         writeln!(out, "{}  {}", explanation.code, explanation.title)?;
     }
+    writeln!(out)?;
+    let width = diagnose::CATALOGUE.iter().map(|cause| cause.id.len()).max().unwrap_or_default();
+    for cause in diagnose::CATALOGUE {
+        writeln!(out, "{:width$}  {}", cause.id, cause.title)?;
+    }
     Ok(())
+}
+
+fn explain_cause(out: &mut impl std::io::Write, cause: &diagnose::Entry) -> std::io::Result<()> {
+    writeln!(out, "{}: {}\n\n{}\n", cause.id, cause.title, cause.what)?;
+    writeln!(out, "For example:\n  {}\n\nWhat to change:\n{}", cause.example, cause.fix)
 }

@@ -2,6 +2,7 @@
 
 mod completions;
 mod context;
+mod diff;
 mod document;
 mod drv;
 mod exit;
@@ -56,6 +57,7 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Diff(diff::Diff),
     Drv(drv::Drv),
     Nar(nar::Nar),
     Store(store::Store),
@@ -80,6 +82,7 @@ pub fn run() -> Exit {
     }
     let context = Context::new(&cli);
     let result = match &cli.verb {
+        Verb::Diff(verb) => verb.run(&context),
         Verb::Drv(verb) => verb.run(&context),
         Verb::Nar(verb) => verb.run(&context),
         Verb::Store(verb) => verb.run(&context),

@@ -154,6 +154,109 @@ fn a_file_that_cannot_be_read_is_an_error_not_a_verdict() {
     assert_eq!(error.code().to_string(), "RP0901");
 }
 
+/// Endless zeros with a few other bytes, made as they are read. Panics when asked for more than a block.
+struct Sparse {
+    len: u64,
+    ones: Vec<u64>,
+}
+
+impl Content for Sparse {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        assert!(buffer.len() <= 64 << 10, "{} bytes at once", buffer.len());
+        buffer.fill(0);
+        for one in &self.ones {
+            if let Some(byte) = one.checked_sub(offset).and_then(|at| buffer.get_mut(at as usize)) {
+                *byte = 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn t82_files_of_four_gigabytes_in_bounded_memory() {
+    let len = 4 << 30;
+    let a = Sparse { len, ones: vec![1000] };
+    let b = Sparse { len, ones: vec![len - 1000] };
+    let comparison = compare_files(&a, &b, &Limits::default()).unwrap();
+    let ranges = ranges(&comparison);
+    assert_eq!(ranges.list.iter().map(|range| range.a.offset).collect::<Vec<_>>(), [1000, len - 1000]);
+}
+
+#[test]
+fn t82_a_part_too_large_to_search_is_one_range_and_says_so() {
+    let a = Sparse { len: 100 << 20, ones: vec![1000] };
+    let b = Sparse { len: (100 << 20) + 1, ones: vec![100 << 20] };
+    let comparison = compare_files(&a, &b, &Limits::default()).unwrap();
+    assert!(matches!(comparison.differences[0].notes[0], Note::ShiftTooLarge { .. }));
+    assert_eq!(ranges(&comparison).total, 1);
+}
+
+/// Numbered lines, shuffled the same way each time.
+fn shuffled(lines: u32, seed: u32) -> Vec<u8> {
+    let mut order: Vec<u32> = (0..lines).collect();
+    order.sort_by_key(|line| (line ^ seed).wrapping_mul(2_654_435_761).rotate_left(13));
+    order.iter().flat_map(|line| format!("line {line}\n").into_bytes()).collect()
+}
+
+#[test]
+fn t88_a_million_lines_in_another_order() {
+    let comparison = files(&shuffled(1_000_000, 1), &shuffled(1_000_000, 77));
+    assert!(matches!(comparison.differences[0].found[0], Finding::Reordered { lines: 900_000.., .. }));
+}
+
+#[test]
+fn t88_a_million_other_lines_fall_back_and_say_so() {
+    let mut b = shuffled(1_000_000, 77);
+    b.extend(b"one more\n");
+    let limits = Limits { moved_bytes: 1 << 20, ..Limits::default() };
+    let comparison = compare_files(&shuffled(1_000_000, 1), &b, &limits).unwrap();
+    let difference = &comparison.differences[0];
+    assert!(matches!(difference.notes[0], Note::TextTooLarge { unit: "lines", .. }));
+    assert!(matches!(difference.found[0], Finding::Bytes(_)));
+}
+
+#[test]
+fn t88_the_worst_text_that_is_matched() {
+    let most = Limits::default().text_lines as u32;
+    let mut b = shuffled(most - 1, 77);
+    b.extend(b"one more\n");
+    let comparison = files(&shuffled(most, 1), &b);
+    assert!(matches!(comparison.differences[0].found[0], Finding::Lines(_)));
+}
+
+#[test]
+fn t88_one_line_longer_than_every_cap() {
+    let a = vec![b'x'; 20 << 20];
+    let mut b = a.clone();
+    b[10 << 20] = b'y';
+    let comparison = files(&a, &b);
+    assert_eq!(ranges(&comparison).list[0].a.offset, 10 << 20);
+}
+
+#[test]
+fn the_string_that_is_new_among_bytes_that_moved() {
+    let noise: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let moved = |pointer: u8, path: &str| {
+        let mut bytes = noise.clone();
+        // A pointer in every few bytes: no long match is left.
+        bytes.iter_mut().step_by(12).for_each(|byte| *byte = byte.wrapping_add(pointer));
+        bytes.splice(80_000..80_000, format!("\0{path}\0").into_bytes());
+        bytes
+    };
+    let comparison = files(&moved(1, "/old/path/of/it"), &moved(9, "/another/path/of/the/same"));
+    let found = &comparison.differences[0].found;
+    let strings =
+        found.iter().find_map(|f| if let Finding::Strings(strings) = f { Some(strings) } else { None });
+    let texts = |strings: &Strings| strings.list.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+    assert!(texts(&strings.unwrap().a).contains(&b"/old/path/of/it".to_vec()));
+    assert!(texts(&strings.unwrap().b).contains(&b"/another/path/of/the/same".to_vec()));
+}
+
 /// Pairs of byte strings that have much in common.
 fn related() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let bytes = prop::collection::vec(prop_oneof![0u8..4, any::<u8>(), Just(b'\n')], 0..3000);

@@ -5,6 +5,8 @@ mod dynamic;
 mod names;
 mod parse;
 mod symbols;
+#[cfg(test)]
+mod tests;
 
 pub(super) use compare::compare;
 

@@ -1,7 +1,5 @@
 //! Rows of a hexdump in which the differing bytes are marked, by brackets and by colour.
 
-use std::fmt::Write as _;
-
 use anstyle::Style;
 
 use crate::diff::{Piece, Range};
@@ -41,33 +39,27 @@ pub(super) fn rows(piece: &Piece, marks: &[bool], rows: usize, style: Style) -> 
 
 /// One row: offset, bytes, and what they say. Marked bytes stand in brackets.
 fn line(piece: &Piece, marks: &[bool], start: u64, style: Style) -> String {
-    let mut out = format!("{start:#010x} ");
-    let mut text = String::new();
+    let (mut bytes, mut text) = (String::new(), String::new());
     let mut open = false;
     for at in start..start + ROW {
-        let index = at.checked_sub(piece.sample_offset).map(|index| index as usize);
+        let index = at.checked_sub(piece.sample_offset).and_then(|index| usize::try_from(index).ok());
         let byte = index.and_then(|index| piece.sample.get(index)).copied();
-        let marked = index.is_some_and(|index| marks.get(index).copied().unwrap_or(false));
-        // Writing to a String cannot fail.
-        let _ = match (open, marked) {
-            (false, true) => write!(out, "{style}["),
-            (true, false) => write!(out, "]{style:#}"),
-            _ => write!(out, " "),
+        let marked = index.and_then(|index| marks.get(index)).copied().unwrap_or(false);
+        let (before, colour) = match (open, marked) {
+            (false, true) => (format!("{style}["), format!("{style}")),
+            (true, false) => (format!("]{style:#}"), format!("{style:#}")),
+            _ => (" ".to_owned(), String::new()),
         };
         open = marked;
-        match byte {
-            Some(byte) => {
-                let shown = if matches!(byte, 0x20..=0x7e) { char::from(byte) } else { '.' };
-                let _ = write!(out, "{byte:02x}");
-                let _ =
-                    if marked { write!(text, "{style}{shown}{style:#}") } else { write!(text, "{shown}") };
-            }
-            None => {
-                out.push_str("  ");
-                text.push(' ');
-            }
-        }
+        let (hex, shown) = match byte {
+            Some(byte @ 0x20..=0x7e) => (format!("{byte:02x}"), char::from(byte)),
+            Some(byte) => (format!("{byte:02x}"), '.'),
+            None => ("  ".to_owned(), ' '),
+        };
+        bytes.push_str(&format!("{before}{hex}"));
+        text.push_str(&format!("{colour}{shown}"));
     }
-    let _ = if open { write!(out, "]{style:#}") } else { write!(out, " ") };
-    format!("{out} {text}").trim_end().to_owned()
+    let (end, colour) =
+        if open { (format!("]{style:#}"), format!("{style:#}")) } else { (" ".to_owned(), String::new()) };
+    format!("{start:#010x} {bytes}{end} {}{colour}", text.trim_end_matches(' '))
 }

@@ -130,7 +130,7 @@ fn write_evidence(out: &mut dyn Write, evidence: &Evidence) -> io::Result<()> {
     }
     place.extend(evidence.part.as_ref().map(|part| escape_bytes(part.as_bytes())));
     place.extend(evidence.symbol.as_ref().map(|name| format!("in {}", escape_bytes(name))));
-    let place = if place.is_empty() { String::new() } else { format!("{}: ", place.join(" ")) };
+    let place = place.join(" ");
     let quote = |quote: &Option<Quote>, style: Style| match quote {
         None => "nothing like it".to_owned(),
         Some(quote) => {
@@ -139,16 +139,15 @@ fn write_evidence(out: &mut dyn Write, evidence: &Evidence) -> io::Result<()> {
         }
     };
     let (a, b) = (quote(&evidence.a, OF_A), quote(&evidence.b, OF_B));
-    writeln!(out, "     {place}\n       {OF_A}a{OF_A:#} {a}\n       {OF_B}b{OF_B:#} {b}")
+    if !place.is_empty() {
+        writeln!(out, "     {place}")?;
+    }
+    writeln!(out, "       {OF_A}a{OF_A:#} {a}\n       {OF_B}b{OF_B:#} {b}")
 }
 
 fn value(bytes: &[u8], binary: bool) -> String {
     let shown = &bytes[..bytes.len().min(LONGEST)];
-    let text = if binary {
-        shown.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-    } else {
-        escape_bytes(shown)
-    };
+    let text = if binary { data_encoding::HEXLOWER.encode(shown) } else { escape_bytes(shown) };
     let cut = if shown.len() < bytes.len() { "…" } else { "" };
     format!("{text}{cut}")
 }
@@ -183,12 +182,20 @@ fn write_place(out: &mut dyn Write, place: &Place<'_>, detail: Detail) -> io::Re
     }
     let fields = difference.found.iter().filter(|finding| matches!(finding, Finding::Field { .. })).count();
     let mut left = detail.ranges().max(6);
+    // A section that is one value has said it: its bytes say no more.
+    let is_value = |finding: &Finding| match finding {
+        Finding::Field { values, .. } => !matches!(values.a, Value::Number(_) | Value::Named(..)),
+        _ => false,
+    };
+    let told = detail == Detail::Short && difference.found.iter().any(is_value);
     for finding in &difference.found {
         if matches!(finding, Finding::Field { .. }) {
             if left == 0 {
                 continue;
             }
             left -= 1;
+        } else if told && matches!(finding, Finding::Bytes(_)) {
+            continue;
         }
         write_finding(out, indent, finding, detail)?;
     }
@@ -239,7 +246,7 @@ fn field_value(field: &Value) -> String {
         Value::Number(number) => format!("{number:#x}"),
         Value::Named(_, name) => (*name).to_owned(),
         Value::Text(Some(text)) => value(text, false),
-        Value::Hex(Some(bytes)) => bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect(),
+        Value::Hex(Some(bytes)) => value(bytes, true),
         Value::Text(None) | Value::Hex(None) => "none".to_owned(),
     }
 }
@@ -268,7 +275,7 @@ fn write_bytes(out: &mut dyn Write, indent: usize, range: &Range, detail: Detail
     } else {
         format!("{} in a, {} in b", count(range.a.len, "byte", "bytes"), count(range.b.len, "byte", "bytes"))
     };
-    writeln!(out, "{:indent$}{DIM}{size}{DIM:#}{}", "", symbol.unwrap_or_default())?;
+    writeln!(out, "{:indent$}{DIM}{}: {size}{DIM:#}{}", "", offsets(range), symbol.unwrap_or_default())?;
     let dump = |piece: &Piece, other: &Piece, style: Style| {
         hexdump::rows(piece, &hexdump::marks(range, piece, other), detail.rows(), style)
     };
@@ -288,6 +295,12 @@ fn write_bytes(out: &mut dyn Write, indent: usize, range: &Range, detail: Detail
         b.0.iter().try_for_each(|row| one(out, Side::B, row))?;
     }
     more(out, indent, a.1.max(b.1), "row", "rows")
+}
+
+/// `0x2004`, or both when they are not the same.
+fn offsets(range: &Range) -> String {
+    let (a, b) = (range.a.offset, range.b.offset);
+    if a == b { format!("{a:#x}") } else { format!("{a:#x} in a, {b:#x} in b") }
 }
 
 /// Lines of a text that differ.
