@@ -36,7 +36,8 @@ impl fmt::Display for Confidence {
 }
 
 /// A machine setting that was changed alone and flipped the bits: the name and the values as settings print them.
-/// What `verify` knows and bytes cannot tell.
+/// What `verify` knows and bytes cannot tell. The two sides diagnosed must differ in no other setting: what no rule
+/// explains is taken to follow from the ones given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// The setting's name: `clock`, `seed`, `rate`, `memory`, `cores`, `hostname`, `build-dir`, `user`.

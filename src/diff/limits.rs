@@ -29,7 +29,7 @@ impl Default for Limits {
             sample: 4096,
             moved_bytes: 32 << 20,
             text_bytes: 16 << 20,
-            text_lines: 10_000,
+            text_lines: 6_000,
             strings: 256,
         }
     }

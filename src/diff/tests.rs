@@ -221,11 +221,22 @@ fn t88_a_million_other_lines_fall_back_and_say_so() {
 }
 
 #[test]
-fn t88_the_worst_text_that_is_matched() {
+fn t88_as_many_shuffled_lines_as_are_matched() {
     let most = Limits::default().text_lines as u32;
     let mut b = shuffled(most - 1, 77);
     b.extend(b"one more\n");
     let comparison = files(&shuffled(most, 1), &b);
+    assert!(matches!(comparison.differences[0].found[0], Finding::Lines(_)));
+}
+
+#[test]
+fn t88_shuffled_lines_of_which_none_is_unique() {
+    let lines = |seed: u32| -> Vec<u8> {
+        (0..600u32)
+            .flat_map(|n| format!("{}\n", (n ^ seed).wrapping_mul(2_654_435_761) >> 29).into_bytes())
+            .collect()
+    };
+    let comparison = files(&lines(1), &[lines(77), b"8\n".to_vec()].concat());
     assert!(matches!(comparison.differences[0].found[0], Finding::Lines(_)));
 }
 

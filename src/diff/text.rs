@@ -164,7 +164,8 @@ struct Placed<'a> {
 impl Placed<'_> {
     fn ranges(&self, ids: &Pair<Vec<u32>>, effort: &Effort<'_>) -> Result<Ranges, ReadError> {
         let mut hunks = Vec::new();
-        for op in capture_diff_slices(Algorithm::Myers, &ids.a, &ids.b) {
+        // Lines that only one side has once keep their order: what is left between them is small in real text.
+        for op in capture_diff_slices(Algorithm::Patience, &ids.a, &ids.b) {
             if matches!(op, DiffOp::Equal { .. }) {
                 continue;
             }
