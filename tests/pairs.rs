@@ -3,6 +3,8 @@
 //! The samples are not part of the repository. Where the folder `../shared/pairs` exists (a developer's machine, the
 //! project's own CI), it is used; elsewhere there is nothing to compare and the test says so.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -14,7 +14,7 @@ impl Files {
         let mut entries = BTreeMap::from([(Vec::new(), Entry::Directory)]);
         let mut contents = BTreeMap::new();
         for (path, executable, bytes) in files {
-            let size = bytes.len() as u64;
+            let size = bytes.len();
             entries.insert(path.as_bytes().to_vec(), Entry::Regular { executable: *executable, size });
             contents.insert(path.as_bytes().to_vec(), bytes.to_vec());
         }
