@@ -2,8 +2,20 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use reprove::machine::{Arch, End};
 use support::guest::{Builder, run};
+
+/// Shows all that may differ between two runs: clocks, random bytes, addresses, interrupts, the order of races.
+const PROBE: &str = "
+    date +%s.%N; cat /proc/uptime /proc/stat /proc/interrupts /proc/meminfo /proc/self/maps
+    od -An -N32 -tx1 /dev/urandom; cat /proc/sys/kernel/random/uuid
+    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo one $i; done ) &
+    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo two $i; done ) &
+    wait
+    mkdir $out; for name in b a c; do od -N 5000 -tx1 /dev/urandom > $out/$name; done
+    ln -s $out/a $out/link; ls -laR $out";
 
 fn boots(arch: Arch) {
     let outcome = run(arch, &Builder::script("echo building; echo hi > $out; exit 3"));
@@ -11,6 +23,7 @@ fn boots(arch: Arch) {
     assert_eq!(outcome.record("stopped"), "exited", "{outcome}");
     assert_eq!(outcome.record("status"), "3", "{outcome}");
     assert_eq!(outcome.record("special"), "", "{outcome}");
+    assert_eq!(outcome.record("root_full"), "0", "{outcome}");
     assert_eq!(outcome.log(), "building\n", "{outcome}");
     assert_eq!(outcome.output(), b"hi\n", "{outcome}");
     assert!(outcome.run.instructions > Some(1_000_000_000), "{outcome}");
@@ -26,4 +39,45 @@ fn riscv64_boots_and_leaves_a_record() {
 #[ignore = "slow: boots a machine"]
 fn x86_64_boots_and_leaves_a_record() {
     boots(Arch::X86_64);
+}
+
+/// Two runs, one while two other threads keep the host busy.
+fn the_same_twice(arch: Arch) {
+    let builder = Builder::script(PROBE);
+    let first = run(arch, &builder);
+    let done = AtomicBool::new(false);
+    let second = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let second = run(arch, &builder);
+        done.store(true, Relaxed);
+        second
+    });
+    assert_eq!(first.record("status"), "0", "{first}");
+    assert_eq!(first.run.instructions, second.run.instructions);
+    assert_eq!(String::from_utf8_lossy(&first.run.console), String::from_utf8_lossy(&second.run.console));
+    assert!(first.tar() == second.tar(), "the tar streams differ");
+    assert!(first.drive() == second.drive(), "the output drives differ");
+    assert!(first.tar().len() > 40_000, "{first}");
+    eprintln!(
+        "{arch}: {:?} instructions, {:?} and {:?}",
+        first.run.instructions, first.run.wall, second.run.wall
+    );
+}
+
+#[test]
+#[ignore = "slow: boots a machine twice"]
+fn riscv64_runs_the_same_way_on_a_busy_host() {
+    the_same_twice(Arch::Riscv64);
+}
+
+#[test]
+#[ignore = "slow: boots a machine twice"]
+fn x86_64_runs_the_same_way_on_a_busy_host() {
+    the_same_twice(Arch::X86_64);
 }

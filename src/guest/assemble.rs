@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
-use super::lock::{Client, Lock, Package};
+use super::client::Client;
+use super::lock::{Lock, Package};
 use super::{Bundle, GuestError, initrd, modules, vmlinux};
 use crate::machine::Arch;
 use crate::source::deb::{Deb, MAX_MEMBER};

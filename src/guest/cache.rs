@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::lock::{Client, Lock};
+use super::client::Client;
+use super::lock::Lock;
 use super::{Bundle, GuestError, build, initrd, modules};
 use crate::machine::Arch;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::GuestError;
+use super::client::{Client, FetchError};
 use crate::machine::Arch;
 use crate::source::deb::Deb;
 
@@ -38,7 +39,7 @@ pub struct Parts {
 pub struct Package {
     /// `bookworm`, `trixie`: where to look for it.
     pub suite: String,
-    /// Debian's name of its architecture, or `all`.
+    /// Debian's name of the architecture whose package list has it; packages for `all` are in every list.
     pub arch: String,
     /// Its name.
     pub name: String,
@@ -55,26 +56,6 @@ impl std::fmt::Display for Package {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ({})", self.name, self.version, self.arch)
     }
-}
-
-/// Why a package cannot be had, in the words of whoever was asked for it.
-pub type FetchError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What pinning needs to know of a package: its version and the SHA-256 of its file, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// The version, epoch included.
-    pub version: String,
-    /// In hexadecimal.
-    pub sha256: String,
-}
-
-/// A package client: who knows what a suite has now, and gets it.
-pub trait Client {
-    /// The package called `name` that `suite` has for `arch` now.
-    fn candidate(&self, suite: &str, arch: &str, name: &str) -> Result<Candidate, FetchError>;
-    /// The `.deb` file of a pinned package. Its hash is checked by whoever asks.
-    fn fetch(&self, package: &Package) -> Result<Vec<u8>, FetchError>;
 }
 
 impl Lock {

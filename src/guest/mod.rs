@@ -5,6 +5,7 @@
 
 mod assemble;
 mod cache;
+mod client;
 mod cpio;
 mod error;
 mod initrd;
@@ -14,8 +15,9 @@ mod vmlinux;
 
 pub use assemble::build;
 pub use cache::Cache;
+pub use client::{Candidate, Client, FetchError};
 pub use error::{EXPLANATIONS, GuestError};
-pub use lock::{Candidate, Client, FetchError, Lock, Package, Parts};
+pub use lock::{Lock, Package, Parts};
 
 use sha2::{Digest, Sha256};
 

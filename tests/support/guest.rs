@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::Path;
 
 use reprove::build::drive::write_drive;
 use reprove::build::erofs::{Data, Image, Meta};
 use reprove::build::program::{Enter, enter, entropy};
-use reprove::guest::{Bundle, Cache, Candidate, Client, FetchError, Lock, Package};
+use reprove::guest::{Bundle, Cache, Lock};
 use reprove::machine::qemu::Qemu;
 use reprove::machine::{Arch, Caps, Job, Machine, Run, Settings, Unwatched};
+use reprove::source::apt::Apt;
 
 /// The only output of every builder.
 pub const OUT: &str = "/nix/store/8fjm9y7nirl4k1m12aq7ks4q3gd4rlif-out";
@@ -64,6 +65,13 @@ impl Outcome {
         let log = console.split_once("@reprove begin\n").map_or("", |(_, log)| log);
         let log = log.rsplit_once("\n@reprove end\n").map_or(log, |(log, _)| log);
         log.to_owned()
+    }
+
+    /// The whole output drive.
+    pub fn drive(&self) -> Vec<u8> {
+        let mut drive = vec![0; self.run.output.len() as usize];
+        self.run.output.read_exact_at(&mut drive, 0).unwrap();
+        drive
     }
 
     /// Bytes of the tar stream.
@@ -166,24 +174,9 @@ pub fn drive(arch: Arch, builder: &Builder) -> reprove::machine::Drive {
     write_drive(&image, tempfile::tempfile().unwrap()).unwrap()
 }
 
-/// The released guest.
+/// The released guest, its packages from the machine's package client.
 pub fn bundle(arch: Arch) -> Bundle {
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    Cache::new(cache).get(arch, &Lock::released().unwrap(), &Folder).unwrap()
-}
-
-/// Packages from a folder.
-struct Folder;
-
-impl Client for Folder {
-    fn candidate(&self, _: &str, _: &str, _: &str) -> Result<Candidate, FetchError> {
-        Err("no candidates in a folder".into())
-    }
-
-    fn fetch(&self, package: &Package) -> Result<Vec<u8>, FetchError> {
-        let folder = std::env::var("REPROVE_TEST_DEBS")?;
-        let version = package.version.replace(':', "%3a");
-        let path = format!("{folder}/{}_{version}_{}.deb", package.name, package.arch);
-        Ok(std::fs::read(path)?)
-    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let client = Apt::of_machine(&folder.join("apt"));
+    Cache::new(folder.join("guests")).get(arch, &Lock::released().unwrap(), &client).unwrap()
 }
