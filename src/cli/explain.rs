@@ -43,9 +43,14 @@ fn all() -> Vec<Explanation> {
         crate::diff::EXPLANATIONS,
         crate::flake::EXPLANATIONS,
         crate::graph::EXPLANATIONS,
+        crate::guest::EXPLANATIONS,
+        crate::machine::EXPLANATIONS,
         crate::nix::EXPLANATIONS,
+        crate::schedule::EXPLANATIONS,
         crate::source::EXPLANATIONS,
+        crate::source::binary_cache::EXPLANATIONS,
         crate::store::EXPLANATIONS,
+        crate::verify::EXPLANATIONS,
     ]
     .concat();
     all.sort_by_key(|explanation| explanation.code);

@@ -1,16 +1,27 @@
 //! The command line: one file per verb; the only place that prints or exits.
 
+mod build;
 mod completions;
 mod context;
 mod diff;
 mod document;
 mod drv;
+mod evaluation;
 mod exit;
 pub mod explain;
 mod failure;
+mod frontier;
+mod guest;
+mod log;
 mod nar;
+mod plan;
 mod progress;
+mod realising;
+mod running;
+mod source;
+mod sourcing;
 mod store;
+mod verify;
 
 pub use context::Context;
 pub use exit::Exit;
@@ -57,11 +68,17 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Plan(plan::Plan),
+    Build(build::Build),
+    Verify(verify::Verify),
     Diff(diff::Diff),
+    Log(log::Log),
+    Explain(explain::Explain),
     Drv(drv::Drv),
     Nar(nar::Nar),
+    Source(source::Source),
+    Guest(guest::Guest),
     Store(store::Store),
-    Explain(explain::Explain),
     Completions(completions::Completions),
 }
 
@@ -82,11 +99,17 @@ pub fn run() -> Exit {
     }
     let context = Context::new(&cli);
     let result = match &cli.verb {
+        Verb::Plan(verb) => verb.run(&context),
+        Verb::Build(verb) => verb.run(&context),
+        Verb::Verify(verb) => verb.run(&context),
         Verb::Diff(verb) => verb.run(&context),
+        Verb::Log(verb) => verb.run(&context),
+        Verb::Explain(verb) => verb.run(&context),
         Verb::Drv(verb) => verb.run(&context),
         Verb::Nar(verb) => verb.run(&context),
+        Verb::Source(verb) => verb.run(&context),
+        Verb::Guest(verb) => verb.run(&context),
         Verb::Store(verb) => verb.run(&context),
-        Verb::Explain(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),
     };
     result.unwrap_or_else(|failure| {

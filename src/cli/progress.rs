@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
     machine::Watch,
-    report::escape::escape,
+    report::{count::quantity, escape::escape},
     schedule::{Ended, Observer, Work},
 };
 
@@ -216,18 +216,6 @@ fn phase_of(line: &str) -> Option<String> {
     line.strip_prefix("Running phase: ").map(str::to_owned)
 }
 
-/// A large count for people: `3.2 G`.
-pub fn quantity(n: u64) -> String {
-    let n = n as f64;
-    match n {
-        n if n >= 1e12 => format!("{:.2} T", n / 1e12),
-        n if n >= 1e9 => format!("{:.2} G", n / 1e9),
-        n if n >= 1e6 => format!("{:.1} M", n / 1e6),
-        n if n >= 1e3 => format!("{:.1} k", n / 1e3),
-        n => format!("{n:.0}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,14 +230,6 @@ mod tests {
         assert_eq!(phase_of(r#"@nix {"action":"msg","phase":"x"}"#), None);
         assert_eq!(phase_of("@nix not json"), None);
         assert_eq!(phase_of("configure: running"), None);
-    }
-
-    #[test]
-    fn quantities_keep_three_digits() {
-        assert_eq!(
-            [999, 1_500, 3_200_000, 15_700_000_000].map(quantity),
-            ["999", "1.5 k", "3.2 M", "15.70 G"]
-        );
     }
 
     #[test]

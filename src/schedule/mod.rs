@@ -1,7 +1,15 @@
 //! Leaves-first execution over a graph.
 
+mod machines;
 mod observer;
 mod pool;
+mod realise;
+mod store_dir;
+mod taker;
 
+pub use machines::{Host, HostError, Machines, PackageClient};
 pub use observer::{Ended, Observer, Silent, Work};
 pub use pool::{OnFailure, Outcome, run};
+pub use realise::{EXPLANATIONS, Finished, RealiseError, Realiser};
+pub use store_dir::{HOST_STORE, StoreDir, host_store};
+pub use taker::{TakeError, Taker};

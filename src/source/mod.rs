@@ -9,6 +9,7 @@
 //! | [`Provider`] | asks the places in order, checks, and puts the input into the store |
 
 pub mod apt;
+pub mod binary_cache;
 mod contents;
 pub mod deb;
 mod error;

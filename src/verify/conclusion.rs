@@ -37,7 +37,10 @@ pub struct Conclusion {
 pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
     let found = |verdict, level, reason| Conclusion { verdict, level, reason };
     if finding.verdict == Verdict::NotBuilt || finding.nar_hash.is_none() {
-        return found(Verdict::NotBuilt, Level::Built, finding.reason.clone());
+        // Without bits it is one of these two, whatever was said.
+        let not_tried = finding.verdict == Verdict::NotChecked;
+        let verdict = if not_tried { Verdict::NotChecked } else { Verdict::NotBuilt };
+        return found(verdict, Level::Built, finding.reason.clone());
     }
     if finding.verdict == Verdict::Diverged || comparisons.contains(&Comparison::Different) {
         return found(Verdict::Diverged, Level::Built, None);
@@ -121,7 +124,13 @@ mod tests {
     fn without_bits_nothing_is_said_about_bits() {
         let conclusion = conclude(&finding(Verdict::NotBuilt, Level::Built), &[INDEPENDENT]);
         assert_eq!((conclusion.verdict, conclusion.level), (Verdict::NotBuilt, Level::Built));
-        let no_hash = Finding { nar_hash: None, ..finding(Verdict::NotChecked, Level::Built) };
-        assert_eq!(conclude(&no_hash, &[INDEPENDENT]).verdict, Verdict::NotBuilt);
+        for (said, concluded) in [
+            (Verdict::NotChecked, Verdict::NotChecked),
+            (Verdict::Reproduced, Verdict::NotBuilt),
+            (Verdict::Diverged, Verdict::NotBuilt),
+        ] {
+            let no_hash = Finding { nar_hash: None, ..finding(said, Level::Built) };
+            assert_eq!(conclude(&no_hash, &[INDEPENDENT]).verdict, concluded);
+        }
     }
 }

@@ -2,7 +2,24 @@
 
 pub mod conclusion;
 pub mod derivation;
+pub mod divergence;
+pub mod reference;
 pub mod rounds;
+pub mod session;
 mod verdict;
 
+use crate::code::{Code, Explanation};
+
+pub use reference::Reference;
 pub use verdict::{Level, Verdict};
+
+/// Two NARs of our store could not be compared.
+pub const NOT_COMPARED: Code = Code(1001);
+
+/// What the codes of this room mean.
+pub const EXPLANATIONS: &[Explanation] = &[Explanation {
+    code: NOT_COMPARED,
+    title: "bits that differ could not be compared",
+    text: "Two builds gave other bits, and reading them back from our store failed before it could be said where they \
+           differ. `reprove store verify` finds damage; after that, run the verification again.",
+}];

@@ -10,6 +10,8 @@ pub mod references;
 mod tree;
 mod writer;
 
+use std::io::Read;
+
 pub use error::{NarError, NarErrorKind, NarWriteError};
 pub use hash::{NarHasher, hash};
 pub use reader::{Event, Reader};
@@ -61,4 +63,14 @@ fn target_fault(target: &[u8]) -> Option<&'static str> {
         _ if target.len() > MAX_TARGET => Some("is longer than 4095 bytes"),
         _ => None,
     }
+}
+
+/// The first bytes of every NAR: its first tag.
+const START: &[u8] = b"\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0";
+
+/// Whether these bytes begin as every NAR does; takes no more than the first 24 of them.
+pub fn starts_like_a_nar(bytes: impl Read) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    bytes.take(START.len() as u64).read_to_end(&mut start)?;
+    Ok(start == START)
 }

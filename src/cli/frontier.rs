@@ -1,0 +1,65 @@
+//! What is built in machines, and what is taken by hash from somebody who has it.
+
+use clap::Args;
+use regex_lite::Regex;
+
+use super::{Exit, Failure};
+use crate::{
+    graph::{self, Choice, Graph, Plan, Rule},
+    machine::Arch,
+    nix::store_path::StorePath,
+    schedule::{Taker, host_store},
+    source::binary_cache::BinaryCache,
+    store::Store,
+};
+
+/// Where the frontier lies.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Frontier")]
+pub struct Frontier {
+    /// Build only derivations whose name matches; take everything else by hash
+    #[arg(long, value_name = "REGEX")]
+    only: Option<Regex>,
+    /// Build only what is at most N steps away from what was asked for: 0 is just that
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+    /// Take whatever the host's store or a cache has, but for what was asked for
+    #[arg(long)]
+    trust_substitutes: bool,
+    /// A binary cache to take from, besides the host's own store
+    #[arg(long = "substituter", value_name = "URL")]
+    substituters: Vec<String>,
+}
+
+impl Frontier {
+    fn rule(&self) -> Rule {
+        Rule { only: self.only.clone(), depth: self.depth, trust_substitutes: self.trust_substitutes }
+    }
+
+    /// Who has what is not built.
+    pub fn takers(&self) -> Result<Vec<Taker>, Failure> {
+        let mut takers: Vec<Taker> = host_store().map(Taker::Dir).into_iter().collect();
+        for address in &self.substituters {
+            let cache =
+                BinaryCache::new(address).map_err(|error| Failure::new(error.code(), &error, Exit::Usage))?;
+            takers.push(Taker::Cache(cache));
+        }
+        Ok(takers)
+    }
+
+    /// What is to be done for each derivation of `graph`. The outputs of `again` are built though they may be there.
+    pub fn plan(&self, graph: &Graph, store: &Store, takers: &[Taker], again: &[usize]) -> Plan {
+        let mut frontier = graph::frontier(graph, &self.rule());
+        for index in again {
+            frontier.choices[*index] = Choice::Build;
+        }
+        let again: Vec<&StorePath> = again
+            .iter()
+            .flat_map(|index| graph.nodes()[*index].derivation.outputs.values().filter_map(|o| o.path()))
+            .collect();
+        // A record that cannot be read is no presence: the build that follows says what is wrong with it.
+        let present = |path: &StorePath| !again.contains(&path) && matches!(store.path(path), Ok(Some(_)));
+        let available = |path: &StorePath| takers.iter().any(|taker| matches!(taker.has(path), Ok(true)));
+        graph::plan(graph, &frontier, |system| Arch::of_system(system).is_some(), present, available)
+    }
+}

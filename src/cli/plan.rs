@@ -1,0 +1,156 @@
+//! `reprove plan`: what would be done, leaves first.
+
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, Exit, Failure, document::JsonTo, evaluation::Installables, frontier::Frontier};
+use crate::{
+    graph::{Action, Graph, Kind, Plan as Steps, Step},
+    nix::store_path::StorePath,
+};
+
+const DIM: Style = Style::new().dimmed();
+const BUILD: Style = AnsiColor::Cyan.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Print what `build` would do, leaves first: sources, builds, what is there already.
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    installables: Installables,
+    #[command(flatten)]
+    frontier: Frontier,
+    /// Also list what is there already or not needed
+    #[arg(long, short)]
+    all: bool,
+    #[command(flatten)]
+    json: JsonTo,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    derivations: usize,
+    steps: Vec<StepOf<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepOf<'a> {
+    drv: &'a StorePath,
+    name: &'a str,
+    depth: usize,
+    kind: &'static str,
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    outputs: Vec<Output<'a>>,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    output: &'a str,
+    path: Option<&'a StorePath>,
+}
+
+impl Plan {
+    /// Evaluates, plans and prints.
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
+        let closure = self.installables.evaluate(context)?;
+        let takers = self.frontier.takers()?;
+        let plan = self.frontier.plan(&closure.graph, &store, &takers, &[]);
+        self.json.write(&document(&closure.graph, &plan))?;
+        if !self.json.is_stdout() {
+            print(&closure.graph, &plan, self.all).map_err(|error| Failure::io("standard output", &error))?;
+        }
+        let refused = plan.steps.iter().any(|step| matches!(step.action, Action::Refuse(_)));
+        Ok(if refused { Exit::NotChecked } else { Exit::Success })
+    }
+}
+
+fn document<'a>(graph: &'a Graph, plan: &'a Steps) -> Document<'a> {
+    let steps = graph.nodes().iter().zip(&plan.steps).map(|(node, step)| StepOf {
+        drv: &node.drv,
+        name: node.name(),
+        depth: node.depth,
+        kind: kind(step),
+        action: action(step),
+        system: match &step.kind {
+            Kind::Machine { system } => Some(system),
+            _ => None,
+        },
+        reason: reason(step),
+        outputs: step
+            .outputs
+            .iter()
+            .map(|output| Output { output, path: node.derivation.output_path(output) })
+            .collect(),
+    });
+    Document { schema: "reprove.plan/1", derivations: graph.nodes().len(), steps: steps.collect() }
+}
+
+fn kind(step: &Step) -> &'static str {
+    match step.kind {
+        Kind::Fixed => "source",
+        Kind::Machine { .. } => "build",
+        Kind::Unsupported(_) => "unsupported",
+    }
+}
+
+fn action(step: &Step) -> &'static str {
+    match step.action {
+        Action::Present => "present",
+        Action::NotNeeded => "not-needed",
+        Action::Provide => "provide",
+        Action::Take => "take",
+        Action::Build => "build",
+        Action::Refuse(_) => "refuse",
+    }
+}
+
+fn reason(step: &Step) -> Option<String> {
+    match &step.action {
+        Action::Refuse(why) => Some(why.to_string()),
+        _ => None,
+    }
+}
+
+fn print(graph: &Graph, plan: &Steps, all: bool) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for (node, step) in graph.nodes().iter().zip(&plan.steps) {
+        let idle = matches!(step.action, Action::Present | Action::NotNeeded);
+        if idle && !all {
+            continue;
+        }
+        let style = match step.action {
+            Action::Build => BUILD,
+            Action::Refuse(_) => BAD,
+            _ => DIM,
+        };
+        write!(out, "{style}{:<10}{style:#} {}", action(step), node.name())?;
+        if let (Kind::Machine { system }, Action::Build) = (&step.kind, &step.action) {
+            write!(out, "  {DIM}{system}, qemu{DIM:#}")?;
+        }
+        if let Some(why) = reason(step) {
+            write!(out, "  {why}")?;
+        }
+        writeln!(out, "  {DIM}{}{DIM:#}", node.drv)?;
+    }
+    let count = |wanted: &str| plan.steps.iter().filter(|step| action(step) == wanted).count();
+    writeln!(
+        out,
+        "{} derivations: {} to build, {} sources to find, {} to take by hash, {} there, {} not needed, {} refused",
+        plan.steps.len(),
+        count("build"),
+        count("provide"),
+        count("take"),
+        count("present"),
+        count("not-needed"),
+        count("refuse"),
+    )
+}

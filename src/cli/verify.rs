@@ -1,0 +1,219 @@
+//! `reprove verify`: rounds under varied settings, references, a verdict for every output.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    Context, Exit, Failure,
+    document::JsonTo,
+    evaluation::{Closure, Installables},
+    frontier::Frontier,
+    realising,
+    running::Running,
+    sourcing::Sourcing,
+};
+use crate::{
+    flake,
+    graph::{Graph, Node},
+    machine::Setting,
+    nix::store_path::StorePath,
+    report,
+    schedule::{Machines, Realiser, StoreDir},
+    store::Origin,
+    verify::{
+        NOT_COMPARED, Reference, Verdict,
+        reference::Native,
+        rounds::RoundPlan,
+        session::{Request, Target, Verification, VerifyError, verify},
+    },
+};
+
+/// Build each output several times under other machine settings, compare every bit, and say why bits differ.
+///
+/// Later rounds vary what Nix's contract leaves open to a host: clock, seed, rate, memory, cores. What the contract
+/// fixes is varied when asked with --vary, and a difference is then reported as outside of the contract.
+///
+/// Exit codes: 0 every output reproduced, 100 a build failed, 101 it took too long, 102 a source has the wrong hash,
+/// 104 bits differ, 122 something could not be compared.
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    installables: Installables,
+    /// How many builds of each output
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    rounds: u32,
+    /// Also vary what Nix's contract fixes: hostname, build-dir, user
+    #[arg(long, value_name = "SETTING", value_delimiter = ',', value_enum, hide_possible_values = true)]
+    vary: Vec<Fixed>,
+    /// Compare with `nix` (this host's own build of the same derivation), a store path, file, folder or NAR, or the
+    /// address of a binary cache
+    #[arg(long, value_name = "REFERENCE")]
+    against: Vec<Reference>,
+    #[command(flatten)]
+    json: JsonTo,
+    #[command(flatten)]
+    frontier: Frontier,
+    #[command(flatten)]
+    running: Running,
+    #[command(flatten)]
+    sourcing: Sourcing,
+}
+
+/// What the contract fixes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Fixed {
+    Hostname,
+    BuildDir,
+    User,
+}
+
+impl From<Fixed> for Setting {
+    fn from(fixed: Fixed) -> Self {
+        match fixed {
+            Fixed::Hostname => Setting::Hostname,
+            Fixed::BuildDir => Setting::BuildDir,
+            Fixed::User => Setting::User,
+        }
+    }
+}
+
+impl Verify {
+    /// Verifies and prints.
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let settings = self.running.settings()?;
+        let store = context.store()?;
+        let closure = self.installables.evaluate(context)?;
+        let targets = targets(&closure)?;
+        let takers = self.frontier.takers()?;
+        let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
+        let plan = self.frontier.plan(&closure.graph, &store, &takers, &again);
+        let machines = Machines::new(&context.state_dir()?);
+        let evaluated =
+            StoreDir::new(closure.folder.path(), Origin::Source { place: "evaluation".to_owned() });
+        let caps = self.running.caps();
+        let realiser = Realiser {
+            store: &store,
+            sources: &self.sourcing.provider(context, &store)?,
+            machines: &machines,
+            settings: &settings,
+            caps: &caps,
+            observer: &context.progress,
+            evaluated: &evaluated,
+            takers: &takers,
+        };
+        let also: Vec<Setting> = self.vary.iter().map(|fixed| Setting::from(*fixed)).collect();
+        let rounds = RoundPlan::new(self.rounds, settings.clone(), &also);
+        let native = closure.evaluator.native().map_err(|error| error.to_string());
+        let native = HostNix { native, graph: &closure.graph, realiser: &realiser };
+        let request = Request {
+            graph: &closure.graph,
+            plan: &plan,
+            targets: &targets,
+            rounds: &rounds,
+            references: &self.against,
+            jobs: self.running.jobs(),
+            on_failure: self.running.on_failure(),
+        };
+        let verification = verify(&request, &realiser, Some(&native))?;
+        for error in &verification.failed_inputs {
+            realising::failure(error).print();
+        }
+        self.json.write(&report::verify::document(&verification))?;
+        if !self.json.is_stdout() {
+            report::verify::write(&mut anstream::stdout().lock(), &verification)
+                .map_err(|error| Failure::io("standard output", &error))?;
+        }
+        Ok(exit(&verification))
+    }
+}
+
+fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
+    let target = |asked: &super::evaluation::Asked| {
+        let index = closure.graph.index_of(&asked.drv)?;
+        Some(Target { installable: asked.installable.clone(), index, outputs: asked.outputs.clone() })
+    };
+    let targets: Vec<Target> = closure.asked.iter().filter_map(target).collect();
+    if targets.len() == closure.asked.len() && targets.iter().any(|target| !target.outputs.is_empty()) {
+        Ok(targets)
+    } else {
+        Err(Failure::usage("there is no output to verify"))
+    }
+}
+
+/// The worst that was found decides; nothing found at all is not success.
+fn exit(verification: &Verification) -> Exit {
+    let mut exit = Exit::Success;
+    for error in &verification.failed_inputs {
+        exit = exit.and(realising::failure(error).exit);
+    }
+    for target in &verification.targets {
+        let rounds = target.rounds.iter().flat_map(|rounds| &rounds.rounds);
+        for error in rounds.filter_map(|round| round.result.as_ref()?.as_ref().err()) {
+            exit = exit.and(realising::failure(error).exit);
+        }
+        for output in &target.outputs {
+            exit = exit.and(match output.conclusion.verdict {
+                Verdict::Reproduced | Verdict::Equivalent => Exit::Success,
+                Verdict::Diverged => Exit::DIVERGED,
+                Verdict::NotBuilt | Verdict::NotChecked => Exit::NotChecked,
+            });
+        }
+    }
+    exit
+}
+
+/// Nix's name of this host's system.
+fn this_system() -> String {
+    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+/// This host's own `nix build`, in the evaluator's store.
+struct HostNix<'a> {
+    native: Result<flake::Native, String>,
+    graph: &'a Graph,
+    realiser: &'a Realiser<'a>,
+}
+
+impl Native for HostNix<'_> {
+    fn build(&self, node: &Node, output: &str) -> Result<PathBuf, String> {
+        let this = this_system();
+        if node.derivation.system != this.as_bytes() {
+            let system = String::from_utf8_lossy(&node.derivation.system);
+            return Err(format!("this host is {this} and cannot build for {system}"));
+        }
+        let path = node.derivation.output_path(output).ok_or("the output has no path before it is built")?;
+        self.build_all(node, path).map_err(|failure| failure.message)
+    }
+}
+
+impl HostNix<'_> {
+    fn build_all(&self, node: &Node, path: &StorePath) -> Result<PathBuf, Failure> {
+        let native = self.native.as_ref().map_err(|why| Failure::usage(why.clone()))?;
+        let fixed =
+            self.realiser.sources_of(self.graph, &node.drv).map_err(|error| realising::failure(&error))?;
+        let missing = native.missing(&fixed.iter().map(|info| info.path.clone()).collect())?;
+        let objects = fixed.iter().filter(|info| missing.contains(&info.path)).map(|info| {
+            let nar = self.realiser.store.nar(&info.nar_hash).map_err(std::io::Error::other)?;
+            let nar =
+                nar.ok_or_else(|| std::io::Error::other(format!("the NAR of {} is gone", info.path)))?;
+            let nar: Box<dyn std::io::Read + Send> = Box::new(std::io::BufReader::new(nar));
+            Ok(flake::Object { path: &info.path, nar, references: &info.references })
+        });
+        let caps = self.realiser.caps;
+        native.import(objects, caps.wall)?;
+        let limits =
+            flake::Limits { time: caps.wall, silence: caps.silence, cores: self.realiser.settings.cores };
+        native.realise(&node.drv, limits)?;
+        Ok(native.file_of(path))
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match &error {
+            VerifyError::Realise(inner) => realising::failure(inner),
+            VerifyError::Divergence(_) => Failure::new(NOT_COMPARED, &error, Exit::NotChecked),
+        }
+    }
+}

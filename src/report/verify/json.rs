@@ -1,0 +1,193 @@
+//! `reprove.verify/1`: a verification as a document.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    machine::{Contract, Setting, Settings},
+    nix::{hash::NarHash, store_path::StorePath},
+    report::{diff, escape::escape},
+    schedule::RealiseError,
+    store::Origin,
+    verify::{
+        Level, Verdict,
+        conclusion::Comparison,
+        derivation::Round,
+        session::{Compared, OutputResult, TargetResult, Verification},
+    },
+};
+
+/// The version of the document.
+pub const SCHEMA: &str = "reprove.verify/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    tool: &'static str,
+    outputs: Vec<Output<'a>>,
+    /// What the outputs were built from, and how that came here.
+    inputs: Vec<Input<'a>>,
+    failed_inputs: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    installable: &'a str,
+    drv: &'a StorePath,
+    output: &'a str,
+    path: &'a StorePath,
+    nar_hash: Option<NarHash>,
+    verdict: Verdict,
+    level: Level,
+    level_name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Every setting that flips the bits is one that Nix gives every builder the same.
+    outside_contract: bool,
+    flipped_by: Vec<Flipped>,
+    rounds: Vec<RoundOf<'a>>,
+    probes: Vec<RoundOf<'a>>,
+    references: Vec<ReferenceOf>,
+    causes: Vec<Value>,
+    divergences: Vec<DivergenceOf>,
+}
+
+#[derive(Serialize)]
+struct Flipped {
+    setting: Setting,
+    contract: &'static str,
+}
+
+#[derive(Serialize)]
+struct RoundOf<'a> {
+    round: &'a str,
+    settings: &'a Settings,
+    varied: &'a [Setting],
+    nar_hash: Option<NarHash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
+    instructions: Option<u64>,
+    wall_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ReferenceOf {
+    reference: String,
+    verdict: Verdict,
+    nar_hash: Option<NarHash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DivergenceOf {
+    against: String,
+    nar_hash: NarHash,
+    diff: Value,
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    path: &'a StorePath,
+    origin: &'a Origin,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    error: String,
+}
+
+/// The document, ready to be serialised.
+pub fn document(verification: &Verification) -> impl Serialize {
+    let outputs = verification.targets.iter().flat_map(outputs).collect();
+    let inputs = verification.inputs.iter().map(|input| Input { path: &input.path, origin: &input.origin });
+    let failed = verification.failed_inputs.iter().map(|error| Failed { error: escape(&error.to_string()) });
+    Document {
+        schema: SCHEMA,
+        tool: concat!("reprove ", env!("CARGO_PKG_VERSION")),
+        outputs,
+        inputs: inputs.collect(),
+        failed_inputs: failed.collect(),
+    }
+}
+
+fn outputs(target: &TargetResult) -> Vec<Output<'_>> {
+    target.outputs.iter().map(|result| output(target, result)).collect()
+}
+
+fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> {
+    let rounds =
+        |rounds: &'a [Round<RealiseError>]| rounds.iter().map(|r| round(r, &result.output)).collect();
+    let mut causes: BTreeMap<String, Value> = BTreeMap::new();
+    let mut ranked = Vec::new();
+    let mut divergences = Vec::new();
+    for divergence in &result.divergences {
+        let document = diff::document(&divergence.comparison, &divergence.causes);
+        // Our own types: strings for keys, no map with other keys, so this cannot fail.
+        let document = serde_json::to_value(document).unwrap_or_default();
+        for cause in document.get("causes").and_then(Value::as_array).into_iter().flatten() {
+            let id = cause.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if causes.insert(id, Value::Null).is_none() {
+                ranked.push(cause.clone());
+            }
+        }
+        divergences.push(DivergenceOf {
+            against: divergence.against.clone(),
+            nar_hash: divergence.other,
+            diff: document,
+        });
+    }
+    Output {
+        installable: &target.target.installable,
+        drv: &target.drv,
+        output: &result.output,
+        path: &result.path,
+        nar_hash: result.finding.nar_hash,
+        verdict: result.conclusion.verdict,
+        level: result.conclusion.level,
+        level_name: result.conclusion.level.name(),
+        reason: result.conclusion.reason.as_deref().map(escape),
+        outside_contract: result.finding.outside_contract(),
+        flipped_by: result.finding.flipped.iter().map(|setting| flipped(*setting)).collect(),
+        rounds: target.rounds.as_ref().map_or_else(Vec::new, |all| rounds(&all.rounds)),
+        probes: target.rounds.as_ref().map_or_else(Vec::new, |all| rounds(&all.probes)),
+        references: result.compared.iter().map(reference).collect(),
+        causes: ranked,
+        divergences,
+    }
+}
+
+fn flipped(setting: Setting) -> Flipped {
+    let contract = match setting.contract() {
+        Contract::Open => "open",
+        Contract::Fixed => "fixed",
+    };
+    Flipped { setting, contract }
+}
+
+fn round<'a>(round: &'a Round<RealiseError>, output: &str) -> RoundOf<'a> {
+    let built = round.built();
+    RoundOf {
+        round: &round.label,
+        settings: &round.settings,
+        varied: &round.varied,
+        nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
+        run: built.map(|built| built.run.as_str()),
+        instructions: built.and_then(|built| built.instructions),
+        wall_seconds: built.map(|built| built.wall.as_secs_f64()),
+        error: round.result.as_ref().and_then(|r| r.as_ref().err()).map(|error| escape(&error.to_string())),
+    }
+}
+
+fn reference(compared: &Compared) -> ReferenceOf {
+    let (verdict, reason) = match &compared.comparison {
+        Comparison::Equal { .. } => (Verdict::Reproduced, None),
+        Comparison::Different => (Verdict::Diverged, None),
+        Comparison::Missing { why } => (Verdict::NotChecked, Some(escape(why))),
+    };
+    ReferenceOf { reference: compared.reference.to_string(), verdict, nar_hash: compared.nar_hash, reason }
+}

@@ -1,0 +1,157 @@
+//! A verification for a person: one verdict per output, how much it shows, and what stands behind it.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::{
+    diff::Pair,
+    machine::{Contract, Settings},
+    report::{
+        count::quantity,
+        diff::{self, Detail},
+        escape::escape,
+    },
+    schedule::RealiseError,
+    store::Origin,
+    verify::{
+        Verdict,
+        conclusion::Comparison,
+        derivation::Round,
+        session::{OutputResult, TargetResult, Verification},
+    },
+};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default();
+
+/// Writes the result of a verification.
+pub fn write(out: &mut dyn Write, verification: &Verification) -> io::Result<()> {
+    for target in &verification.targets {
+        for result in &target.outputs {
+            write_output(out, target, result)?;
+        }
+    }
+    write_inputs(out, verification)
+}
+
+fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResult) -> io::Result<()> {
+    let verdict = result.conclusion.verdict;
+    let (style, mark) = match verdict {
+        Verdict::Reproduced | Verdict::Equivalent => (GOOD, "✔"),
+        Verdict::Diverged => (BAD, "✘"),
+        Verdict::NotBuilt | Verdict::NotChecked => (UNSURE, "⚠"),
+    };
+    let name = format!("{}^{}", escape(&target.target.installable), result.output);
+    write!(out, "{style}{mark} {verdict}{style:#}  {BOLD}{name}{BOLD:#}")?;
+    match verdict {
+        Verdict::Reproduced | Verdict::Equivalent => writeln!(out, "  {}", result.conclusion.level)?,
+        Verdict::Diverged if result.finding.outside_contract() => {
+            writeln!(out, "  {WARN}outside of Nix's contract{WARN:#}")?;
+        }
+        _ => writeln!(out)?,
+    }
+    writeln!(out, "  {DIM}{}{DIM:#}", result.path)?;
+    if let Some(hash) = result.finding.nar_hash {
+        writeln!(out, "  {DIM}{hash}{DIM:#}")?;
+    }
+    if let Some(reason) = &result.conclusion.reason {
+        for line in reason.lines() {
+            writeln!(out, "  {}", escape(line))?;
+        }
+    }
+    if let Some(rounds) = &target.rounds {
+        for round in rounds.rounds.iter().chain(&rounds.probes) {
+            write_round(out, round, result)?;
+        }
+    }
+    for compared in &result.compared {
+        let (style, word) = match &compared.comparison {
+            Comparison::Equal { .. } => (GOOD, "equal"),
+            Comparison::Different => (BAD, "different"),
+            Comparison::Missing { .. } => (UNSURE, "not compared"),
+        };
+        writeln!(out, "  {style}{word:>12}{style:#}  {}", escape(&compared.reference.to_string()))?;
+    }
+    write_flipped(out, target, result)?;
+    for divergence in &result.divergences {
+        writeln!(out)?;
+        let names = Pair::new("round 1", divergence.against.as_str());
+        diff::write(out, names, &divergence.comparison, &divergence.causes, Detail::Short)?;
+    }
+    writeln!(out)
+}
+
+fn write_round(out: &mut dyn Write, round: &Round<RealiseError>, result: &OutputResult) -> io::Result<()> {
+    let first = result.finding.nar_hash;
+    let (style, word, tail) = match &round.result {
+        None => (UNSURE, "not run", String::new()),
+        Some(Err(_)) => (UNSURE, "not built", String::new()),
+        Some(Ok(built)) => {
+            let (style, word) = match (built.outputs.get(&result.output).copied(), first) {
+                (Some(hash), Some(first)) if hash == first => (GOOD, "equal"),
+                (Some(_), _) => (BAD, "different"),
+                (None, _) => (UNSURE, "no output"),
+            };
+            let count =
+                built.instructions.map_or(String::new(), |n| format!(", {} instructions", quantity(n)));
+            (style, word, format!("{:.1} s{count}", built.wall.as_secs_f64()))
+        }
+    };
+    let (style, word) =
+        if round.label == "round 1" && word == "equal" { (GOOD, "built") } else { (style, word) };
+    let varied = varied(&round.settings, round);
+    writeln!(out, "  {style}{word:>12}{style:#}  {}  {DIM}{tail}{varied}{DIM:#}", round.label)
+}
+
+fn varied(settings: &Settings, round: &Round<RealiseError>) -> String {
+    let each: Vec<String> =
+        round.varied.iter().map(|which| format!("{} {}", which.name(), settings.value(*which))).collect();
+    if each.is_empty() { String::new() } else { format!("  ({})", each.join(", ")) }
+}
+
+fn write_flipped(out: &mut dyn Write, target: &TargetResult, result: &OutputResult) -> io::Result<()> {
+    let (Some((round, _)), Some(rounds)) = (result.finding.other, &target.rounds) else { return Ok(()) };
+    let other = rounds.plan.settings(round);
+    if result.finding.flipped.is_empty() {
+        return writeln!(out, "  no single setting flips the bits; several at once do");
+    }
+    for setting in &result.finding.flipped {
+        let (a, b) = (rounds.plan.base.value(*setting), other.value(*setting));
+        let contract = match setting.contract() {
+            Contract::Open => "Nix leaves it open: two honest hosts may differ in it",
+            Contract::Fixed => "Nix gives every builder the same: outside of its contract",
+        };
+        writeln!(
+            out,
+            "  flipped by {WARN}{}{WARN:#} alone: {a} → {b}  {DIM}({contract}){DIM:#}",
+            setting.name()
+        )?;
+    }
+    Ok(())
+}
+
+/// What the outputs were built from, counted: the frontier of what this verification says.
+fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<()> {
+    let (mut built, mut sources, mut taken) = (0, 0, Vec::new());
+    for input in &verification.inputs {
+        match &input.origin {
+            Origin::Built { .. } => built += 1,
+            Origin::Source { .. } => sources += 1,
+            Origin::HostStore | Origin::Substituted { .. } => taken.push(&input.path),
+        }
+    }
+    write!(out, "{DIM}inputs: {sources} sources by hash, {built} outputs built in a machine{DIM:#}")?;
+    if taken.is_empty() {
+        return writeln!(out);
+    }
+    writeln!(out, ", {WARN}{} taken on trust{WARN:#}", taken.len())?;
+    for path in taken {
+        writeln!(out, "  {DIM}{path}{DIM:#}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! A Nix binary cache, read: narinfo files and the NARs they name.
+//!
+//! Nix manual, "Binary Cache". Everything a cache says is only believed as far as hashes carry it: the NAR must have
+//! the hash and size that the narinfo states, and the narinfo must be about the path that was asked for.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::{
+    nix::{
+        narinfo::{Compression, NarInfo, NarInfoError},
+        store_path::StorePath,
+    },
+    store::{Nar, Store, StoreError},
+};
+
+/// A narinfo is a few hundred bytes; one of a path with ten thousand references has under a megabyte.
+const MAX_NARINFO: u64 = 4 << 20;
+const CONNECT_TIME: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A binary cache by its address: `http://…`, `https://…` or `file://…`.
+#[derive(Clone, Debug)]
+pub struct BinaryCache {
+    address: String,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Folder(PathBuf),
+    Web(ureq::Agent),
+}
+
+/// Why a cache could not give what it was asked for. That it has no such path is not an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// Not an address of a cache.
+    #[error("`{0}` is no address of a binary cache: http://, https:// or file:///absolute/folder")]
+    Address(String),
+    /// It could not be read.
+    #[error("{url}: {source}")]
+    Io {
+        /// What was asked for.
+        url: String,
+        /// The answer.
+        source: io::Error,
+    },
+    /// Its narinfo is none.
+    #[error("{url}: {source}")]
+    NarInfo {
+        /// The narinfo.
+        url: String,
+        /// What is wrong with it.
+        source: NarInfoError,
+    },
+    /// It answered with something else than it was asked for.
+    #[error("{url}: {problem}")]
+    Answer {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// The NAR is none, or not the one that was promised, or our store failed.
+    #[error("{url}: {source}")]
+    Store {
+        /// The NAR.
+        url: String,
+        /// What is wrong.
+        source: StoreError,
+    },
+}
+
+impl CacheError {
+    /// The stable code.
+    pub fn code(&self) -> crate::code::Code {
+        crate::code::Code(match self {
+            CacheError::Address(_) => 480,
+            CacheError::Io { .. } => 481,
+            CacheError::NarInfo { .. } | CacheError::Answer { .. } => 482,
+            CacheError::Store { .. } => 483,
+        })
+    }
+}
+
+/// What the codes of this module mean.
+pub const EXPLANATIONS: &[crate::code::Explanation] = &[
+    crate::code::Explanation {
+        code: crate::code::Code(480),
+        title: "not the address of a binary cache",
+        text: "A cache is named by http://, https://, or file:// and an absolute folder.",
+    },
+    crate::code::Explanation {
+        code: crate::code::Code(481),
+        title: "a binary cache could not be read",
+        text: "The network, the server or the folder failed. That a path is not there is no error; this is.",
+    },
+    crate::code::Explanation {
+        code: crate::code::Code(482),
+        title: "a binary cache gave a wrong answer",
+        text: "The narinfo is malformed, is about another path than the one asked for, or names a NAR outside of the cache. \
+               Nothing of it is used.",
+    },
+    crate::code::Explanation {
+        code: crate::code::Code(483),
+        title: "a NAR from a binary cache is not the one promised",
+        text: "Its hash or size is not what the narinfo states, or it is no valid NAR. Nothing of it is used.",
+    },
+];
+
+impl BinaryCache {
+    /// The cache at `address`.
+    pub fn new(address: &str) -> Result<Self, CacheError> {
+        let address = address.trim_end_matches('/').to_owned();
+        let plain = !address.contains(['?', '#', ' ', '\n', '\r', '\t']);
+        let place = match address.split_once("://") {
+            Some(("file", path)) if path.starts_with('/') => Place::Folder(PathBuf::from(path)),
+            Some((scheme @ ("http" | "https"), _)) if plain => {
+                let config = ureq::Agent::config_builder()
+                    .https_only(scheme == "https")
+                    .http_status_as_error(false)
+                    .accept_encoding("identity")
+                    .timeout_connect(Some(CONNECT_TIME))
+                    .timeout_per_read(Some(SILENCE))
+                    .build();
+                Place::Web(config.into())
+            }
+            _ => return Err(CacheError::Address(address)),
+        };
+        Ok(BinaryCache { address, place })
+    }
+
+    /// Its address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What it knows about `path`; `None` when it does not have it.
+    pub fn narinfo(&self, path: &StorePath) -> Result<Option<NarInfo>, CacheError> {
+        let name = format!("{}.narinfo", path.hash_part());
+        let url = self.url(&name);
+        let Some(reader) = self.open(&name)? else { return Ok(None) };
+        let mut text = Vec::new();
+        let read = reader.take(MAX_NARINFO + 1).read_to_end(&mut text);
+        read.map_err(|source| CacheError::Io { url: url.clone(), source })?;
+        if text.len() as u64 > MAX_NARINFO {
+            return Err(CacheError::Answer { url, problem: format!("longer than {MAX_NARINFO} bytes") });
+        }
+        let info =
+            NarInfo::parse(&text).map_err(|source| CacheError::NarInfo { url: url.clone(), source })?;
+        if info.store_path != *path {
+            return Err(CacheError::Answer {
+                url,
+                problem: format!("it is about {}, not {path}", info.store_path),
+            });
+        }
+        Ok(Some(info))
+    }
+
+    /// Takes the NAR that `info` names into `store`: whole, with the hash and size that were promised, or not at all.
+    pub fn fetch(&self, info: &NarInfo, store: &Store) -> Result<Nar, CacheError> {
+        let url = self.url(&info.url);
+        let relative = !info.url.contains("://")
+            && !info.url.starts_with('/')
+            && info.url.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !relative {
+            return Err(CacheError::Answer { url, problem: "the NAR lies outside of the cache".to_owned() });
+        }
+        let Some(body) = self.open(&info.url)? else {
+            return Err(CacheError::Answer { url, problem: "the NAR is not there".to_owned() });
+        };
+        let nar =
+            unpacked(info.compression, body).map_err(|source| CacheError::Io { url: url.clone(), source })?;
+        // One byte more than promised is enough to see that it is too long.
+        let nar = nar.take(info.nar_size.saturating_add(1));
+        store.import_nar(nar, Some(info.nar_hash)).map_err(|source| CacheError::Store { url, source })
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Read>>, CacheError> {
+        let failed = |source| CacheError::Io { url: self.url(name), source };
+        match &self.place {
+            Place::Folder(folder) => match File::open(folder.join(name)) {
+                Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(failed(error)),
+            },
+            Place::Web(agent) => {
+                let response = agent.get(self.url(name)).call().map_err(|error| failed(error.into_io()))?;
+                match response.status().as_u16() {
+                    200 => {
+                        Ok(Some(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader())))
+                    }
+                    404 | 410 => Ok(None),
+                    status => {
+                        Err(failed(io::Error::other(format!("the server answered with status {status}"))))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn unpacked(compression: Compression, body: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
+    Ok(match compression {
+        Compression::None => body,
+        Compression::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(body)),
+        Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(body)),
+        Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(body)),
+        Compression::Zstd => Box::new(zstd::Decoder::new(body)?),
+        other => return Err(io::Error::other(format!("compression {} is not supported", other.name()))),
+    })
+}

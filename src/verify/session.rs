@@ -1,0 +1,318 @@
+//! A whole verification: what the targets need, their rounds, the references, a verdict for every output.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{
+    Reference,
+    conclusion::{Comparison, Conclusion, conclude},
+    derivation::{Builder, Built, Finding, Rounds, run_rounds},
+    divergence::{Divergence, DivergenceError, explain},
+    reference::{Native, fetch},
+    rounds::RoundPlan,
+};
+use crate::{
+    diagnose::Proof,
+    graph::{Action, Graph, Plan},
+    machine::Settings,
+    nix::{hash::NarHash, store_path::StorePath},
+    schedule::{Finished, OnFailure, Outcome, RealiseError, Realiser},
+    store::Origin,
+    verify::{Level, Verdict},
+};
+
+/// One thing to verify: some outputs of a derivation.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As it was typed.
+    pub installable: String,
+    /// The derivation's place in the graph.
+    pub index: usize,
+    /// Which outputs.
+    pub outputs: Vec<String>,
+}
+
+/// What to verify, and how.
+pub struct Request<'a> {
+    /// The derivations.
+    pub graph: &'a Graph,
+    /// What is to be done for each of them, as if the targets were not there.
+    pub plan: &'a Plan,
+    /// What to verify.
+    pub targets: &'a [Target],
+    /// The rounds.
+    pub rounds: &'a RoundPlan,
+    /// What to compare with.
+    pub references: &'a [Reference],
+    /// Machines that run at once.
+    pub jobs: usize,
+    /// What to do after a failure.
+    pub on_failure: OnFailure,
+}
+
+/// One reference and what comparing with it gave.
+#[derive(Debug)]
+pub struct Compared {
+    /// The reference.
+    pub reference: Reference,
+    /// Its bits, when it has any.
+    pub nar_hash: Option<NarHash>,
+    /// What came of it.
+    pub comparison: Comparison,
+}
+
+/// What was found about one output.
+#[derive(Debug)]
+pub struct OutputResult {
+    /// Its name.
+    pub output: String,
+    /// Its path.
+    pub path: StorePath,
+    /// What the rounds say.
+    pub finding: Finding,
+    /// What the references say.
+    pub compared: Vec<Compared>,
+    /// The verdict.
+    pub conclusion: Conclusion,
+    /// Where bits differ and why, against the first round that differs and against every reference that does.
+    pub divergences: Vec<Divergence>,
+}
+
+/// What was found about one target.
+#[derive(Debug)]
+pub struct TargetResult {
+    /// The target.
+    pub target: Target,
+    /// Its derivation.
+    pub drv: StorePath,
+    /// Its rounds; none when it never came to that.
+    pub rounds: Option<Rounds<RealiseError>>,
+    /// Its outputs.
+    pub outputs: Vec<OutputResult>,
+}
+
+/// How something that the targets were built from came into the store.
+#[derive(Debug)]
+pub struct Input {
+    /// The path.
+    pub path: StorePath,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// The result of a verification.
+#[derive(Debug)]
+pub struct Verification {
+    /// The targets, in the order they were asked for.
+    pub targets: Vec<TargetResult>,
+    /// What failed of what the targets need.
+    pub failed_inputs: Vec<RealiseError>,
+    /// What they were built from: the frontier between what was built here and what was taken.
+    pub inputs: Vec<Input>,
+}
+
+/// Why a verification could not be finished; nothing is said about any output then.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// Building and registering.
+    #[error(transparent)]
+    Realise(#[from] RealiseError),
+    /// Comparing.
+    #[error(transparent)]
+    Divergence(#[from] DivergenceError),
+}
+
+/// Verifies every target.
+pub fn verify(
+    request: &Request<'_>,
+    realiser: &Realiser<'_>,
+    native: Option<&dyn Native>,
+) -> Result<Verification, VerifyError> {
+    let graph = request.graph;
+    let leave = lone_targets(graph, request.targets);
+    let outcomes = realiser.realise(graph, request.plan, &leave, request.jobs, request.on_failure);
+    let mut failed: BTreeMap<usize, RealiseError> = BTreeMap::new();
+    for (index, outcome) in outcomes {
+        if let Outcome::Failed(error) = outcome {
+            failed.insert(index, error);
+        }
+    }
+    let mut targets = Vec::new();
+    for target in request.targets {
+        targets.push(verify_target(request, realiser, native, target, &failed)?);
+    }
+    let inputs = inputs(request, realiser)?;
+    Ok(Verification { targets, failed_inputs: failed.into_values().collect(), inputs })
+}
+
+/// The targets that no other target needs: their rounds are the only builds they get.
+fn lone_targets(graph: &Graph, targets: &[Target]) -> std::collections::BTreeSet<usize> {
+    let inputs: Vec<usize> =
+        targets.iter().flat_map(|target| graph.nodes()[target.index].inputs.clone()).collect();
+    let needed = graph.closure(&inputs);
+    targets.iter().map(|target| target.index).filter(|index| needed.binary_search(index).is_err()).collect()
+}
+
+fn verify_target(
+    request: &Request<'_>,
+    realiser: &Realiser<'_>,
+    native: Option<&dyn Native>,
+    target: &Target,
+    failed: &BTreeMap<usize, RealiseError>,
+) -> Result<TargetResult, VerifyError> {
+    let node = &request.graph.nodes()[target.index];
+    let builder =
+        TargetBuilder { realiser, graph: request.graph, index: target.index, first: Mutex::new(None) };
+    let needed = request.graph.closure(&[target.index]);
+    let blocked = match failed.iter().find(|(index, _)| needed.contains(index)) {
+        Some((_, error)) => Some((Verdict::NotBuilt, error.to_string())),
+        None if node.derivation.is_fixed_output() => {
+            let why = "it is a source: its hash says what it is, and there is nothing to build".to_owned();
+            Some((Verdict::NotChecked, why))
+        }
+        None => match &request.plan.steps[target.index].action {
+            Action::Refuse(why) => Some((Verdict::NotChecked, why.to_string())),
+            _ => None,
+        },
+    };
+    let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
+    let mut outputs = Vec::new();
+    for output in &target.outputs {
+        let Some(path) = node.derivation.output_path(output).cloned() else { continue };
+        let finding = match (&rounds, &blocked) {
+            (Some(rounds), _) => rounds.finding(output),
+            (None, blocked) => nothing_built(blocked.as_ref()),
+        };
+        outputs.push(verify_output(
+            request,
+            realiser,
+            native,
+            target,
+            rounds.as_ref(),
+            finding,
+            output,
+            path,
+        )?);
+    }
+    let reproduced = |result: &OutputResult| result.conclusion.verdict == Verdict::Reproduced;
+    // Only a derivation of which every output held is worth keeping under its name.
+    if outputs.len() == node.derivation.outputs.len() && outputs.iter().all(reproduced) {
+        if let Some(first) = builder.take_first() {
+            realiser.register(&node.drv, &first)?;
+        }
+    }
+    Ok(TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs })
+}
+
+fn nothing_built(blocked: Option<&(Verdict, String)>) -> Finding {
+    let (verdict, reason) = match blocked {
+        Some((verdict, reason)) => (*verdict, Some(reason.clone())),
+        None => (Verdict::NotChecked, None),
+    };
+    Finding { verdict, level: Level::Built, reason, nar_hash: None, other: None, flipped: Vec::new() }
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "what one output depends on; a struct would only be taken apart again"
+)]
+fn verify_output(
+    request: &Request<'_>,
+    realiser: &Realiser<'_>,
+    native: Option<&dyn Native>,
+    target: &Target,
+    rounds: Option<&Rounds<RealiseError>>,
+    finding: Finding,
+    output: &str,
+    path: StorePath,
+) -> Result<OutputResult, VerifyError> {
+    let store = realiser.store;
+    let mut divergences = Vec::new();
+    if let (Some(first), Some((round, other)), Some(rounds)) = (finding.nar_hash, finding.other, rounds) {
+        let proofs = proofs(&rounds.plan.base, &rounds.plan.settings(round), &finding);
+        divergences.push(explain(store, format!("round {}", round + 1), first, other, &proofs)?);
+    }
+    let mut compared = Vec::new();
+    if let Some(ours) = finding.nar_hash {
+        let only = request.targets.len() == 1 && target.outputs.len() == 1;
+        for reference in request.references {
+            let node = &request.graph.nodes()[target.index];
+            let theirs = fetch(reference, node, output, &path, only, store, native);
+            let comparison = match &theirs {
+                Err(error) => Comparison::Missing { why: format!("{reference}: {error}") },
+                Ok(theirs) if *theirs == ours => {
+                    Comparison::Equal { independent: matches!(reference, Reference::Nix) }
+                }
+                Ok(_) => Comparison::Different,
+            };
+            let nar_hash = theirs.ok();
+            if let (Comparison::Different, Some(theirs)) = (&comparison, nar_hash) {
+                divergences.push(explain(store, reference.to_string(), ours, theirs, &[])?);
+            }
+            compared.push(Compared { reference: reference.clone(), nar_hash, comparison });
+        }
+    }
+    let comparisons: Vec<Comparison> = compared.iter().map(|c| c.comparison.clone()).collect();
+    let conclusion = conclude(&finding, &comparisons);
+    Ok(OutputResult { output: output.to_owned(), path, finding, compared, conclusion, divergences })
+}
+
+/// The settings proven to flip the bits, with their two values.
+fn proofs(base: &Settings, other: &Settings, finding: &Finding) -> Vec<Proof> {
+    let proof = |setting: &crate::machine::Setting| Proof {
+        setting: setting.name().to_owned(),
+        a: base.value(*setting),
+        b: other.value(*setting),
+    };
+    finding.flipped.iter().map(proof).collect()
+}
+
+/// Where everything that was needed came from, in the order of the graph; the targets themselves are not among it.
+fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> Result<Vec<Input>, VerifyError> {
+    let mut inputs = Vec::new();
+    for (node, step) in request.graph.nodes().iter().zip(&request.plan.steps) {
+        if request.targets.iter().any(|target| request.graph.nodes()[target.index].drv == node.drv) {
+            continue;
+        }
+        for output in &step.outputs {
+            let Some(path) = node.derivation.output_path(output) else { continue };
+            if let Some(info) = realiser.store.path(path).map_err(RealiseError::from)? {
+                inputs.push(Input { path: info.path, origin: info.origin });
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// Builds a target again and again, and keeps what the first round made.
+struct TargetBuilder<'a, 'r> {
+    realiser: &'a Realiser<'r>,
+    graph: &'a Graph,
+    index: usize,
+    first: Mutex<Option<Finished>>,
+}
+
+impl TargetBuilder<'_, '_> {
+    fn take_first(&self) -> Option<Finished> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Builder for TargetBuilder<'_, '_> {
+    type Error = RealiseError;
+
+    fn build(&self, settings: &Settings, round: &str) -> Result<Built, RealiseError> {
+        let finished = self.realiser.build(self.graph, self.index, settings, round)?;
+        let built = Built {
+            outputs: finished.outputs.iter().map(|(name, output)| (name.clone(), output.nar_hash)).collect(),
+            run: finished.run.to_string(),
+            instructions: finished.instructions,
+            wall: finished.wall,
+        };
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(finished);
+        Ok(built)
+    }
+}
