@@ -161,12 +161,13 @@ builder=$!
 } &
 beat=$!
 
-wait "$builder"
+# Without the shell's own words about a job that was killed: the console is the builder's.
+wait "$builder" 2>/dev/null
 status=$?
 kill -9 "$beat"
 kill_build
 until [ "$(field "$GROUP/cgroup.events" populated)" = 0 ]; do sleep 0.1; done
-wait "$log"
+wait "$log" 2>/dev/null
 note end
 
 # --- 5. what it left ------------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
 //! What several test programs share.
 
+#[allow(dead_code)] // not every test program uses every helper
 pub mod guest;

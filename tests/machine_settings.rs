@@ -1,0 +1,74 @@
+//! What can be varied about a run reaches the guest.
+
+#![allow(clippy::panic)] // in helpers of tests
+
+mod support;
+
+use reprove::machine::{Arch, Setting};
+use support::guest::{Builder, Outcome, run};
+
+/// Tells one value per line for the settings that Nix's contract leaves open.
+const TELL: &str = "
+    echo clock $(date +%s); echo seed $(od -An -N16 -tx1 /dev/urandom)
+    echo memory $(head -1 /proc/meminfo); echo hi > $out";
+
+/// Each setting changes what it should and nothing else of what is told.
+fn settings(arch: Arch) {
+    let base = Builder::script(TELL);
+    let told = |outcome: &Outcome, what: &str| -> String {
+        let log = outcome.log();
+        let line = log.lines().find(|line| line.starts_with(what));
+        line.unwrap_or_else(|| panic!("no {what}: {outcome}")).to_owned()
+    };
+    let first = run(arch, &base);
+    assert_eq!(told(&first, "clock"), format!("clock {}", base.settings.clock));
+    for setting in [Setting::Clock, Setting::Seed, Setting::Memory, Setting::Rate] {
+        let settings = base.settings.varied(setting, 1);
+        let clock = settings.clock;
+        let other = run(arch, &Builder { settings, ..Builder::script(TELL) });
+        assert_eq!(told(&other, "clock"), format!("clock {clock}"), "{setting:?}");
+        let same = told(&other, "memory") == told(&first, "memory");
+        assert_eq!(same, setting != Setting::Memory, "{setting:?}: {first} {other}");
+        let same = told(&other, "seed") == told(&first, "seed");
+        assert!(setting != Setting::Seed || !same, "{setting:?}: {first} {other}");
+        assert_ne!(first.run.instructions, other.run.instructions, "{setting:?}");
+        assert_eq!(first.output(), other.output(), "{setting:?}");
+    }
+}
+
+#[test]
+#[ignore = "slow: boots a machine five times"]
+fn riscv64_settings_change_what_they_should() {
+    settings(Arch::Riscv64);
+}
+
+#[test]
+#[ignore = "slow: boots a machine five times"]
+fn x86_64_settings_change_what_they_should() {
+    settings(Arch::X86_64);
+}
+
+/// Memory that goes on behind x86_64's hole below 4 GiB, and drives behind that.
+fn large_memory(arch: Arch) {
+    let mut builder = Builder::script(TELL);
+    builder.settings.memory = (3 << 30) + (512 << 20);
+    let outcome = run(arch, &builder);
+    assert_eq!(outcome.output(), b"hi\n", "{outcome}");
+    let log = outcome.log();
+    let total = log.lines().find_map(|line| line.strip_prefix("memory MemTotal: ")?.strip_suffix(" kB"));
+    let total: u64 = total.unwrap_or_else(|| panic!("{outcome}")).parse().unwrap_or_default();
+    let memory = builder.settings.memory >> 10;
+    assert!(total < memory && total > memory - (200 << 10), "{total} of {memory} KiB: {outcome}");
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn riscv64_with_more_than_3_gib() {
+    large_memory(Arch::Riscv64);
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn x86_64_with_more_than_3_gib() {
+    large_memory(Arch::X86_64);
+}
