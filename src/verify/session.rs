@@ -198,10 +198,9 @@ fn verify_target(
     }
     let reproduced = |result: &OutputResult| result.conclusion.verdict == Verdict::Reproduced;
     // Only a derivation of which every output held is worth keeping under its name.
-    if outputs.len() == node.derivation.outputs.len() && outputs.iter().all(reproduced) {
-        if let Some(first) = builder.take_first() {
-            realiser.register(&node.drv, &first)?;
-        }
+    let all = outputs.len() == node.derivation.outputs.len() && outputs.iter().all(reproduced);
+    if let Some(first) = builder.take_first().filter(|_| all) {
+        realiser.register(&node.drv, &first)?;
     }
     Ok(TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs })
 }

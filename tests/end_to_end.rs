@@ -1,0 +1,288 @@
+//! The main job, end to end: `examples/hello` evaluated by `nix`, built in machines, verified; and builds that misbehave.
+//!
+//! All tests share one state directory, so that a toolchain is built once; `scripts/test-machines` runs them one by one.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // what is not as expected ends the test
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+fn state() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("end-to-end-state")
+}
+
+fn reprove(args: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_reprove"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("REPROVE_STATE")
+        .arg("--state")
+        .arg(state())
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    // Shown when the test fails: what a person would have seen.
+    eprintln!("$ reprove {}", args.join(" "));
+    eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Runs `verify` on an output of the example for a system; the exit code and the document.
+fn verify(system: &str, attribute: &str, more: &[&str]) -> (i32, Value) {
+    let installable = format!("examples/hello#packages.{system}.{attribute}");
+    let args = [&["verify", &installable, "--json", "-"], more].concat();
+    let output = reprove(&args);
+    let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap_or(-1), document)
+}
+
+fn verdicts(document: &Value) -> Vec<(&str, &str, u64)> {
+    let outputs = document["outputs"].as_array().unwrap();
+    outputs
+        .iter()
+        .map(|o| {
+            (o["output"].as_str().unwrap(), o["verdict"].as_str().unwrap(), o["level"].as_u64().unwrap())
+        })
+        .collect()
+}
+
+fn flipped(document: &Value) -> Vec<&str> {
+    let flipped = document["outputs"][0]["flipped_by"].as_array().unwrap();
+    flipped.iter().map(|one| one["setting"].as_str().unwrap()).collect()
+}
+
+fn causes(document: &Value) -> Vec<&str> {
+    let causes = document["outputs"][0]["causes"].as_array().unwrap();
+    causes.iter().map(|cause| cause["id"].as_str().unwrap()).collect()
+}
+
+const X86: &str = "x86_64-linux";
+const RISCV: &str = "riscv64-linux";
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn greeting_is_reproduced_on_x86_64_and_equal_to_what_nix_builds() {
+    let (exit, document) = verify(X86, "greeting", &["--against", "nix"]);
+    assert_eq!(exit, 0);
+    assert_eq!(document["schema"], "reprove.verify/1");
+    assert_eq!(verdicts(&document), [("out", "reproduced", 4)]);
+    let output = &document["outputs"][0];
+    assert_eq!(output["references"][0]["nar_hash"], output["nar_hash"]);
+    assert_eq!(output["rounds"].as_array().unwrap().len(), 2);
+    for round in output["rounds"].as_array().unwrap() {
+        assert_eq!(round["nar_hash"], output["nar_hash"]);
+        assert!(round["instructions"].as_u64().unwrap() > 100_000_000);
+    }
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn greeting_is_reproduced_on_riscv64() {
+    let (exit, document) = verify(RISCV, "greeting", &[]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 2)]));
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn a_comparison_that_cannot_be_made_is_not_checked() {
+    let (exit, document) = verify(RISCV, "greeting", &["--rounds", "1", "--against", "nix"]);
+    assert_eq!((exit, verdicts(&document)), (122, vec![("out", "not-checked", 0)]));
+    assert_eq!(document["outputs"][0]["references"][0]["verdict"], "not-checked");
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn a_date_is_found_with_its_section_its_offset_and_both_values() {
+    let (exit, document) = verify(X86, "dated", &[]);
+    assert_eq!((exit, verdicts(&document)), (104, vec![("out", "diverged", 0)]));
+    assert!(flipped(&document).contains(&"clock"), "{:?}", flipped(&document));
+    assert_eq!(causes(&document)[0], "embedded-build-time");
+    let cause = &document["outputs"][0]["causes"][0];
+    assert_eq!(cause["setting"], "clock");
+    let evidence = cause["evidence"].as_array().unwrap();
+    let date = evidence.iter().find(|e| e["a"]["text"].as_str().is_some_and(|t| t.contains("Jan  1 2020")));
+    let date = date.unwrap_or_else(|| panic!("no evidence names the date: {evidence:#?}"));
+    assert_eq!((date["path"].as_str(), date["part"].as_str()), (Some("bin/dated"), Some(".rodata")));
+    assert!(date["a"]["offset"].as_u64().is_some() && date["b"]["text"].as_str().unwrap().contains("2021"));
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn the_setting_that_flips_the_bits_is_named() {
+    let (exit, document) = verify(X86, "seeded", &[]);
+    assert_eq!((exit, flipped(&document)), (104, vec!["seed"]));
+    assert_eq!(causes(&document)[0], "random-seed");
+    let (exit, document) = verify(X86, "cores", &[]);
+    assert_eq!((exit, flipped(&document)), (104, vec!["cores"]));
+    assert_eq!(causes(&document)[0], "parallelism");
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn what_the_contract_fixes_is_varied_only_when_asked_and_then_said() {
+    let (exit, document) = verify(X86, "hostnamed", &[]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 2)]));
+    let (exit, document) = verify(X86, "hostnamed", &["--vary", "hostname"]);
+    assert_eq!((exit, flipped(&document)), (104, vec!["hostname"]));
+    assert_eq!(document["outputs"][0]["outside_contract"], true);
+    assert_eq!(causes(&document)[0], "build-user-or-host");
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn every_output_of_several_is_compared() {
+    let (exit, document) = verify(X86, "multi", &["--against", "nix"]);
+    let all = ["dev", "doc", "out"].map(|output| (output, "reproduced", 4));
+    assert_eq!((exit, verdicts(&document)), (0, all.to_vec()));
+    let (exit, document) = verify(X86, "diamond", &["--against", "nix"]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 4)]));
+}
+
+/// Each with the code of its error and the exit code of Nix.
+const MISBEHAVIOUR: [(&str, &str, i32); 16] = [
+    ("fails", "RP0710", 100),
+    ("endless", "RP0711", 101),
+    ("sleeps", "RP0711", 101),
+    ("prints", "RP0713", 100),
+    ("forks", "RP0714", 100),
+    ("eats-memory", "RP0715", 100),
+    ("fills-disk", "RP0716", 100),
+    ("fills-inodes", "RP0716", 100),
+    ("no-output", "RP0720", 100),
+    ("one-of-two", "RP0720", 100),
+    ("fifo", "RP0721", 100),
+    ("socket", "RP0721", 100),
+    ("content-addressed", "RP0701", 122),
+    ("missing-source", "RP0450", 122),
+    ("wrong-source", "RP0451", 102),
+    ("wrong-hash", "RP0450", 122),
+];
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn builds_that_misbehave_are_told_apart_and_leave_nothing() {
+    let caps = ["--guest-seconds", "40", "--memory", "512", "--log-size", "1", "--processes", "128"];
+    let mut wrong = Vec::new();
+    for (name, code, exit) in MISBEHAVIOUR {
+        let installable = format!("examples/hello#legacyPackages.{X86}.hostile.{name}");
+        let output = reprove(&[&["build", &installable], caps.as_slice()].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.code() != Some(exit) || !stderr.contains(&format!("error[{code}]")) {
+            wrong.push(format!("{name}: {:?}, wanted {exit} and {code}:\n{stderr}", output.status.code()));
+        }
+        let held = reprove(&["store", "ls"]);
+        if String::from_utf8_lossy(&held.stdout).lines().any(|line| line.contains(&format!("-{name}  "))) {
+            wrong.push(format!("{name} is in the store"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(orphans(), Vec::<String>::new());
+    assert_eq!(reprove(&["store", "verify"]).status.code(), Some(0));
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn a_missing_source_is_named_with_where_it_was_looked_for_and_how_to_add_it() {
+    let installable = format!("examples/hello#legacyPackages.{X86}.hostile.missing-source");
+    let output = reprove(&["build", "--offline", &installable]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    for part in ["nowhere.tar.gz.drv", "sha256-", "file folder", "file:///nonexistent", "reprove source add"]
+    {
+        assert!(stderr.contains(part), "{part} is missing in:\n{stderr}");
+    }
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn t106_a_build_killed_at_any_moment_leaves_a_sound_store_and_goes_on() {
+    let installable = format!("examples/hello#packages.{X86}.diamond");
+    let build = ["build", installable.as_str()];
+    // Everything it needs is there, so that the kills hit the builds.
+    assert_eq!(reprove(&build).status.code(), Some(0));
+    let forget = || {
+        let held = reprove(&["store", "ls"]);
+        for line in String::from_utf8_lossy(&held.stdout).lines().filter(|line| line.contains("-diamond")) {
+            reprove(&["store", "forget", line.split_whitespace().next().unwrap()]);
+        }
+    };
+    forget();
+    // No clock and no randomness of the host: a sequence that is spread over the seconds a build takes.
+    let mut moment = 12_345u64;
+    for _ in 0..20 {
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_reprove"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .arg("--state")
+            .arg(state())
+            .args(build)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis((moment >> 33) % 12_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let check = reprove(&["store", "verify"]);
+        assert_eq!(check.status.code(), Some(0));
+    }
+    assert_eq!(orphans(), Vec::<String>::new());
+    assert_eq!(reprove(&build).status.code(), Some(0));
+    assert_eq!(reprove(&["store", "verify"]).status.code(), Some(0));
+}
+
+/// Machines whose parent is gone.
+fn orphans() -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
+        if status.starts_with("Name:\tqemu-system") && status.contains("\nPPid:\t1\n") {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn the_same_run_on_a_busy_host_is_the_same_to_the_instruction() {
+    let installable = format!("examples/hello#packages.{X86}.greeting");
+    // Two at once, each the other's load; equal settings in both rounds.
+    let record = || {
+        let output = reprove(&["verify", &installable, "--rounds", "1", "--json", "-"]);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let run = document["outputs"][0]["rounds"][0]["run"].as_str().unwrap().to_owned();
+        let record = reprove(&["log", "--record", &run]);
+        let mut record: Value = serde_json::from_slice(&record.stdout).unwrap();
+        let console = reprove(&["log", "--console", &run]).stdout;
+        (record.take(), console)
+    };
+    let (alone, console) = record();
+    let busy = std::thread::scope(|scope| {
+        let other = scope.spawn(record);
+        let one = record();
+        [one, other.join().unwrap()]
+    });
+    for (again, log) in busy {
+        for field in ["instructions", "console", "output_drive", "input", "run", "outputs"] {
+            assert!(!alone[field].is_null(), "{field}");
+            assert_eq!(alone[field], again[field], "{field}");
+        }
+        assert!(console == log, "the console differs");
+    }
+}
+
+#[test]
+#[ignore = "slow: builds GNU hello four times, half an hour"]
+fn gnu_hello_is_reproduced_on_both_systems_and_equal_to_what_nix_builds() {
+    let (exit, document) = verify(X86, "hello", &["--against", "nix"]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 4)]));
+    let (exit, document) = verify(RISCV, "hello", &[]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 2)]));
+}
