@@ -167,7 +167,7 @@ const MISBEHAVIOUR: [(&str, &str, i32); 16] = [
 #[test]
 #[ignore = "slow: boots machines"]
 fn builds_that_misbehave_are_told_apart_and_leave_nothing() {
-    let caps = ["--guest-seconds", "40", "--memory", "512", "--log-size", "1", "--processes", "128"];
+    let caps = ["--guest-seconds", "10", "--memory", "512", "--log-size", "1", "--processes", "128"];
     let mut wrong = Vec::new();
     for (name, code, exit) in MISBEHAVIOUR {
         let installable = format!("examples/hello#legacyPackages.{X86}.hostile.{name}");

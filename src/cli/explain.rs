@@ -67,7 +67,9 @@ impl Explain {
                 let code = all().into_iter().find(|e| e.code.to_string().eq_ignore_ascii_case(id));
                 match (diagnose::find(id), code) {
                     (Some(cause), _) => explain_cause(&mut out, cause),
-                    (None, Some(found)) => writeln!(out, "{}: {}\n\n{}", found.code, found.title, found.text),
+                    (None, Some(found)) => {
+                        writeln!(out, "{}: {}\n\n{}", found.code, found.title, wrapped(found.text))
+                    }
                     (None, None) => {
                         return Err(Failure::usage(format!("nothing is called `{id}`"))
                             .hint("`reprove explain` without an argument lists every code and cause"));
@@ -95,4 +97,24 @@ fn list(out: &mut impl std::io::Write) -> std::io::Result<()> {
 fn explain_cause(out: &mut impl std::io::Write, cause: &diagnose::Entry) -> std::io::Result<()> {
     writeln!(out, "{}: {}\n\n{}\n", cause.id, cause.title, cause.what)?;
     writeln!(out, "For example:\n  {}\n\nWhat to change:\n{}", cause.example, cause.fix)
+}
+
+/// `text` in lines a person can read, wherever they are shown.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 96;
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > WIDTH {
+            out.push('\n');
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out
 }
