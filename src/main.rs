@@ -1,7 +1,10 @@
 //! The `reprove` program; everything lives in the library.
 
-use std::process::ExitCode;
+use std::{panic, process::ExitCode};
+
+use reprove::cli::{self, Exit};
 
 fn main() -> ExitCode {
-    reprove::cli::run().into()
+    // A panic is a defect of ours. Left alone it would exit with 101, which says that a build took too long.
+    panic::catch_unwind(cli::run).unwrap_or(Exit::Internal).into()
 }

@@ -126,7 +126,7 @@ fn in_machine(nix: &Nix, drv_path: &StorePath, derivation: &Derivation) -> Resul
         bundle: &support::guest::bundle(Arch::X86_64),
         settings: &Settings { memory: 1 << 30, ..Settings::default() },
         caps: &Caps {
-            guest_seconds: 20,
+            guest_seconds: 8,
             output_bytes: 64 << 20,
             processes: 64,
             log_bytes: 1 << 20,

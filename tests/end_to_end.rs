@@ -73,7 +73,9 @@ fn greeting_is_reproduced_on_x86_64_and_equal_to_what_nix_builds() {
     assert_eq!(document["schema"], "reprove.verify/1");
     assert_eq!(verdicts(&document), [("out", "reproduced", 4)]);
     let output = &document["outputs"][0];
-    assert_eq!(output["references"][0]["nar_hash"], output["nar_hash"]);
+    let references = output["references"].as_array().unwrap();
+    assert!(references.iter().any(|one| one["reference"] == "nix"));
+    assert!(references.iter().all(|one| one["nar_hash"] == output["nar_hash"]));
     assert_eq!(output["rounds"].as_array().unwrap().len(), 2);
     for round in output["rounds"].as_array().unwrap() {
         assert_eq!(round["nar_hash"], output["nar_hash"]);
@@ -93,7 +95,9 @@ fn greeting_is_reproduced_on_riscv64() {
 fn a_comparison_that_cannot_be_made_is_not_checked() {
     let (exit, document) = verify(RISCV, "greeting", &["--rounds", "1", "--against", "nix"]);
     assert_eq!((exit, verdicts(&document)), (122, vec![("out", "not-checked", 0)]));
-    assert_eq!(document["outputs"][0]["references"][0]["verdict"], "not-checked");
+    let references = document["outputs"][0]["references"].as_array().unwrap();
+    let nix = references.iter().find(|one| one["reference"] == "nix").unwrap();
+    assert_eq!(nix["verdict"], "not-checked");
 }
 
 #[test]
@@ -188,6 +192,19 @@ fn builds_that_misbehave_are_told_apart_and_leave_nothing() {
 
 #[test]
 #[ignore = "slow: boots machines"]
+fn what_cannot_be_built_is_not_checked_by_verify_either() {
+    for (name, exit) in [("content-addressed", 122), ("missing-source", 122), ("wrong-source", 102)] {
+        let installable = format!("examples/hello#legacyPackages.{X86}.hostile.{name}");
+        let output = reprove(&["verify", &installable, "--json", "-"]);
+        assert_eq!(output.status.code(), Some(exit), "{name}");
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let verdict = document["outputs"][0]["verdict"].as_str().unwrap();
+        assert!(["not-built", "not-checked"].contains(&verdict), "{name}: {verdict}");
+    }
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
 fn a_missing_source_is_named_with_where_it_was_looked_for_and_how_to_add_it() {
     let installable = format!("examples/hello#legacyPackages.{X86}.hostile.missing-source");
     let output = reprove(&["build", "--offline", &installable]);
@@ -201,20 +218,21 @@ fn a_missing_source_is_named_with_where_it_was_looked_for_and_how_to_add_it() {
 #[test]
 #[ignore = "slow: boots machines"]
 fn t106_a_build_killed_at_any_moment_leaves_a_sound_store_and_goes_on() {
-    let installable = format!("examples/hello#packages.{X86}.diamond");
+    // Three outputs that refer to each other.
+    let installable = format!("examples/hello#packages.{X86}.multi");
     let build = ["build", installable.as_str()];
-    // Everything it needs is there, so that the kills hit the builds.
+    // Everything it needs is there, so that the kills hit the build itself.
     assert_eq!(reprove(&build).status.code(), Some(0));
     let forget = || {
         let held = reprove(&["store", "ls"]);
-        for line in String::from_utf8_lossy(&held.stdout).lines().filter(|line| line.contains("-diamond")) {
+        for line in String::from_utf8_lossy(&held.stdout).lines().filter(|line| line.contains("-multi")) {
             reprove(&["store", "forget", line.split_whitespace().next().unwrap()]);
         }
     };
-    forget();
     // No clock and no randomness of the host: a sequence that is spread over the seconds a build takes.
     let mut moment = 12_345u64;
     for _ in 0..20 {
+        forget();
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut child = Command::new(env!("CARGO_BIN_EXE_reprove"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))

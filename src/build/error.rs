@@ -196,6 +196,12 @@ pub enum BuildError {
         /// The last lines of the console.
         tail: Vec<String>,
     },
+    /// The guest could not write the outputs to the output drive.
+    #[error("the guest could not archive the outputs{}", quoted(tail))]
+    NotArchived {
+        /// The last lines of the console.
+        tail: Vec<String>,
+    },
     /// An output is not what the derivation says it must be.
     #[error("{0}")]
     Forbidden(#[from] Violation),
@@ -279,6 +285,7 @@ impl BuildError {
             BuildError::Nar { .. } => 724,
             BuildError::NoRecord { .. } => 725,
             BuildError::SetupFailed { .. } => 726,
+            BuildError::NotArchived { .. } => 727,
             BuildError::Forbidden(_) => 730,
         })
     }

@@ -129,6 +129,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
                the usual reason.",
     },
     Explanation {
+        code: Code(727),
+        title: "the outputs could not be archived",
+        text: "The builder succeeded, and the archiver of the guest refused something in the outputs: a path too deep or \
+               long, or a file of a kind that store objects cannot hold.",
+    },
+    Explanation {
         code: Code(730),
         title: "an output is not what the derivation says it must be",
         text: "The derivation limits what its outputs may refer to or how large they may be (allowedReferences, \

@@ -34,7 +34,9 @@ impl RunId {
         for which in crate::machine::Setting::ALL {
             hash.update(format!("{}={}\n", which.name(), settings.value(which)));
         }
-        hash.update(format!("{} {} {}\n", caps.guest_seconds, caps.log_bytes, caps.processes));
+        // The size of the output drive decides how much memory the guest has left for its tables of it.
+        let Caps { guest_seconds, log_bytes, processes, output_bytes, .. } = caps;
+        hash.update(format!("{guest_seconds} {log_bytes} {processes} {output_bytes}\n"));
         for (path, object) in inputs {
             hash.update(format!("{path} {}\n", object.nar_hash.to_nix()));
         }

@@ -199,8 +199,9 @@ fn collect(
     let stream = drive.part(RECORD_BYTES, bytes);
     let trees = match bytes {
         0 => BTreeMap::new(),
-        _ => output_tree::read(&stream).map_err(|error| match error {
+        _ => output_tree::read(&stream, drive.len()).map_err(|error| match error {
             output_tree::TreeError::Special { path, .. } => BuildError::SpecialFile { path },
+            output_tree::TreeError::Expanded { .. } => BuildError::OutputTooLarge,
             error => BuildError::BadOutputDrive(error),
         })?,
     };

@@ -33,6 +33,12 @@ pub enum TreeError {
         /// What it is.
         kind: &'static str,
     },
+    /// With hard links as files of their own, as store objects have them, the outputs are larger than the drive.
+    #[error("{path} and what is before it are larger than the drive, hard links counted as files")]
+    Expanded {
+        /// Its path, relative to the store.
+        path: String,
+    },
     /// A member that contradicts the ones before it.
     #[error("the member {path} at byte {offset} {why}")]
     Member {
@@ -58,7 +64,7 @@ impl TreeError {
                 | TarError::Cap { offset, .. },
             )
             | TreeError::Member { offset, .. } => Some(*offset),
-            TreeError::Special { .. } => None,
+            TreeError::Special { .. } | TreeError::Expanded { .. } => None,
         }
     }
 }
@@ -72,15 +78,16 @@ pub struct Tree {
     pub mode: u32,
 }
 
-/// Reads a tar stream: the trees in it by the name of their top.
-pub fn read(stream: &Region) -> Result<BTreeMap<Vec<u8>, Tree>, TreeError> {
-    read_capped(stream, MAX_ENTRIES)
+/// Reads a tar stream: the trees in it by the name of their top. `room` is how many bytes their files may have together,
+/// with every hard link counted as the file it becomes.
+pub fn read(stream: &Region, room: u64) -> Result<BTreeMap<Vec<u8>, Tree>, TreeError> {
+    read_capped(stream, room, MAX_ENTRIES)
 }
 
-fn read_capped(stream: &Region, entries: u64) -> Result<BTreeMap<Vec<u8>, Tree>, TreeError> {
+fn read_capped(stream: &Region, room: u64, entries: u64) -> Result<BTreeMap<Vec<u8>, Tree>, TreeError> {
     let caps = Caps { entries, contents: stream.len() };
     let mut reader = Reader::new(stream.reader(0, stream.len()), caps);
-    let mut trees = Trees::default();
+    let mut trees = Trees { room, ..Trees::default() };
     while let Some(entry) = reader.next_entry()? {
         trees.add(entry)?;
     }
@@ -91,6 +98,8 @@ fn read_capped(stream: &Region, entries: u64) -> Result<BTreeMap<Vec<u8>, Tree>,
 struct Trees {
     by_name: BTreeMap<Vec<u8>, Tree>,
     text: usize,
+    /// Bytes of files that may still come; hard links count, since each becomes a file.
+    room: u64,
 }
 
 impl Trees {
@@ -117,6 +126,10 @@ impl Trees {
             Kind::BlockDevice => return Err(special("block device")),
             Kind::Fifo => return Err(special("named pipe")),
         };
+        if let Node::Regular { contents, .. } = &node {
+            let left = self.room.checked_sub(contents.size);
+            self.room = left.ok_or_else(|| TreeError::Expanded { path: shown(&entry.path) })?;
+        }
         self.text += entry.path.len();
         if self.text > MAX_TEXT {
             return Err(wrong("makes the names too long altogether"));

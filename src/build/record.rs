@@ -31,6 +31,8 @@ pub enum Tar {
     None,
     /// It did not fit on the drive.
     Overflow,
+    /// Archiving failed, for a reason on the console.
+    Failed,
 }
 
 /// What the record says.
@@ -132,6 +134,7 @@ impl Record {
             tar: match value("tar") {
                 (_, "none") => Tar::None,
                 (_, "overflow") => Tar::Overflow,
+                (_, "failed") => Tar::Failed,
                 bytes => Tar::Bytes(number(bytes, drive.saturating_sub(RECORD_BYTES))?),
             },
             nanoseconds: match value("nanoseconds") {

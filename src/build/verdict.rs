@@ -39,14 +39,15 @@ pub fn judge(run: &Run, record: Result<&Record, RecordError>, log: &[u8]) -> Res
         Stopped::Seconds => return Err(refused.unwrap_or(BuildError::TimedOut { clock: Clock::Guest })),
         Stopped::Exited => {}
     }
+    // Also when the builder went on and called it a success: what it would have made without the cap is unknown.
+    match (record.memory_killed, record.root_full && record.status != 0, refused) {
+        (killed @ 1.., ..) => return Err(BuildError::MemoryExhausted { killed }),
+        (0, true, _) => return Err(BuildError::DiskFull),
+        (0, false, Some(refused)) => return Err(refused),
+        (0, false, None) => {}
+    }
     if record.status != 0 {
-        let killed = record.memory_killed;
-        return Err(match (killed, record.root_full, refused) {
-            (1.., ..) => BuildError::MemoryExhausted { killed },
-            (0, true, _) => BuildError::DiskFull,
-            (0, false, Some(refused)) => refused,
-            (0, false, None) => BuildError::BuilderFailed { code: record.status, tail: tail(log) },
-        });
+        return Err(BuildError::BuilderFailed { code: record.status, tail: tail(log) });
     }
     if let Some(path) = &record.special {
         return Err(BuildError::SpecialFile { path: shown(path) });
@@ -55,5 +56,6 @@ pub fn judge(run: &Run, record: Result<&Record, RecordError>, log: &[u8]) -> Res
         Tar::Bytes(bytes) => Ok(bytes),
         Tar::None => Ok(0),
         Tar::Overflow => Err(BuildError::OutputTooLarge),
+        Tar::Failed => Err(BuildError::NotArchived { tail: tail(&run.console) }),
     }
 }

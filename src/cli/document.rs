@@ -27,15 +27,25 @@ impl JsonTo {
         let mut text = serde_json::to_vec_pretty(document)
             .map_err(|error| Failure::io("the JSON document", &error.into()))?;
         text.push(b'\n');
-        let written =
-            if self.is_stdout() { std::io::stdout().write_all(&text) } else { replace(path, &text) };
+        let written = match path.metadata() {
+            _ if self.is_stdout() => std::io::stdout().write_all(&text),
+            // A device or a pipe is written to; replacing it would destroy it.
+            Ok(metadata) if !metadata.is_file() => {
+                std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(&text))
+            }
+            _ => replace(path, &text),
+        };
         written.map_err(|error| Failure::io(path.display().to_string(), &error))
     }
 }
 
 fn replace(path: &std::path::Path, text: &[u8]) -> std::io::Result<()> {
+    // What a link points to is replaced, not the link.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // Readable by whoever collects results: the document holds nothing secret.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
     file.write_all(text)?;
     file.persist(path)?;
     Ok(())

@@ -9,6 +9,7 @@ use crate::{
     flake::{DrvFolder, Evaluator, FlakeError, Installable, Options},
     graph::Graph,
     nix::store_path::StorePath,
+    report::escape::escape,
 };
 
 /// What to evaluate, and how.
@@ -76,7 +77,7 @@ impl Installables {
             context.progress.end_step();
             let evaluated = evaluated?;
             for warning in &evaluated.warnings {
-                context.progress.line(&format!("{text}: {warning}"));
+                context.progress.line(&format!("{}: {warning}", escape(text)));
             }
             match &folder {
                 Some(first) if first.path() != evaluated.folder.path() => {

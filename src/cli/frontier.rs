@@ -10,7 +10,7 @@ use crate::{
     nix::store_path::StorePath,
     schedule::{Taker, host_store},
     source::binary_cache::BinaryCache,
-    store::Store,
+    store::{Origin, Store},
 };
 
 /// Where the frontier lies.
@@ -32,6 +32,11 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// Whether anything may be taken on trust at all.
+    fn is_drawn(&self) -> bool {
+        self.only.is_some() || self.depth.is_some() || self.trust_substitutes
+    }
+
     fn rule(&self) -> Rule {
         Rule { only: self.only.clone(), depth: self.depth, trust_substitutes: self.trust_substitutes }
     }
@@ -57,8 +62,14 @@ impl Frontier {
             .iter()
             .flat_map(|index| graph.nodes()[*index].derivation.outputs.values().filter_map(|o| o.path()))
             .collect();
-        // A record that cannot be read is no presence: the build that follows says what is wrong with it.
-        let present = |path: &StorePath| !again.contains(&path) && matches!(store.path(path), Ok(Some(_)));
+        // What was taken on trust in an earlier run is not there for a run that trusts nobody. A record that cannot be
+        // read is no presence: the build that follows says what is wrong with it.
+        let trusting = self.is_drawn();
+        let counts =
+            |origin: &Origin| trusting || matches!(origin, Origin::Built { .. } | Origin::Source { .. });
+        let present = |path: &StorePath| {
+            !again.contains(&path) && matches!(store.path(path), Ok(Some(info)) if counts(&info.origin))
+        };
         let available = |path: &StorePath| takers.iter().any(|taker| matches!(taker.has(path), Ok(true)));
         graph::plan(graph, &frontier, |system| Arch::of_system(system).is_some(), present, available)
     }

@@ -103,7 +103,7 @@ impl Progress {
 
 impl Observer for Progress {
     fn begin(&self, work: &Work) -> Box<dyn Watch + '_> {
-        let bar = self.bar(work.label(), format!("{} {DIM}{}{DIM:#} ", work.label(), work.arch));
+        let bar = self.bar(key(work), format!("{} {DIM}{}{DIM:#} ", work.label(), work.arch));
         if bar.is_none() {
             self.line(&format!("⏵ {} {DIM}on {}{DIM:#}", work.label(), work.arch));
         }
@@ -123,7 +123,7 @@ impl Observer for Progress {
 
     fn end(&self, work: &Work, ended: &Ended) {
         let label = work.label();
-        self.remove(&label);
+        self.remove(&key(work));
         let count = ended.instructions.map_or(String::new(), |n| format!(", {} instructions", quantity(n)));
         let tail = format!("{DIM}{:.1} s{count}{DIM:#}", ended.wall.as_secs_f64());
         self.line(&match &ended.failure {
@@ -135,6 +135,11 @@ impl Observer for Progress {
     fn note(&self, line: &str) {
         self.line(&format!("{DIM}{}{DIM:#}", escape(line)));
     }
+}
+
+/// What tells one piece of work from every other, also from one of the same name for another system.
+fn key(work: &Work) -> String {
+    format!("{} {}", work.drv, work.round)
 }
 
 /// Reads one machine's console line by line.

@@ -10,11 +10,14 @@ use crate::{
     schedule::OnFailure,
 };
 
+/// A year: more than any build takes, and no clock overflows.
+const MAX_SECONDS: u64 = 31_536_000;
+
 /// How machines are run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Machines")]
 pub struct Running {
-    /// How many machines run at once [default: the cores of this host]
+    /// How many machines run at once [default: the cores of this host, as far as its memory goes]
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// After a failure, go on with what does not need what failed
@@ -24,13 +27,13 @@ pub struct Running {
     #[arg(long, value_name = "MIB", default_value_t = 3072, value_parser = clap::value_parser!(u64).range(256..=65536))]
     memory: u64,
     /// Stop a builder after this many seconds of the guest's own clock
-    #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().guest_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().guest_seconds, value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     guest_seconds: u64,
     /// Stop a machine after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().wall.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().wall.as_secs(), value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     timeout: u64,
     /// Stop a machine that has said nothing for this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().silence.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().silence.as_secs(), value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     max_silent_time: u64,
     /// Room for the outputs, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Caps::default().output_bytes >> 20, value_parser = clap::value_parser!(u64).range(1..=262_144))]
@@ -46,8 +49,10 @@ pub struct Running {
 impl Running {
     /// How many machines run at once.
     pub fn jobs(&self) -> usize {
-        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.jobs.unwrap_or_else(cores).get()
+        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get();
+        // Drives and varied memory come on top of a guest's own memory: a GiB is room for what is usual.
+        let fit = || available_memory().map_or(usize::MAX, |mib| (mib / (self.memory + 1024)) as usize);
+        self.jobs.map_or_else(|| cores().min(fit()).max(1), NonZeroUsize::get)
     }
 
     /// What to do after a failure.
@@ -74,4 +79,11 @@ impl Running {
         }
         Ok(Settings { memory: self.memory << 20, ..Settings::default() })
     }
+}
+
+/// Memory that new processes may take on this host, in MiB; unknown on systems without Linux's `/proc`.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1024)
 }

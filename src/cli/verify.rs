@@ -19,7 +19,7 @@ use crate::{
     machine::Setting,
     nix::store_path::StorePath,
     report,
-    schedule::{Machines, Realiser, StoreDir},
+    schedule::{Machines, RealiseError, Realiser, StoreDir},
     store::Origin,
     verify::{
         NOT_COMPARED, Reference, Verdict,
@@ -116,14 +116,14 @@ impl Verify {
             on_failure: self.running.on_failure(),
         };
         let verification = verify(&request, &realiser, Some(&native))?;
-        for error in &verification.failed_inputs {
+        for error in verification.failed_inputs.iter().chain(round_errors(&verification)) {
             realising::failure(error).print();
         }
-        self.json.write(&report::verify::document(&verification))?;
         if !self.json.is_stdout() {
             report::verify::write(&mut anstream::stdout().lock(), &verification)
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
+        self.json.write(&report::verify::document(&verification))?;
         Ok(exit(&verification))
     }
 }
@@ -134,7 +134,7 @@ fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
         Some(Target { installable: asked.installable.clone(), index, outputs: asked.outputs.clone() })
     };
     let targets: Vec<Target> = closure.asked.iter().filter_map(target).collect();
-    if targets.len() == closure.asked.len() && targets.iter().any(|target| !target.outputs.is_empty()) {
+    if targets.len() == closure.asked.len() && targets.iter().all(|target| !target.outputs.is_empty()) {
         Ok(targets)
     } else {
         Err(Failure::usage("there is no output to verify"))
@@ -144,13 +144,12 @@ fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
 /// The worst that was found decides; nothing found at all is not success.
 fn exit(verification: &Verification) -> Exit {
     let mut exit = Exit::Success;
-    for error in &verification.failed_inputs {
+    for error in verification.failed_inputs.iter().chain(round_errors(verification)) {
         exit = exit.and(realising::failure(error).exit);
     }
     for target in &verification.targets {
-        let rounds = target.rounds.iter().flat_map(|rounds| &rounds.rounds);
-        for error in rounds.filter_map(|round| round.result.as_ref()?.as_ref().err()) {
-            exit = exit.and(realising::failure(error).exit);
+        if target.outputs.is_empty() {
+            exit = exit.and(Exit::NotChecked);
         }
         for output in &target.outputs {
             exit = exit.and(match output.conclusion.verdict {
@@ -161,6 +160,12 @@ fn exit(verification: &Verification) -> Exit {
         }
     }
     exit
+}
+
+/// Why rounds were not built.
+fn round_errors(verification: &Verification) -> impl Iterator<Item = &RealiseError> {
+    let rounds = verification.targets.iter().filter_map(|target| target.rounds.as_ref());
+    rounds.flat_map(|rounds| &rounds.rounds).filter_map(|round| round.result.as_ref()?.as_ref().err())
 }
 
 /// Nix's name of this host's system.

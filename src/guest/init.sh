@@ -4,6 +4,8 @@
 # machine: no random names, no host, no network.
 
 export PATH=/bin
+# Names are never patterns: `?` is legal in a store path, and the builder names files beside its outputs.
+set -f
 readonly OUTPUT=/dev/pmem1 ROOT=/root GROUP=/sys/fs/cgroup/build RECORD=4096
 
 # --- inside: process 1 of the builder's own namespaces -------------------------------------------------------
@@ -119,6 +121,9 @@ ln -s /proc/self/fd/2 "$ROOT/dev/stderr"
 must mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$ROOT/dev/pts"
 must mount -t tmpfs -o "size=$root_bytes,mode=1777" shm "$ROOT/dev/shm"
 
+# Held from before the build on: the builder owns what is above it, and could put a link in its place.
+cd "$ROOT/nix/store" || exit 1
+
 # --- 4. the build ---------------------------------------------------------------------------------------------
 
 must mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -129,7 +134,8 @@ must sh -c "echo $limit_processes >$GROUP/pids.max"
 available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
 must sh -c "echo $(((available - 65536) * 1024)) >$GROUP/memory.max"
 
-must mkfifo /log
+# Whoever opens /dev/stderr anew needs the right to write there; nobody but init may read.
+must mkfifo -m 622 /log
 mkdir /stop
 {
   dd bs=64k iflag=count_bytes count="$limit_log" status=none
@@ -142,7 +148,7 @@ log=$!
 
 echo '@reprove begin'
 (
-  echo 0 >"$GROUP/cgroup.procs"
+  echo 0 >"$GROUP/cgroup.procs" || exit 125
   exec unshare -f -p -m -i -u -n /init inside
 ) >/log 2>&1 &
 builder=$!
@@ -180,7 +186,6 @@ memory_killed=$(field "$GROUP/memory.events" oom_kill)
 set -- $(stat -f -c '%a %S %d' "$ROOT")
 [ $(($1 * $2)) -lt 1048576 ] || [ "$3" -eq 0 ] && root_full=1
 
-cd "$ROOT/nix/store"
 present=''
 for path in $outputs; do
   name=${path##*/}
@@ -198,7 +203,7 @@ if [ -n "$present" ]; then
   exec 3<>"$OUTPUT"
   dd bs="$RECORD" count=1 status=none <&3 >/dev/null
   tar=failed
-  if tar -c -f - $present >&3; then tar=''; fi
+  if tar -c -f - $present >&3 2>/dev/null; then tar=''; fi
   read -r pos end </proc/self/fdinfo/3
   exec 3>&-
   if [ "$end" -ge $(($(cat "/sys/block/${OUTPUT#/dev/}/size") * 512)) ]; then

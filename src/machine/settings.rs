@@ -122,7 +122,8 @@ impl Settings {
             // Another year, month, weekday, hour and minute, and never a whole multiple of a day.
             Setting::Clock => other.clock += step * 43_210_987,
             Setting::Seed => other.seed = self.seed.wrapping_add(step * 0x9e37_79b9),
-            Setting::Rate => other.rate = (self.rate + (n % 3) as u8) % 3,
+            // One of the two other rates, in turn.
+            Setting::Rate => other.rate = (self.rate + 1 + ((n.max(1) - 1) % 2) as u8) % 3,
             Setting::Memory => other.memory += (1 + (step - 1) % 4) * (256 << 20),
             Setting::Cores => other.cores = self.cores + 1 + n,
             Setting::Hostname => other.hostname = format!("varied{n}"),
@@ -181,6 +182,21 @@ impl Default for Caps {
             output_bytes: 1 << 30,
             log_bytes: 64 << 20,
             processes: 8192,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_varied_is_another_one_and_no_other_changes() {
+        let base = Settings::default();
+        for which in Setting::ALL {
+            for n in 1..20 {
+                assert_eq!(base.differences(&base.varied(which, n)), [which], "{n}");
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ fn worker<T: Send, E: Send>(
     on_failure: OnFailure,
     work: &(impl Fn(usize) -> Result<T, E> + Sync),
 ) {
-    // A panic in another worker poisons the lock; the scope propagates it, the state itself stays consistent.
+    // Nothing panics while it holds the lock, and the state is consistent whenever it is released.
     let lock = || state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut guard = lock();
     loop {
@@ -95,7 +95,9 @@ fn worker<T: Send, E: Send>(
         };
         guard.running += 1;
         drop(guard);
+        let leaving = Leaving { state, changed };
         let result = work(task);
+        std::mem::forget(leaving);
         guard = lock();
         guard.running -= 1;
         match result {
@@ -110,6 +112,22 @@ fn worker<T: Send, E: Send>(
             }
         }
         changed.notify_all();
+    }
+}
+
+/// A worker at work. Dropped only when the work panics: the others then stop instead of waiting for it for ever, and the
+/// scope passes the panic on.
+struct Leaving<'a, T, E> {
+    state: &'a Mutex<State<T, E>>,
+    changed: &'a Condvar,
+}
+
+impl<T, E> Drop for Leaving<'_, T, E> {
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.running -= 1;
+        state.stopped = true;
+        self.changed.notify_all();
     }
 }
 
@@ -198,6 +216,17 @@ mod tests {
                 Outcome::Stopped
             ]
         );
+    }
+
+    #[test]
+    fn a_panic_ends_the_run_instead_of_hanging_it() {
+        let caught = std::panic::catch_unwind(|| {
+            run(&diamond(), 4, OnFailure::KeepGoing, |task| {
+                assert_ne!(task, 1, "on purpose");
+                Ok::<_, ()>(())
+            })
+        });
+        assert!(caught.is_err());
     }
 
     #[test]

@@ -10,11 +10,12 @@ use std::{
 
 use super::{
     Ended, HostError, Machines, Observer, OnFailure, Outcome, StoreDir, TakeError, Taker, Work, pool,
+    store_dir::register_closed,
 };
 use crate::{
     build::{self, Evidence, InputObject, Inputs, Request},
     code::{Code, Explanation},
-    graph::{Action, Graph, GraphError, Plan, Unsupported},
+    graph::{Action, Graph, GraphError, Plan, Step, Unsupported},
     machine::{Arch, Caps, Region, Settings},
     nix::{derivation::Derivation, store_path::StorePath},
     source::{FixedOutput, Provider, SourceError},
@@ -162,19 +163,15 @@ impl Realiser<'_> {
         jobs: usize,
         on_failure: OnFailure,
     ) -> Vec<(usize, Outcome<(), RealiseError>)> {
-        let tasks: Vec<(usize, &Action)> = plan
-            .work()
-            .filter(|(index, _)| !leave.contains(index))
-            .map(|(index, step)| (index, &step.action))
-            .collect();
+        let tasks: Vec<(usize, &Step)> = plan.work().filter(|(index, _)| !leave.contains(index)).collect();
         let place = |index: &usize| tasks.binary_search_by_key(index, |(task, _)| *task).ok();
         let needs: Vec<Vec<usize>> = tasks
             .iter()
             .map(|(index, _)| graph.nodes()[*index].inputs.iter().filter_map(place).collect())
             .collect();
         let outcomes = pool::run(&needs, jobs, on_failure, |task| {
-            let (index, action) = tasks[task];
-            self.act(graph, index, action)
+            let (index, step) = tasks[task];
+            self.act(graph, index, step)
         });
         let name = |outcome| match outcome {
             Outcome::Skipped(task) => Outcome::Skipped(tasks[task].0),
@@ -183,12 +180,12 @@ impl Realiser<'_> {
         tasks.iter().zip(outcomes).map(|((index, _), outcome)| (*index, name(outcome))).collect()
     }
 
-    fn act(&self, graph: &Graph, index: usize, action: &Action) -> Result<(), RealiseError> {
+    fn act(&self, graph: &Graph, index: usize, step: &Step) -> Result<(), RealiseError> {
         let node = &graph.nodes()[index];
-        match action {
+        match &step.action {
             Action::Present | Action::NotNeeded => Ok(()),
             Action::Provide => self.provide(&node.drv, &node.derivation),
-            Action::Take => self.take(&node.drv, &node.derivation),
+            Action::Take => self.take(&node.drv, &node.derivation, &step.outputs),
             Action::Build => {
                 let _alone = self.lock(&node.drv)?;
                 if self.is_there(&node.derivation)? {
@@ -256,17 +253,16 @@ impl Realiser<'_> {
 
     /// Makes the outputs of a build what their paths mean.
     pub fn register(&self, drv: &StorePath, finished: &Finished) -> Result<(), RealiseError> {
-        for output in finished.outputs.values() {
-            self.store.register(&PathInfo {
-                path: output.path.clone(),
-                nar_hash: output.nar_hash,
-                nar_size: output.nar_size,
-                references: output.references.clone(),
-                deriver: Some(drv.clone()),
-                origin: Origin::Built { run: finished.run },
-            })?;
-        }
-        Ok(())
+        let record = |output: &build::Output| PathInfo {
+            path: output.path.clone(),
+            nar_hash: output.nar_hash,
+            nar_size: output.nar_size,
+            references: output.references.clone(),
+            deriver: Some(drv.clone()),
+            origin: Origin::Built { run: finished.run },
+        };
+        let records = finished.outputs.values().map(|output| (output.path.clone(), record(output))).collect();
+        Ok(register_closed(records, self.store)?)
     }
 }
 
@@ -316,8 +312,13 @@ impl Realiser<'_> {
     }
 
     /// Takes outputs that are outside of what is built from those who have them.
-    fn take(&self, drv: &StorePath, derivation: &Derivation) -> Result<(), RealiseError> {
-        for output in derivation.outputs.values().filter_map(|output| output.path()) {
+    fn take(
+        &self,
+        drv: &StorePath,
+        derivation: &Derivation,
+        outputs: &BTreeSet<String>,
+    ) -> Result<(), RealiseError> {
+        for output in outputs.iter().filter_map(|output| derivation.output_path(output)) {
             if self.store.path(output)?.is_none() {
                 self.take_one(drv, output)?;
             }
@@ -325,14 +326,23 @@ impl Realiser<'_> {
         Ok(())
     }
 
+    /// Asks one after the other; somebody who fails is passed over, and only told of when nobody else has it.
     fn take_one(&self, drv: &StorePath, output: &StorePath) -> Result<(), RealiseError> {
+        let mut failed = None;
         for taker in self.takers {
-            if taker.take(output, self.store)? {
-                self.observer.note(&format!("{} from {taker}", output.name()));
-                return Ok(());
+            match taker.take(output, self.store) {
+                Ok(true) => {
+                    self.observer.note(&format!("{} from {taker}", output.name()));
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Err(RealiseError::NotTaken { drv: drv.clone(), output: output.clone() })
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Err(RealiseError::NotTaken { drv: drv.clone(), output: output.clone() }),
+        }
     }
 
     fn is_there(&self, derivation: &Derivation) -> Result<bool, StoreError> {

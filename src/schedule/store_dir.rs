@@ -1,16 +1,24 @@
 //! A store directory of the `nix` program's: its objects are taken as they lie there.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    nix::{nar::references::ReferenceScanner, store_path::StorePath},
-    store::{Origin, PathInfo, Store, StoreError},
+    nix::{
+        hash::{Algorithm, Hash},
+        make_path::{self, Method},
+        nar::references::ReferenceScanner,
+        store_path::StorePath,
+    },
+    store::{Nar, Origin, PathInfo, Store, StoreError},
 };
+
+/// Texts are written by the evaluator from strings; a file that is larger is no text.
+const MAX_TEXT: u64 = 64 << 20;
 
 /// A store directory on this host, in which `/nix/store/<base name>` lies at `<dir>/<base name>`.
 #[derive(Clone, Debug)]
@@ -71,14 +79,45 @@ impl StoreDir {
         if let Some(mut file) = store.nar(&nar.hash)? {
             io::copy(&mut file, &mut scanner).map_err(|source| failed(&self.at(path), source))?;
         }
+        let references = scanner.found();
+        // A source is believed because its path follows from its bytes; anything else is taken on trust, and says so.
+        let origin = match &self.origin {
+            Origin::Source { .. } if !self.follows(path, &nar, &references)? => Origin::HostStore,
+            origin => origin.clone(),
+        };
         Ok(PathInfo {
             path: path.clone(),
             nar_hash: nar.hash,
             nar_size: nar.size,
-            references: scanner.found(),
+            references,
             deriver: None,
-            origin: self.origin.clone(),
+            origin,
         })
+    }
+
+    /// Whether `path` is what Nix makes of these bytes: a source tree, a text, or a file added flat (Nix manual, "Store path
+    /// specification").
+    fn follows(
+        &self,
+        path: &StorePath,
+        nar: &Nar,
+        references: &BTreeSet<StorePath>,
+    ) -> Result<bool, StoreError> {
+        let others = || references.iter().filter(|reference| *reference != path);
+        if make_path::source_path(path.name(), &nar.hash.0, others()).is_ok_and(|made| made == *path) {
+            return Ok(true);
+        }
+        let file = self.at(path);
+        let metadata = file.symlink_metadata().map_err(|source| failed(&file, source))?;
+        if !metadata.is_file() || metadata.len() > MAX_TEXT {
+            return Ok(false);
+        }
+        let text = fs::read(&file).map_err(|source| failed(&file, source))?;
+        let made = [
+            make_path::text_path(path.name(), &text, others()),
+            make_path::fixed_output_path(path.name(), Method::Flat, &Hash::of(Algorithm::Sha256, &text)),
+        ];
+        Ok(made.into_iter().flatten().any(|made| made == *path))
     }
 
     fn names(&self) -> io::Result<Vec<StorePath>> {
@@ -123,4 +162,35 @@ pub const HOST_STORE: &str = "/nix/store";
 /// Whether there is a host store at all.
 pub fn host_store() -> Option<StoreDir> {
     Path::new(HOST_STORE).is_dir().then(|| StoreDir::new(HOST_STORE, Origin::HostStore))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store directory with one text in it, under the path Nix gives it or under another.
+    fn import(name_of: impl Fn(&[u8]) -> StorePath) -> Origin {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let objects = dir.path().join("store");
+        fs::create_dir(&objects).unwrap();
+        let text = b"echo hello\n";
+        let path = name_of(text);
+        fs::write(objects.join(path.base_name()), text).unwrap();
+        let from = StoreDir::new(&objects, Origin::Source { place: "evaluation".to_owned() });
+        assert!(from.import(&path, &store).unwrap());
+        store.path(&path).unwrap().unwrap().origin
+    }
+
+    #[test]
+    fn a_text_under_the_path_that_follows_from_it_is_a_source() {
+        let origin = import(|text| make_path::text_path("builder.sh", text, []).unwrap());
+        assert!(matches!(origin, Origin::Source { .. }));
+    }
+
+    #[test]
+    fn a_file_under_a_path_of_another_is_taken_on_trust_and_says_so() {
+        let origin = import(|_| make_path::text_path("builder.sh", b"something else", []).unwrap());
+        assert_eq!(origin, Origin::HostStore);
+    }
 }

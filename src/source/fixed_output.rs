@@ -47,7 +47,7 @@ impl FixedOutput {
             hash: hash.clone(),
             urls,
             unpack: attributes.words("unpack") == ["1"],
-            is_builtin: derivation.builtin().is_some() && derivation.references().next().is_none(),
+            is_builtin: derivation.builtin() == Some(b"fetchurl") && derivation.references().next().is_none(),
         })
     }
 

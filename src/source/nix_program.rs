@@ -14,7 +14,7 @@ const FIX: &str =
 
 /// As the caller of a machine wants it: no daemon, no build users, nothing substituted (what comes must come
 /// from where the derivation says), no registry.
-const SETTINGS: &str = "experimental-features = nix-command flakes\nbuild-users-group =\nsubstituters =\nflake-registry =\nsandbox = true\n";
+const SETTINGS: &str = "experimental-features = nix-command flakes\nbuild-users-group =\nsubstituters =\nflake-registry =\nsandbox = true\nsandbox-fallback = false\nbuilders =\npost-build-hook =\npre-build-hook =\n";
 
 /// What the `nix` program may build to get a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use super::apt::{Apt, AptError};
@@ -263,13 +264,19 @@ fn package_file(apt: &Apt, pin: &AptPin, fixed: &FixedOutput) -> Result<Contents
 
 fn file_url(path: &str) -> Found {
     let path = PathBuf::from(percent_decoded(path).ok_or_else(|| failed("not a file URL of this machine"))?);
-    match std::fs::metadata(&path) {
-        // A pipe or device would be read without an end.
-        Ok(metadata) if !metadata.is_file() => Err(failed("no regular file")),
-        Ok(_) => File::open(&path).and_then(Contents::read).map(Some).map_err(failed),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
+    // Opened first and looked at then, without waiting: a pipe or device would be read without an end, and so would
+    // the files of `/proc` that say they are empty.
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = match rustix::fs::open(&path, flags | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(failed("no regular file"));
     }
+    Contents::read(file.take(metadata.len())).map(Some).map_err(failed)
 }
 
 /// An absolute path without `%XX`; `None` for a URL with a host.

@@ -55,8 +55,9 @@ pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
     }
     let equal = comparisons.iter().any(|comparison| matches!(comparison, Comparison::Equal { .. }));
     match finding.verdict {
-        Verdict::NotChecked if !equal => found(Verdict::NotChecked, level, finding.reason.clone()),
-        _ => found(Verdict::Reproduced, level, None),
+        Verdict::Reproduced => found(Verdict::Reproduced, level, None),
+        Verdict::NotChecked if finding.single && equal => found(Verdict::Reproduced, level, None),
+        other => found(other, finding.level, finding.reason.clone()),
     }
 }
 
@@ -77,7 +78,16 @@ mod tests {
 
     fn finding(verdict: Verdict, level: Level) -> Finding {
         let nar_hash = (verdict != Verdict::NotBuilt).then_some(NarHash([1; 32]));
-        Finding { verdict, level, reason: Some("why".to_owned()), nar_hash, other: None, flipped: Vec::new() }
+        Finding {
+            verdict,
+            level,
+            reason: Some("why".to_owned()),
+            nar_hash,
+            other: None,
+            flipped: Vec::new(),
+            single: verdict == Verdict::NotChecked,
+            unsteady: false,
+        }
     }
 
     fn missing() -> Comparison {
@@ -118,6 +128,14 @@ mod tests {
         assert_eq!(conclude(&one, &[]).verdict, Verdict::NotChecked);
         let conclusion = conclude(&one, &[Comparison::Equal { independent: false }]);
         assert_eq!((conclusion.verdict, conclusion.level), (Verdict::Reproduced, Level::Repeated));
+    }
+
+    #[test]
+    fn an_equal_reference_does_not_mend_rounds_that_say_nothing() {
+        let broken = Finding { single: false, ..finding(Verdict::NotChecked, Level::Built) };
+        assert_eq!(conclude(&broken, &[INDEPENDENT]).verdict, Verdict::NotChecked);
+        let equivalent = finding(Verdict::Equivalent, Level::Varied);
+        assert_eq!(conclude(&equivalent, &[INDEPENDENT]).verdict, Verdict::Equivalent);
     }
 
     #[test]

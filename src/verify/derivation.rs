@@ -1,6 +1,6 @@
 //! One derivation: its rounds, the probes when they disagree, and what that says about each output.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{
     Level, Verdict,
@@ -80,11 +80,15 @@ pub struct Finding {
     pub other: Option<(u32, NarHash)>,
     /// Settings proven to flip the bits, each alone.
     pub flipped: Vec<Setting>,
+    /// There is one build and nothing is wrong with it: an equal reference is all that is missing.
+    pub single: bool,
+    /// A repeat of round 0 under the very same settings differs from it: whatever flips the bits, it is no setting.
+    pub unsteady: bool,
 }
 
 impl Finding {
-    /// Whether every setting that flips the bits is one that Nix's contract fixes: then no honest host can see
-    /// the difference.
+    /// Whether every setting that flips the bits is one that Nix's contract fixes: then no honest host can see the
+    /// difference that the rounds saw.
     pub fn outside_contract(&self) -> bool {
         !self.flipped.is_empty() && self.flipped.iter().all(|setting| setting.contract() == Contract::Fixed)
     }
@@ -98,13 +102,14 @@ pub fn run_rounds<B: Builder>(plan: RoundPlan, builder: &B, jobs: usize) -> Roun
     let rounds = run_all(&plan.base, settings, builder, jobs);
     let mut found = Rounds { rounds, probes: Vec::new(), plan };
     if let Some(round) = found.first_disagreement() {
-        let probes = found.plan.probes(round);
+        // Round 0 once more: were it to differ from itself, no probe would prove anything.
+        let mut probes = vec![("probe none".to_owned(), found.plan.base.clone())];
+        let single = found.plan.probes(round);
         // One varied setting: the round itself is the probe.
-        if probes.len() > 1 {
-            let probes =
-                probes.into_iter().map(|(which, s)| (format!("probe {}", which.name()), s)).collect();
-            found.probes = run_all(&found.plan.base, probes, builder, jobs);
+        if single.len() > 1 {
+            probes.extend(single.into_iter().map(|(which, s)| (format!("probe {}", which.name()), s)));
         }
+        found.probes = run_all(&found.plan.base, probes, builder, jobs);
     }
     found
 }
@@ -160,7 +165,28 @@ impl<E: std::fmt::Display> Rounds<E> {
             nar_hash: self.rounds.first().and_then(Round::built).and_then(|b| b.outputs.get(output).copied()),
             other: None,
             flipped: Vec::new(),
+            single: false,
+            unsteady: false,
         };
+        // A difference that was seen stays one, whatever another round came to.
+        let first = self.rounds.first().and_then(Round::built).and_then(|built| built.outputs.get(output));
+        let other = (0u32..).zip(&self.rounds).find_map(|(n, round)| {
+            let hash = round.built()?.outputs.get(output)?;
+            (Some(hash) != first).then_some((n, *hash))
+        });
+        if let (Some(first), Some((round, other))) = (first, other) {
+            let (flipped, unsteady) = self.flipped(*first, round, output);
+            return Finding {
+                verdict: Verdict::Diverged,
+                level: Level::Built,
+                reason: None,
+                nar_hash: Some(*first),
+                other: Some((round, other)),
+                flipped,
+                single: false,
+                unsteady,
+            };
+        }
         if let Some((round, error)) = self.first_failure() {
             return unknown(Verdict::NotBuilt, failure_reason(round, error));
         }
@@ -169,9 +195,10 @@ impl<E: std::fmt::Display> Rounds<E> {
         };
         match agreement(&rounds, output) {
             None => unknown(Verdict::NotChecked, format!("a round has no output `{output}`")),
-            Some(Agreement::Same(_)) if rounds.len() < 2 => {
-                unknown(Verdict::NotChecked, "one build and nothing to compare it with".to_owned())
-            }
+            Some(Agreement::Same(_)) if rounds.len() < 2 => Finding {
+                single: true,
+                ..unknown(Verdict::NotChecked, "one build and nothing to compare it with".to_owned())
+            },
             Some(Agreement::Same(hash)) => Finding {
                 verdict: Verdict::Reproduced,
                 level: if self.plan.vary.is_empty() { Level::Repeated } else { Level::Varied },
@@ -179,15 +206,12 @@ impl<E: std::fmt::Display> Rounds<E> {
                 nar_hash: Some(hash),
                 other: None,
                 flipped: Vec::new(),
+                single: false,
+                unsteady: false,
             },
-            Some(Agreement::Differs { first, round, other }) => Finding {
-                verdict: Verdict::Diverged,
-                level: Level::Built,
-                reason: None,
-                nar_hash: Some(first),
-                other: Some((round, other)),
-                flipped: self.flipped(first, round, output),
-            },
+            Some(Agreement::Differs { .. }) => {
+                unknown(Verdict::NotChecked, "the rounds differ, and it was not seen where".to_owned())
+            }
         }
     }
 
@@ -195,24 +219,25 @@ impl<E: std::fmt::Display> Rounds<E> {
         self.rounds.iter().find_map(|round| Some((round, round.result.as_ref()?.as_ref().err()?)))
     }
 
-    fn flipped(&self, first: NarHash, round: u32, output: &str) -> Vec<Setting> {
+    /// The settings that flip the bits, and whether even the same settings do.
+    fn flipped(&self, first: NarHash, round: u32, output: &str) -> (Vec<Setting>, bool) {
         let mut probes: Vec<(Setting, Outputs)> = Vec::new();
-        let candidates: Vec<&Round<E>> = match self.probes.as_slice() {
-            [] => self.rounds.get(round as usize).into_iter().collect(),
-            probes => probes.iter().collect(),
-        };
-        for probe in candidates {
-            if let ([which], Some(built)) = (probe.varied.as_slice(), probe.built()) {
-                probes.push((*which, built.outputs.clone()));
+        let mut unsteady = false;
+        // With one varied setting the round itself is the probe.
+        for probe in self.probes.iter().chain(self.rounds.get(round as usize)) {
+            let Some(built) = probe.built() else { continue };
+            match probe.varied.as_slice() {
+                [] => unsteady |= built.outputs.get(output).is_some_and(|hash| *hash != first),
+                [which] => probes.push((*which, built.outputs.clone())),
+                _ => {}
             }
         }
-        flipped(first, &probes, output)
+        if unsteady { (Vec::new(), true) } else { (flipped(first, &probes, output), false) }
     }
 
-    /// Hashes of the same output over all rounds, for the report.
-    pub fn hashes(&self, output: &str) -> BTreeMap<&str, NarHash> {
-        let all = self.rounds.iter().chain(&self.probes);
-        all.filter_map(|round| Some((round.label.as_str(), *round.built()?.outputs.get(output)?))).collect()
+    /// Whether every probe that was wanted was built; if not, that none flips the bits says nothing.
+    pub fn probes_complete(&self) -> bool {
+        self.probes.iter().all(|probe| probe.built().is_some())
     }
 }
 
@@ -299,6 +324,26 @@ mod tests {
         let finding = found.finding("out");
         assert_eq!(finding.verdict, Verdict::NotBuilt);
         assert!(finding.reason.unwrap().contains("cores=3"), "the settings that broke it are named");
+    }
+
+    #[test]
+    fn a_difference_that_was_seen_outweighs_a_failed_round() {
+        let found = find(3, &[], |s| match s.cores {
+            4 => Err("broke".to_owned()),
+            cores => Ok(vec![("out", cores as u8)]),
+        });
+        let failed = found.rounds.iter().any(|round| matches!(round.result, Some(Err(_))));
+        assert!(failed);
+        assert_eq!(found.finding("out").verdict, Verdict::Diverged);
+    }
+
+    #[test]
+    fn bits_that_differ_under_the_same_settings_prove_no_setting() {
+        let builds = std::sync::atomic::AtomicU8::new(0);
+        let found =
+            find(2, &[], |_| Ok(vec![("out", builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed))]));
+        let finding = found.finding("out");
+        assert_eq!((finding.verdict, finding.unsteady, finding.flipped.len()), (Verdict::Diverged, true, 0));
     }
 
     #[test]

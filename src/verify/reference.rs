@@ -19,6 +19,8 @@ use crate::{
 pub enum Reference {
     /// The host's own `nix build` of the same derivation.
     Nix,
+    /// An earlier build in our own store; compared with whenever there is one.
+    OurStore,
     /// A store path, file or folder on this host, or a file that is a NAR.
     Path(PathBuf),
     /// A binary cache, by its address.
@@ -32,11 +34,9 @@ impl FromStr for Reference {
         match text {
             "" => Err("a reference is `nix`, a path, or the address of a binary cache".to_owned()),
             "nix" => Ok(Reference::Nix),
-            address if address.contains("://") => match address.split_once("://") {
-                Some(("http" | "https" | "file", _)) => {
-                    Ok(Reference::Cache(address.trim_end_matches('/').to_owned()))
-                }
-                _ => Err(format!("`{address}`: a binary cache is http://, https:// or file://")),
+            address if address.contains("://") => match BinaryCache::new(address) {
+                Ok(cache) => Ok(Reference::Cache(cache.address().to_owned())),
+                Err(error) => Err(error.to_string()),
             },
             path => Ok(Reference::Path(PathBuf::from(path))),
         }
@@ -47,6 +47,7 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reference::Nix => f.write_str("nix"),
+            Reference::OurStore => f.write_str("our store"),
             Reference::Path(path) => write!(f, "{}", path.display()),
             Reference::Cache(address) => f.write_str(address),
         }
@@ -103,6 +104,10 @@ pub fn fetch(
 ) -> Result<NarHash, ReferenceError> {
     match reference {
         Reference::Path(place) => Ok(from_path(place, path, only, store)?.hash),
+        Reference::OurStore => match store.path(path)? {
+            Some(info) => Ok(info.nar_hash),
+            None => Err(ReferenceError::Absent { reference: reference.to_string(), output: path.clone() }),
+        },
         Reference::Nix => {
             let native = native.ok_or_else(|| ReferenceError::Native("there is no `nix` here".to_owned()))?;
             let tree = native.build(node, output).map_err(ReferenceError::Native)?;
@@ -125,6 +130,10 @@ pub fn fetch(
 /// counts as what is packed in it, unless the output itself is that file.
 pub fn from_path(path: &Path, output: &StorePath, only: bool, store: &Store) -> Result<Nar, ReferenceError> {
     let io = |source| ReferenceError::Io { path: path.to_owned(), source };
+    // A link that was typed, such as `result`, stands for what it points to; an output may be a link itself.
+    let typed_link = path.is_symlink() && path.file_name().is_none_or(|name| name != output.base_name());
+    let path = &if typed_link { path.canonicalize().map_err(io)? } else { path.to_owned() };
+    let io = |source| ReferenceError::Io { path: path.clone(), source };
     let entry = path.join(output.base_name());
     if path.is_dir() && entry.symlink_metadata().is_ok() {
         return Ok(store.add_tree(&entry)?);
@@ -191,6 +200,16 @@ mod tests {
         assert!(matches!(from_path(&folder, &output, false, &store), Err(ReferenceError::Absent { .. })));
         let missing = dir.path().join("missing");
         assert!(matches!(from_path(&missing, &output, true, &store), Err(ReferenceError::Absent { .. })));
+    }
+
+    #[test]
+    fn a_link_that_was_typed_stands_for_what_it_points_to() {
+        let Place { dir, store, output } = place();
+        let tree = dir.path().join("tree");
+        fs::write(&tree, "bits").unwrap();
+        std::os::unix::fs::symlink(&tree, dir.path().join("result")).unwrap();
+        let found = from_path(&dir.path().join("result"), &output, true, &store).unwrap();
+        assert_eq!(found, from_path(&tree, &output, true, &store).unwrap());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A whole verification: what the targets need, their rounds, the references, a verdict for every output.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -19,7 +19,7 @@ use crate::{
     machine::Settings,
     nix::{hash::NarHash, store_path::StorePath},
     schedule::{Finished, OnFailure, Outcome, RealiseError, Realiser},
-    store::Origin,
+    store::{Origin, Store},
     verify::{Level, Verdict},
 };
 
@@ -68,8 +68,8 @@ pub struct Compared {
 pub struct OutputResult {
     /// Its name.
     pub output: String,
-    /// Its path.
-    pub path: StorePath,
+    /// Its path; none when that is known only after a build.
+    pub path: Option<StorePath>,
     /// What the rounds say.
     pub finding: Finding,
     /// What the references say.
@@ -78,6 +78,14 @@ pub struct OutputResult {
     pub conclusion: Conclusion,
     /// Where bits differ and why, against the first round that differs and against every reference that does.
     pub divergences: Vec<Divergence>,
+}
+
+impl OutputResult {
+    /// Whether the only differences seen are under settings that Nix gives every builder the same.
+    pub fn outside_contract(&self) -> bool {
+        let different = |compared: &Compared| compared.comparison == Comparison::Different;
+        self.finding.outside_contract() && !self.compared.iter().any(different)
+    }
 }
 
 /// What was found about one target.
@@ -133,22 +141,35 @@ pub fn verify(
     let graph = request.graph;
     let leave = lone_targets(graph, request.targets);
     let outcomes = realiser.realise(graph, request.plan, &leave, request.jobs, request.on_failure);
-    let mut failed: BTreeMap<usize, RealiseError> = BTreeMap::new();
+    let (mut failed, mut missing) = (Vec::new(), BTreeMap::new());
     for (index, outcome) in outcomes {
-        if let Outcome::Failed(error) = outcome {
-            failed.insert(index, error);
-        }
+        let why = match outcome {
+            Outcome::Done(()) => continue,
+            Outcome::Failed(error) => {
+                let why = error.to_string();
+                failed.push(error);
+                why
+            }
+            Outcome::Skipped(other) => format!("not tried: {} failed", graph.nodes()[other].drv),
+            Outcome::Stopped => {
+                format!(
+                    "not tried: {} was to come after a failure; --keep-going goes on",
+                    graph.nodes()[index].drv
+                )
+            }
+        };
+        missing.insert(index, why);
     }
     let mut targets = Vec::new();
     for target in request.targets {
-        targets.push(verify_target(request, realiser, native, target, &failed)?);
+        targets.push(verify_target(request, realiser, native, target, &missing)?);
     }
     let inputs = inputs(request, realiser)?;
-    Ok(Verification { targets, failed_inputs: failed.into_values().collect(), inputs })
+    Ok(Verification { targets, failed_inputs: failed, inputs })
 }
 
 /// The targets that no other target needs: their rounds are the only builds they get.
-fn lone_targets(graph: &Graph, targets: &[Target]) -> std::collections::BTreeSet<usize> {
+fn lone_targets(graph: &Graph, targets: &[Target]) -> BTreeSet<usize> {
     let inputs: Vec<usize> =
         targets.iter().flat_map(|target| graph.nodes()[target.index].inputs.clone()).collect();
     let needed = graph.closure(&inputs);
@@ -160,14 +181,13 @@ fn verify_target(
     realiser: &Realiser<'_>,
     native: Option<&dyn Native>,
     target: &Target,
-    failed: &BTreeMap<usize, RealiseError>,
+    missing: &BTreeMap<usize, String>,
 ) -> Result<TargetResult, VerifyError> {
     let node = &request.graph.nodes()[target.index];
     let builder =
         TargetBuilder { realiser, graph: request.graph, index: target.index, first: Mutex::new(None) };
-    let needed = request.graph.closure(&[target.index]);
-    let blocked = match failed.iter().find(|(index, _)| needed.contains(index)) {
-        Some((_, error)) => Some((Verdict::NotBuilt, error.to_string())),
+    let blocked = match first_missing(request, target.index, missing) {
+        Some(why) => Some((Verdict::NotBuilt, why.clone())),
         None if node.derivation.is_fixed_output() => {
             let why = "it is a source: its hash says what it is, and there is nothing to build".to_owned();
             Some((Verdict::NotChecked, why))
@@ -180,7 +200,7 @@ fn verify_target(
     let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
     let mut outputs = Vec::new();
     for output in &target.outputs {
-        let Some(path) = node.derivation.output_path(output).cloned() else { continue };
+        let path = node.derivation.output_path(output).cloned();
         let finding = match (&rounds, &blocked) {
             (Some(rounds), _) => rounds.finding(output),
             (None, blocked) => nothing_built(blocked.as_ref()),
@@ -205,12 +225,41 @@ fn verify_target(
     Ok(TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs })
 }
 
+/// Why something that has to be there to build `target` is not. What lies behind an input that is there does not matter.
+fn first_missing<'a>(
+    request: &Request<'_>,
+    target: usize,
+    missing: &'a BTreeMap<usize, String>,
+) -> Option<&'a String> {
+    let (mut seen, mut left) = (BTreeSet::new(), request.graph.nodes()[target].inputs.clone());
+    while let Some(index) = left.pop() {
+        let idle = matches!(request.plan.steps[index].action, Action::Present | Action::NotNeeded);
+        if idle || !seen.insert(index) {
+            continue;
+        }
+        if let Some(why) = missing.get(&index) {
+            return Some(why);
+        }
+        left.extend(&request.graph.nodes()[index].inputs);
+    }
+    None
+}
+
 fn nothing_built(blocked: Option<&(Verdict, String)>) -> Finding {
     let (verdict, reason) = match blocked {
         Some((verdict, reason)) => (*verdict, Some(reason.clone())),
         None => (Verdict::NotChecked, None),
     };
-    Finding { verdict, level: Level::Built, reason, nar_hash: None, other: None, flipped: Vec::new() }
+    Finding {
+        verdict,
+        level: Level::Built,
+        reason,
+        nar_hash: None,
+        other: None,
+        flipped: Vec::new(),
+        single: false,
+        unsteady: false,
+    }
 }
 
 #[allow(
@@ -225,7 +274,7 @@ fn verify_output(
     rounds: Option<&Rounds<RealiseError>>,
     finding: Finding,
     output: &str,
-    path: StorePath,
+    path: Option<StorePath>,
 ) -> Result<OutputResult, VerifyError> {
     let store = realiser.store;
     let mut divergences = Vec::new();
@@ -234,11 +283,12 @@ fn verify_output(
         divergences.push(explain(store, format!("round {}", round + 1), first, other, &proofs)?);
     }
     let mut compared = Vec::new();
-    if let Some(ours) = finding.nar_hash {
+    if let (Some(ours), Some(path)) = (finding.nar_hash, &path) {
+        compared.extend(compare_with_store(store, path, ours)?);
         let only = request.targets.len() == 1 && target.outputs.len() == 1;
         for reference in request.references {
             let node = &request.graph.nodes()[target.index];
-            let theirs = fetch(reference, node, output, &path, only, store, native);
+            let theirs = fetch(reference, node, output, path, only, store, native);
             let comparison = match &theirs {
                 Err(error) => Comparison::Missing { why: format!("{reference}: {error}") },
                 Ok(theirs) if *theirs == ours => {
@@ -246,11 +296,12 @@ fn verify_output(
                 }
                 Ok(_) => Comparison::Different,
             };
-            let nar_hash = theirs.ok();
-            if let (Comparison::Different, Some(theirs)) = (&comparison, nar_hash) {
-                divergences.push(explain(store, reference.to_string(), ours, theirs, &[])?);
+            compared.push(Compared { reference: reference.clone(), nar_hash: theirs.ok(), comparison });
+        }
+        for other in compared.iter().filter(|other| other.comparison == Comparison::Different) {
+            if let Some(theirs) = other.nar_hash {
+                divergences.push(explain(store, other.reference.to_string(), ours, theirs, &[])?);
             }
-            compared.push(Compared { reference: reference.clone(), nar_hash, comparison });
         }
     }
     let comparisons: Vec<Comparison> = compared.iter().map(|c| c.comparison.clone()).collect();
@@ -268,16 +319,37 @@ fn proofs(base: &Settings, other: &Settings, finding: &Finding) -> Vec<Proof> {
     finding.flipped.iter().map(proof).collect()
 }
 
-/// Where everything that was needed came from, in the order of the graph; the targets themselves are not among it.
+/// What an earlier build of ours made of the same path, when there is one and it was another build.
+fn compare_with_store(
+    store: &Store,
+    path: &StorePath,
+    ours: NarHash,
+) -> Result<Option<Compared>, VerifyError> {
+    let Some(info) = store.path(path).map_err(RealiseError::from)? else { return Ok(None) };
+    let comparison = match info.nar_hash == ours {
+        true => Comparison::Equal { independent: false },
+        false => Comparison::Different,
+    };
+    Ok(Some(Compared { reference: Reference::OurStore, nar_hash: Some(info.nar_hash), comparison }))
+}
+
+/// Where everything the targets were built from came from, in the order of the graph; the targets themselves are not
+/// among it. What was taken on trust is listed however deep it lies, also behind something that was there already.
 fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> Result<Vec<Input>, VerifyError> {
+    let targets: BTreeSet<usize> = request.targets.iter().map(|target| target.index).collect();
+    let roots: Vec<usize> = targets.iter().copied().collect();
+    let mut seen = BTreeSet::new();
     let mut inputs = Vec::new();
-    for (node, step) in request.graph.nodes().iter().zip(&request.plan.steps) {
-        if request.targets.iter().any(|target| request.graph.nodes()[target.index].drv == node.drv) {
-            continue;
-        }
-        for output in &step.outputs {
-            let Some(path) = node.derivation.output_path(output) else { continue };
-            if let Some(info) = realiser.store.path(path).map_err(RealiseError::from)? {
+    for index in request.graph.closure(&roots) {
+        let (node, step) = (&request.graph.nodes()[index], &request.plan.steps[index]);
+        let outputs = node.derivation.outputs.iter().filter(|_| !targets.contains(&index));
+        let outputs =
+            outputs.filter_map(|(name, output)| Some((step.outputs.contains(name), output.path()?)));
+        let sources = node.derivation.input_srcs.iter().map(|path| (false, path));
+        for (needed, path) in outputs.chain(sources) {
+            let Some(info) = realiser.store.path(path).map_err(RealiseError::from)? else { continue };
+            let on_trust = matches!(info.origin, Origin::HostStore | Origin::Substituted { .. });
+            if (needed || on_trust) && seen.insert(info.path.clone()) {
                 inputs.push(Input { path: info.path, origin: info.origin });
             }
         }
@@ -310,8 +382,10 @@ impl Builder for TargetBuilder<'_, '_> {
             instructions: finished.instructions,
             wall: finished.wall,
         };
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(finished);
+        if *settings == *self.realiser.settings {
+            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(finished);
+        }
         Ok(built)
     }
 }

@@ -6,6 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What a drive may hold; more than any test writes.
+const ROOM: u64 = 1 << 20;
+
 const A: &str = "00000000000000000000000000000000-a";
 const B: &str = "11111111111111111111111111111111-b";
 
@@ -45,7 +48,7 @@ fn archive(members: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn read_all(members: &[Vec<u8>]) -> Result<BTreeMap<Vec<u8>, Tree>, TreeError> {
-    read(&region(&archive(members)))
+    read(&region(&archive(members)), ROOM)
 }
 
 fn refused(members: &[Vec<u8>]) -> String {
@@ -83,7 +86,7 @@ fn what_the_guests_tar_writes_is_what_nix_would_store() {
             .expect("install busybox-static");
         assert!(output.status.success());
         let stream = region(&output.stdout);
-        let trees = read(&stream).unwrap();
+        let trees = read(&stream, ROOM).unwrap();
         for base in [A, B] {
             let open = |contents: Contents| Ok(stream.reader(contents.offset, contents.size));
             let nar = trees[base.as_bytes()].node.write(open, Vec::new()).unwrap();
@@ -120,7 +123,7 @@ fn t95_sizes_that_lie_are_refused() {
     huge[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     assert!(matches!(read_all(&[huge]), Err(TreeError::Tar(TarError::Cap { .. }))));
     let more = member(A, b'0', "", 0o644, &[b'x'; 2000]);
-    let cut = read(&region(&more[..1024]));
+    let cut = read(&region(&more[..1024]), ROOM);
     assert!(matches!(cut, Err(TreeError::Tar(TarError::Cap { .. } | TarError::Truncated { .. }))), "{cut:?}");
 }
 
@@ -150,6 +153,18 @@ fn t103_hard_links_reach_only_files_before_them() {
         let error = linked(target);
         assert!(error.contains("no file before it") || error.contains("leaves"), "{target}: {error}");
     }
+}
+
+#[test]
+fn t95_hard_links_that_would_fill_the_host_are_refused() {
+    let file = vec![b'x'; 1000];
+    let mut members = vec![dir(A), member(&format!("{A}/file"), b'0', "", 0o644, &file)];
+    for n in 0..20 {
+        members.push(member(&format!("{A}/link{n}"), b'1', &format!("{A}/file"), 0o644, b""));
+    }
+    let stream = region(&archive(&members));
+    assert!(read(&stream, 21_000).is_ok());
+    assert!(matches!(read(&stream, 20_999), Err(TreeError::Expanded { .. })));
 }
 
 #[test]
@@ -183,8 +198,8 @@ fn t103_more_entries_than_the_cap_are_refused() {
         .chain((0..20).map(|n| member(&format!("{A}/{n}"), b'0', "", 0o644, b"")))
         .collect();
     let stream = region(&archive(&members));
-    assert!(read_capped(&stream, 21).is_ok());
-    assert!(matches!(read_capped(&stream, 20), Err(TreeError::Tar(TarError::Cap { limit: 20, .. }))));
+    assert!(read_capped(&stream, ROOM, 21).is_ok());
+    assert!(matches!(read_capped(&stream, ROOM, 20), Err(TreeError::Tar(TarError::Cap { limit: 20, .. }))));
 }
 
 #[test]
@@ -213,16 +228,16 @@ fn t103_an_archive_cut_anywhere_is_an_error() {
     let whole = archive(&[dir(A), member(&format!("{A}/x"), b'0', "", 0o644, &[7; 700])]);
     // The last block of zeros is only padding.
     for length in (0..whole.len() - 512).step_by(64) {
-        assert!(read(&region(&whole[..length])).is_err(), "{length}");
+        assert!(read(&region(&whole[..length]), ROOM).is_err(), "{length}");
     }
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..2048), at in 0usize..1500, byte: u8) {
-        let _ = read(&region(&bytes));
+        let _ = read(&region(&bytes), ROOM);
         let mut whole = archive(&[dir(A), member(&format!("{A}/x"), b'0', "", 0o644, &[7; 100])]);
         whole[at] = byte;
-        let _ = read(&region(&whole));
+        let _ = read(&region(&whole), ROOM);
     }
 }

@@ -90,11 +90,17 @@ fn follow(
         if tail.read(limits.console, watch)? {
             heard = Instant::now();
         }
+        // First of all, so that it does not matter when the engine is looked at.
+        let overflow = tail.bytes.len() as u64 >= limits.console;
         if let Some(status) = ended {
-            let end = if status.success() { End::PoweredOff } else { End::EngineFailed };
+            let end = match (overflow, status.success()) {
+                (true, _) => End::ConsoleOverflow,
+                (false, true) => End::PoweredOff,
+                (false, false) => End::EngineFailed,
+            };
             return Ok((end, Some(status)));
         }
-        let stop = if tail.bytes.len() as u64 >= limits.console {
+        let stop = if overflow {
             Some(End::ConsoleOverflow)
         } else if watch.cancelled() {
             Some(End::Cancelled)

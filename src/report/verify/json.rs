@@ -37,13 +37,15 @@ struct Output<'a> {
     installable: &'a str,
     drv: &'a StorePath,
     output: &'a str,
-    path: &'a StorePath,
+    path: Option<&'a StorePath>,
     nar_hash: Option<NarHash>,
     verdict: Verdict,
     level: Level,
     level_name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Even the same settings gave other bits: no setting is the cause.
+    unsteady: bool,
     /// Every setting that flips the bits is one that Nix gives every builder the same.
     outside_contract: bool,
     flipped_by: Vec<Flipped>,
@@ -67,11 +69,13 @@ struct RoundOf<'a> {
     varied: &'a [Setting],
     nar_hash: Option<NarHash>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<&'a str>,
+    run: Option<String>,
     instructions: Option<u64>,
     wall_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -99,13 +103,17 @@ struct Input<'a> {
 #[derive(Serialize)]
 struct Failed {
     error: String,
+    code: String,
 }
 
 /// The document, ready to be serialised.
 pub fn document(verification: &Verification) -> impl Serialize {
     let outputs = verification.targets.iter().flat_map(outputs).collect();
     let inputs = verification.inputs.iter().map(|input| Input { path: &input.path, origin: &input.origin });
-    let failed = verification.failed_inputs.iter().map(|error| Failed { error: escape(&error.to_string()) });
+    let failed = verification
+        .failed_inputs
+        .iter()
+        .map(|error| Failed { error: escape(&error.to_string()), code: error.code().to_string() });
     Document {
         schema: SCHEMA,
         tool: concat!("reprove ", env!("CARGO_PKG_VERSION")),
@@ -145,13 +153,14 @@ fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> 
         installable: &target.target.installable,
         drv: &target.drv,
         output: &result.output,
-        path: &result.path,
+        path: result.path.as_ref(),
         nar_hash: result.finding.nar_hash,
         verdict: result.conclusion.verdict,
         level: result.conclusion.level,
         level_name: result.conclusion.level.name(),
         reason: result.conclusion.reason.as_deref().map(escape),
-        outside_contract: result.finding.outside_contract(),
+        unsteady: result.finding.unsteady,
+        outside_contract: result.outside_contract(),
         flipped_by: result.finding.flipped.iter().map(|setting| flipped(*setting)).collect(),
         rounds: target.rounds.as_ref().map_or_else(Vec::new, |all| rounds(&all.rounds)),
         probes: target.rounds.as_ref().map_or_else(Vec::new, |all| rounds(&all.probes)),
@@ -171,15 +180,21 @@ fn flipped(setting: Setting) -> Flipped {
 
 fn round<'a>(round: &'a Round<RealiseError>, output: &str) -> RoundOf<'a> {
     let built = round.built();
+    let failed = round.result.as_ref().and_then(|result| result.as_ref().err());
+    let failed_run = match failed {
+        Some(RealiseError::Build { run, .. }) => *run,
+        _ => None,
+    };
     RoundOf {
         round: &round.label,
         settings: &round.settings,
         varied: &round.varied,
         nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
-        run: built.map(|built| built.run.as_str()),
+        run: built.map(|built| built.run.clone()).or_else(|| failed_run.map(|run| run.to_string())),
         instructions: built.and_then(|built| built.instructions),
         wall_seconds: built.map(|built| built.wall.as_secs_f64()),
-        error: round.result.as_ref().and_then(|r| r.as_ref().err()).map(|error| escape(&error.to_string())),
+        error: failed.map(|error| escape(&error.to_string())),
+        code: failed.map(|error| error.code().to_string()),
     }
 }
 

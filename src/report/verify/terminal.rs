@@ -50,12 +50,14 @@ fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResul
     write!(out, "{style}{mark} {verdict}{style:#}  {BOLD}{name}{BOLD:#}")?;
     match verdict {
         Verdict::Reproduced | Verdict::Equivalent => writeln!(out, "  {}", result.conclusion.level)?,
-        Verdict::Diverged if result.finding.outside_contract() => {
+        Verdict::Diverged if result.outside_contract() => {
             writeln!(out, "  {WARN}outside of Nix's contract{WARN:#}")?;
         }
         _ => writeln!(out)?,
     }
-    writeln!(out, "  {DIM}{}{DIM:#}", result.path)?;
+    if let Some(path) = &result.path {
+        writeln!(out, "  {DIM}{path}{DIM:#}")?;
+    }
     if let Some(hash) = result.finding.nar_hash {
         writeln!(out, "  {DIM}{hash}{DIM:#}")?;
     }
@@ -75,7 +77,11 @@ fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResul
             Comparison::Different => (BAD, "different"),
             Comparison::Missing { .. } => (UNSURE, "not compared"),
         };
-        writeln!(out, "  {style}{word:>12}{style:#}  {}", escape(&compared.reference.to_string()))?;
+        let why = match &compared.comparison {
+            Comparison::Missing { why } => format!("  {DIM}{}{DIM:#}", escape(why)),
+            _ => String::new(),
+        };
+        writeln!(out, "  {style}{word:>12}{style:#}  {}{why}", escape(&compared.reference.to_string()))?;
     }
     write_flipped(out, target, result)?;
     for divergence in &result.divergences {
@@ -117,8 +123,16 @@ fn varied(settings: &Settings, round: &Round<RealiseError>) -> String {
 fn write_flipped(out: &mut dyn Write, target: &TargetResult, result: &OutputResult) -> io::Result<()> {
     let (Some((round, _)), Some(rounds)) = (result.finding.other, &target.rounds) else { return Ok(()) };
     let other = rounds.plan.settings(round);
+    if result.finding.unsteady {
+        return writeln!(out, "  {WARN}the same settings gave other bits{WARN:#}: no setting is the cause");
+    }
     if result.finding.flipped.is_empty() {
-        return writeln!(out, "  no single setting flips the bits; several at once do");
+        return match rounds.probes_complete() {
+            true => writeln!(out, "  no single setting flips the bits; several at once do"),
+            false => {
+                writeln!(out, "  not every probe could be built: which setting flips the bits is not known")
+            }
+        };
     }
     for setting in &result.finding.flipped {
         let (a, b) = (rounds.plan.base.value(*setting), other.value(*setting));
@@ -145,7 +159,9 @@ fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<
             Origin::HostStore | Origin::Substituted { .. } => taken.push(&input.path),
         }
     }
-    write!(out, "{DIM}inputs: {sources} sources by hash, {built} outputs built in a machine{DIM:#}")?;
+    let of = |n: u32, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let (sources, built) = (of(sources, "source"), of(built, "output"));
+    write!(out, "{DIM}inputs: {sources} by hash, {built} built in a machine{DIM:#}")?;
     if taken.is_empty() {
         return writeln!(out);
     }
