@@ -16,7 +16,7 @@ use std::{
 };
 
 use reprove::{
-    build::{BuildError, Built, Failure, InputObject, Inputs, Place, Request, Sink, build},
+    build::{Built, Failure, InputObject, Inputs, Place, Request, Sink, build},
     machine::{Arch, Caps, Region, Settings, Unwatched, qemu::Qemu},
     nix::{derivation::Derivation, hash::NarHash, store_path::StorePath},
 };
@@ -192,32 +192,4 @@ fn a_derivation_built_in_a_machine_is_what_nix_builds() {
         assert_eq!(found.join("\n"), references);
     }
     assert_eq!(built.evidence.log, b"done\n");
-}
-
-fn failure(script: &str) -> BuildError {
-    let nix = Nix::new();
-    let (drv_path, derivation) = nix.instantiate("{ name = \"fails\"; }", script);
-    in_machine(&nix, &drv_path, &derivation).unwrap_err().error
-}
-
-#[test]
-#[ignore = "slow: boots a machine"]
-fn builders_that_misbehave_are_told_apart() {
-    let error = failure("echo some words; exit 7");
-    assert!(
-        matches!(&error, BuildError::BuilderFailed { code: 7, tail } if tail == &["some words"]),
-        "{error}"
-    );
-    let error = failure("exit 0");
-    assert!(matches!(error, BuildError::OutputMissing { .. }), "{error}");
-    let error = failure("busybox mkdir $out; busybox mkfifo $out/pipe");
-    assert!(matches!(error, BuildError::SpecialFile { .. }), "{error}");
-    let error = failure("while :; do :; done");
-    assert!(matches!(error, BuildError::TimedOut { .. }), "{error}");
-    let error = failure("f() { f | f & }; f; busybox sleep 5; exit 1");
-    assert!(matches!(error, BuildError::ProcessLimit { .. }), "{error}");
-    let error = failure("busybox dd if=/dev/zero of=/build/x bs=1M");
-    assert!(matches!(error, BuildError::DiskFull | BuildError::MemoryExhausted { .. }), "{error}");
-    let error = failure("busybox yes");
-    assert!(matches!(error, BuildError::LogLimit), "{error}");
 }

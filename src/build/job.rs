@@ -44,6 +44,9 @@ impl RunId {
     }
 }
 
+/// Memory that is never part of the build root, in all but the smallest machines.
+const OUTSIDE: u64 = 320 << 20;
+
 /// What `init` is told.
 pub struct Job<'a> {
     /// The run.
@@ -60,8 +63,10 @@ impl Job<'_> {
     /// The text: `name='value'` lines. No value can hold a single quote: see [`check_settings`].
     pub fn text(&self) -> String {
         let outputs: Vec<String> = self.outputs.iter().map(ToString::to_string).collect();
-        // What the kernel, `init` and the builder's processes need stays outside of the build root.
-        let root_bytes = self.settings.memory / 4 * 3;
+        // What the kernel, `init` and the builder's processes need stays outside of the build root: a full disk is then seen
+        // before memory runs out, however small the machine.
+        let memory = self.settings.memory;
+        let root_bytes = memory.saturating_sub((memory / 4).max(OUTSIDE)).max(memory / 4);
         [
             ("protocol", "1".to_owned()),
             ("run", self.run.hex()),
