@@ -75,7 +75,8 @@ pub fn agreement(rounds: &[Outputs], output: &str) -> Option<Agreement> {
     })
 }
 
-/// The settings whose probe gave other bits than round 0, in the order of [`Setting::ALL`]: proven causes.
+/// The settings whose probe gave other bits than round 0, in the order of [`Setting::ALL`]: proven causes. When the seed is
+/// among them, clock, rate and memory are not: random numbers depend on them too.
 pub fn flipped(first: NarHash, probes: &[(Setting, Outputs)], output: &str) -> Vec<Setting> {
     let mut flipped: Vec<Setting> = probes
         .iter()
@@ -83,6 +84,11 @@ pub fn flipped(first: NarHash, probes: &[(Setting, Outputs)], output: &str) -> V
         .map(|(setting, _)| *setting)
         .collect();
     flipped.sort_unstable();
+    if flipped.contains(&Setting::Seed) {
+        // The bits follow from random numbers, and the kernel makes those of everything that came before: the time, when
+        // interrupts came, how much memory there is. That these flip the bits as well proves nothing about them.
+        flipped.retain(|setting| !matches!(setting, Setting::Clock | Setting::Rate | Setting::Memory));
+    }
     flipped
 }
 
@@ -140,6 +146,13 @@ mod tests {
         );
         assert_eq!(agreement(&rounds, "dev"), None);
         assert_eq!(agreement(&[], "out"), None);
+    }
+
+    #[test]
+    fn what_random_numbers_depend_on_is_no_cause_beside_the_seed() {
+        let all = [Setting::Clock, Setting::Seed, Setting::Rate, Setting::Memory, Setting::Cores];
+        let probes = all.map(|which| (which, round(2, 1)));
+        assert_eq!(flipped(hash(1), &probes, "out"), [Setting::Seed, Setting::Cores]);
     }
 
     #[test]
