@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,7 @@ use super::{Context, Exit, Failure, document::JsonTo};
 use crate::{
     diagnose::diagnose,
     diff::{Comparison, DiffError, Limits, NarTree, Pair, compare_trees},
-    nix::nar::Node,
+    nix::nar::{self, Node},
     report::diff::{self as report, Detail},
     store::{self, FileContent},
 };
@@ -71,16 +71,12 @@ fn open(path: &Path) -> Result<NarTree<FileContent>, Failure> {
     Ok(NarTree::new(FileContent::new(file).map_err(failed)?, &node))
 }
 
-/// The first bytes of every NAR.
-const NAR_MAGIC: &[u8] = b"\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0";
-
 /// The file at `path` if it is a NAR.
 fn open_nar(path: &Path) -> io::Result<Option<File>> {
     let mut file = File::open(path)?;
-    let mut start = Vec::new();
-    (&file).take(NAR_MAGIC.len() as u64).read_to_end(&mut start)?;
+    let is_nar = nar::starts_like_a_nar(&file)?;
     io::Seek::rewind(&mut file)?;
-    Ok((start == NAR_MAGIC).then_some(file))
+    Ok(is_nar.then_some(file))
 }
 
 impl From<DiffError> for Failure {
