@@ -96,10 +96,9 @@ fn every_attribute_of_the_example_instantiates_for_both_systems() {
         .iter()
         .map(|attribute| format!("path:{}#{attribute}", example().display()).parse().expect("an installable"))
         .collect();
-    let evaluated: Vec<Evaluated> = evaluator
-        .evaluate_all(&installables)
-        .into_iter()
-        .map(|result| result.unwrap_or_else(|error| unreachable!("{error}")))
+    let evaluated: Vec<Evaluated> = installables
+        .iter()
+        .map(|installable| evaluator.evaluate(installable).unwrap_or_else(|error| unreachable!("{error}")))
         .collect();
     let drvs: Vec<StorePath> = evaluated.iter().map(|evaluated| evaluated.drv.clone()).collect();
     let graph = evaluator.store().folder().load_closure(&drvs).expect("a closure whose paths are right");
@@ -186,7 +185,8 @@ fn t120_an_error_in_one_attribute_leaves_the_others_alone() {
     ));
     let installables: Vec<_> =
         ["#bad", "#loop", "#deep", "#ifd", "#good"].map(|name| bench.installable(name)).into();
-    let results = bench.evaluator().evaluate_all(&installables);
+    let evaluator = bench.evaluator();
+    let results: Vec<_> = installables.iter().map(|one| evaluator.evaluate(one)).collect();
     for (result, said) in results.iter().zip(["never", "infinite recursion", "", "import-from-derivation"]) {
         let Err(error @ FlakeError::Evaluation { message, .. }) = result else { unreachable!("{result:?}") };
         assert!(message.contains(said) || message.contains(&said.replace('-', " ")), "{said}: {message}");

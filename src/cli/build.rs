@@ -1,19 +1,17 @@
 //! `reprove build`: builds in a machine, leaves first, into our store.
 
-use std::io::Write as _;
+use std::{collections::BTreeSet, io::Write as _};
 
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    Context, Exit, Failure, document::JsonTo, evaluation::Installables, frontier::Frontier, realising,
-    running::Running, sourcing::Sourcing,
+    Context, Exit, Failure,
+    document::JsonTo,
+    realising,
+    workshop::{Work, Workshop},
 };
-use crate::{
-    nix::store_path::StorePath,
-    schedule::{Machines, Outcome, Realiser, StoreDir},
-    store::{Origin, PathInfo},
-};
+use crate::{nix::store_path::StorePath, schedule::Outcome, store::PathInfo};
 
 /// Build installables, each derivation in a machine of its own, and print the paths of the outputs.
 ///
@@ -21,15 +19,9 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Build {
     #[command(flatten)]
-    installables: Installables,
-    #[command(flatten)]
     json: JsonTo,
     #[command(flatten)]
-    frontier: Frontier,
-    #[command(flatten)]
-    running: Running,
-    #[command(flatten)]
-    sourcing: Sourcing,
+    work: Work,
 }
 
 #[derive(Serialize)]
@@ -50,27 +42,15 @@ struct Output {
 impl Build {
     /// Builds and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let settings = self.running.settings()?;
-        let store = context.store()?;
-        let closure = self.installables.evaluate(context)?;
-        let takers = self.frontier.takers()?;
-        let plan = self.frontier.plan(&closure.graph, &store, &takers, &[]);
-        let machines = Machines::new(&context.state_dir()?);
-        let evaluated =
-            StoreDir::new(closure.folder.path(), Origin::Source { place: "evaluation".to_owned() });
-        let realiser = Realiser {
-            store: &store,
-            sources: &self.sourcing.provider(context, &store)?,
-            machines: &machines,
-            settings: &settings,
-            caps: &self.running.caps(),
-            observer: &context.progress,
-            evaluated: &evaluated,
-            takers: &takers,
-        };
-        let nothing = std::collections::BTreeSet::new();
-        let outcomes =
-            realiser.realise(&closure.graph, &plan, &nothing, self.running.jobs(), self.running.on_failure());
+        let workshop = self.work.open(context)?;
+        let plan = workshop.plan(&[]);
+        let outcomes = workshop.realiser()?.realise(
+            &workshop.closure.graph,
+            &plan,
+            &BTreeSet::new(),
+            workshop.jobs(),
+            workshop.on_failure(),
+        );
         let mut exit = Exit::Success;
         for (_, outcome) in outcomes {
             if let Outcome::Failed(error) = outcome {
@@ -79,8 +59,8 @@ impl Build {
                 exit = exit.and(failure.exit);
             }
         }
-        let outputs = self.outputs(&closure.asked, &closure.graph, &store)?;
-        let wanted: usize = closure.asked.iter().map(|asked| asked.outputs.len()).sum();
+        let outputs = outputs(&workshop)?;
+        let wanted: usize = workshop.closure.asked.iter().map(|asked| asked.outputs.len()).sum();
         if outputs.len() < wanted && exit == Exit::Success {
             exit = Exit::NotChecked;
         }
@@ -94,25 +74,21 @@ impl Build {
         }
         Ok(exit)
     }
+}
 
-    /// The outputs asked for that are in the store.
-    fn outputs(
-        &self,
-        asked: &[super::evaluation::Asked],
-        graph: &crate::graph::Graph,
-        store: &crate::store::Store,
-    ) -> Result<Vec<Output>, Failure> {
-        let mut outputs = Vec::new();
-        for asked in asked {
-            let Some(index) = graph.index_of(&asked.drv) else { continue };
-            for output in &asked.outputs {
-                let Some(path) = graph.nodes()[index].derivation.output_path(output) else { continue };
-                if let Some(info) = store.path(path)? {
-                    let (installable, drv) = (asked.installable.clone(), asked.drv.clone());
-                    outputs.push(Output { installable, drv, output: output.clone(), info });
-                }
+/// The outputs asked for that are in the store.
+fn outputs(workshop: &Workshop<'_>) -> Result<Vec<Output>, Failure> {
+    let graph = &workshop.closure.graph;
+    let mut outputs = Vec::new();
+    for asked in &workshop.closure.asked {
+        let Some(index) = graph.index_of(&asked.drv) else { continue };
+        for output in &asked.outputs {
+            let Some(path) = graph.nodes()[index].derivation.output_path(output) else { continue };
+            if let Some(info) = workshop.store.path(path)? {
+                let (installable, drv) = (asked.installable.clone(), asked.drv.clone());
+                outputs.push(Output { installable, drv, output: output.clone(), info });
             }
         }
-        Ok(outputs)
     }
+    Ok(outputs)
 }

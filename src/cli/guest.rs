@@ -8,7 +8,8 @@ use super::{Context, Exit, Failure};
 use crate::{
     guest::{Cache, GuestError, Lock},
     machine::Arch,
-    schedule::{HostError, PackageClient},
+    schedule::HostError,
+    source::apt::Apt,
 };
 
 /// Build, show and re-pin the guests.
@@ -42,7 +43,7 @@ impl Guest {
         match &self.verb {
             Verb::Build { arch } => {
                 let state = context.state_dir()?;
-                let client = PackageClient::new(&state);
+                let client = Apt::of_machine(&state.join("apt"));
                 for arch in Arch::ALL.into_iter().filter(|a| arch.is_none_or(|wanted| wanted == *a)) {
                     context.progress.step(&format!("building the guest for {arch}"));
                     let bundle = Cache::new(state.join("guests")).get(arch, &lock, &client);
@@ -65,7 +66,7 @@ impl Guest {
                 }
             }
             Verb::Update { lock: to } => {
-                lock.update(&PackageClient::new(&context.state_dir()?))?;
+                lock.update(&Apt::of_machine(&context.state_dir()?.join("apt")))?;
                 std::fs::write(to, lock.to_toml()?)
                     .map_err(|error| Failure::io(to.display().to_string(), &error))?;
             }

@@ -22,6 +22,7 @@ mod source;
 mod sourcing;
 mod store;
 mod verify;
+mod workshop;
 
 pub use context::Context;
 pub use exit::Exit;

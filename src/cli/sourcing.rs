@@ -1,13 +1,12 @@
 //! Where sources may be looked for.
 
+use std::path::Path;
+
 use clap::Args;
 
-use super::{Context, Exit, Failure};
+use super::{Exit, Failure};
 use crate::{
-    source::{
-        Mirror, Natively, NixProgram, Provider, SourceError,
-        apt::{Apt, Archives},
-    },
+    source::{Mirror, Natively, NixProgram, Provider, SourceError, apt::Apt},
     store::Store,
 };
 
@@ -24,12 +23,13 @@ pub struct Sourcing {
 }
 
 impl Sourcing {
+    /// The machine's package client, with its private state below `state`. Whether there is one shows when it is asked.
+    pub fn apt(&self, state: &Path) -> Apt {
+        Apt::of_machine(&state.join("apt"))
+    }
+
     /// Everything that may be asked.
-    pub fn provider<'store>(
-        &self,
-        context: &Context,
-        store: &'store Store,
-    ) -> Result<Provider<'store>, Failure> {
+    pub fn provider<'store>(&self, state: &Path, store: &'store Store) -> Result<Provider<'store>, Failure> {
         let mut provider = Provider::new(store);
         for base in &self.mirrors {
             let mirror = Mirror::new(base).map_err(SourceError::from)?;
@@ -38,12 +38,8 @@ impl Sourcing {
         if self.offline {
             return Ok(provider);
         }
-        let state = context.state_dir()?;
-        // A machine without apt has no package client to ask; a source that needs one says so then.
-        if let Ok(archives) = Archives::of_machine() {
-            provider = provider.with_packages(Apt::new(&state.join("apt"), archives));
-        }
-        Ok(provider.with_nix(NixProgram::new(&store.nix_dir(), Natively::Builtins)))
+        let nix = NixProgram::new(&store.nix_dir(), Natively::Builtins);
+        Ok(provider.with_packages(self.apt(state)).with_nix(nix))
     }
 }
 

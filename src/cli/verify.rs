@@ -7,11 +7,9 @@ use clap::{Args, ValueEnum};
 use super::{
     Context, Exit, Failure,
     document::JsonTo,
-    evaluation::{Closure, Installables},
-    frontier::Frontier,
+    evaluation::{Asked, Closure},
     realising,
-    running::Running,
-    sourcing::Sourcing,
+    workshop::Work,
 };
 use crate::{
     flake,
@@ -19,8 +17,7 @@ use crate::{
     machine::Setting,
     nix::store_path::StorePath,
     report,
-    schedule::{Machines, RealiseError, Realiser, StoreDir},
-    store::Origin,
+    schedule::{RealiseError, Realiser},
     verify::{
         NOT_COMPARED, Reference, Verdict,
         reference::Native,
@@ -38,8 +35,6 @@ use crate::{
 /// 104 bits differ, 122 something could not be compared.
 #[derive(Debug, Args)]
 pub struct Verify {
-    #[command(flatten)]
-    installables: Installables,
     /// How many builds of each output
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     rounds: u32,
@@ -53,11 +48,7 @@ pub struct Verify {
     #[command(flatten)]
     json: JsonTo,
     #[command(flatten)]
-    frontier: Frontier,
-    #[command(flatten)]
-    running: Running,
-    #[command(flatten)]
-    sourcing: Sourcing,
+    work: Work,
 }
 
 /// What the contract fixes.
@@ -81,29 +72,14 @@ impl From<Fixed> for Setting {
 impl Verify {
     /// Verifies and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let settings = self.running.settings()?;
-        let store = context.store()?;
-        let closure = self.installables.evaluate(context)?;
-        let targets = targets(&closure)?;
-        let takers = self.frontier.takers()?;
+        let workshop = self.work.open(context)?;
+        let closure = &workshop.closure;
+        let targets = targets(closure)?;
         let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
-        let plan = self.frontier.plan(&closure.graph, &store, &takers, &again);
-        let machines = Machines::new(&context.state_dir()?);
-        let evaluated =
-            StoreDir::new(closure.folder.path(), Origin::Source { place: "evaluation".to_owned() });
-        let caps = self.running.caps();
-        let realiser = Realiser {
-            store: &store,
-            sources: &self.sourcing.provider(context, &store)?,
-            machines: &machines,
-            settings: &settings,
-            caps: &caps,
-            observer: &context.progress,
-            evaluated: &evaluated,
-            takers: &takers,
-        };
+        let plan = workshop.plan(&again);
+        let realiser = workshop.realiser()?;
         let also: Vec<Setting> = self.vary.iter().map(|fixed| Setting::from(*fixed)).collect();
-        let rounds = RoundPlan::new(self.rounds, settings.clone(), &also);
+        let rounds = RoundPlan::new(self.rounds, workshop.settings.clone(), &also);
         let native = closure.evaluator.native().map_err(|error| error.to_string());
         let native = HostNix { native, graph: &closure.graph, realiser: &realiser };
         let request = Request {
@@ -112,8 +88,8 @@ impl Verify {
             targets: &targets,
             rounds: &rounds,
             references: &self.against,
-            jobs: self.running.jobs(),
-            on_failure: self.running.on_failure(),
+            jobs: workshop.jobs(),
+            on_failure: workshop.on_failure(),
         };
         let verification = verify(&request, &realiser, Some(&native))?;
         for error in verification.failed_inputs.iter().chain(round_errors(&verification)) {
@@ -129,7 +105,7 @@ impl Verify {
 }
 
 fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
-    let target = |asked: &super::evaluation::Asked| {
+    let target = |asked: &Asked| {
         let index = closure.graph.index_of(&asked.drv)?;
         Some(Target { installable: asked.installable.clone(), index, outputs: asked.outputs.clone() })
     };

@@ -86,11 +86,6 @@ impl Evaluator {
         Ok(Native::new(self.nix()?.clone(), self.store.clone()))
     }
 
-    /// Evaluates each by itself: an error in one leaves the others alone.
-    pub fn evaluate_all(&self, installables: &[Installable]) -> Vec<Result<Evaluated, FlakeError>> {
-        installables.iter().map(|installable| self.evaluate(installable)).collect()
-    }
-
     /// Evaluates one installable.
     pub fn evaluate(&self, installable: &Installable) -> Result<Evaluated, FlakeError> {
         let (drv, folder, warnings) = match &installable.target {

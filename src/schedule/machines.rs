@@ -2,19 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
     code::Code,
-    guest::{self, Bundle, Cache, GuestError, Lock},
+    guest::{Bundle, Cache, GuestError, Lock},
     machine::{Arch, Machine, MachineError, qemu::Qemu},
-    source::{
-        apt::{Apt, AptError, Archives},
-        pin::AptPin,
-    },
+    source::apt::Apt,
 };
 
 /// A machine and the guest that boots in it.
@@ -50,18 +46,14 @@ impl HostError {
 /// Every machine of this host.
 pub struct Machines {
     cache: Cache,
-    client: PackageClient,
+    client: Apt,
     found: Mutex<BTreeMap<Arch, Host>>,
 }
 
 impl Machines {
-    /// Machines whose guests are kept in `state`.
-    pub fn new(state: &Path) -> Self {
-        Machines {
-            cache: Cache::new(state.join("guests")),
-            client: PackageClient::new(state),
-            found: Mutex::default(),
-        }
+    /// Machines whose guests are kept in `state`; packages of theirs that are not there yet come from `client`.
+    pub fn new(state: &Path, client: Apt) -> Self {
+        Machines { cache: Cache::new(state.join("guests")), client, found: Mutex::default() }
     }
 
     /// The machine for `arch`; its guest is built now if it never was.
@@ -75,35 +67,5 @@ impl Machines {
         let host = Host { machine, bundle };
         found.insert(arch, host.clone());
         Ok(host)
-    }
-}
-
-/// The package client of this machine, as the guest room wants it. Nothing is asked before it is needed.
-pub struct PackageClient {
-    state: PathBuf,
-}
-
-impl PackageClient {
-    /// The machine's own apt with a private state below `state`.
-    pub fn new(state: &Path) -> Self {
-        PackageClient { state: state.join("apt") }
-    }
-
-    fn apt(&self) -> Result<Apt, AptError> {
-        Ok(Apt::new(&self.state, Archives::of_machine()?))
-    }
-}
-
-impl guest::Client for PackageClient {
-    fn candidate(&self, suite: &str, arch: &str, name: &str) -> Result<guest::Candidate, guest::FetchError> {
-        let found = self.apt()?.candidate(suite, arch, name)?;
-        Ok(guest::Candidate { version: found.version, sha256: data_encoding::HEXLOWER.encode(&found.sha256) })
-    }
-
-    fn fetch(&self, package: &guest::Package) -> Result<Vec<u8>, guest::FetchError> {
-        let pin = AptPin::package(&package.suite, &package.arch, &package.name, &package.version);
-        let sha256 = data_encoding::HEXLOWER.decode(package.sha256.as_bytes())?;
-        let fetched = self.apt()?.fetch(&pin, sha256.try_into().ok())?;
-        Ok(fs::read(fetched.path)?)
     }
 }

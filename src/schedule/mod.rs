@@ -7,8 +7,8 @@ mod realise;
 mod store_dir;
 mod taker;
 
-pub use machines::{Host, HostError, Machines, PackageClient};
-pub use observer::{Ended, Observer, Silent, Work};
+pub use machines::{Host, HostError, Machines};
+pub use observer::{Ended, Observer, Work};
 pub use pool::{OnFailure, Outcome, run};
 pub use realise::{EXPLANATIONS, Finished, RealiseError, Realiser};
 pub use store_dir::{HOST_STORE, StoreDir, host_store};

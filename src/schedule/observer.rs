@@ -51,14 +51,3 @@ pub trait Observer: Sync {
     /// Something worth one line: a source found, a store lock waited for.
     fn note(&self, line: &str);
 }
-
-/// Tells nobody.
-pub struct Silent;
-
-impl Observer for Silent {
-    fn begin(&self, _work: &Work) -> Box<dyn Watch + '_> {
-        Box::new(crate::machine::Unwatched)
-    }
-    fn end(&self, _work: &Work, _ended: &Ended) {}
-    fn note(&self, _line: &str) {}
-}

@@ -27,7 +27,7 @@ pub struct Realiser<'a> {
     /// Where outputs go and inputs come from.
     pub store: &'a Store,
     /// Where sources are looked for.
-    pub sources: &'a Provider<'a>,
+    pub sources: Provider<'a>,
     /// What builds.
     pub machines: &'a Machines,
     /// The settings of a build that is not varied.

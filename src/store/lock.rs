@@ -23,25 +23,13 @@ impl Store {
     /// Waits until nobody else works on `drv`. `waiting` is called once when that takes a wait, so that a person
     /// can be told; after a wait the work may well be done, so look again.
     pub fn lock(&self, drv: &StorePath, waiting: impl FnOnce()) -> Result<Guard, StoreError> {
-        let path = self.lock_path(drv);
+        let path = self.dir("locks").join(format!("{}.lock", drv.base_name()));
         let file = open(&path)?;
         if !attempt(&file, FlockOperation::NonBlockingLockExclusive).context("lock", &path)? {
             waiting();
             wait(&file, FlockOperation::LockExclusive).context("lock", &path)?;
         }
         Ok(Guard { _file: file })
-    }
-
-    /// As [`Store::lock`], but `None` instead of a wait.
-    pub fn try_lock(&self, drv: &StorePath) -> Result<Option<Guard>, StoreError> {
-        let path = self.lock_path(drv);
-        let file = open(&path)?;
-        let locked = attempt(&file, FlockOperation::NonBlockingLockExclusive).context("lock", &path)?;
-        Ok(locked.then_some(Guard { _file: file }))
-    }
-
-    fn lock_path(&self, drv: &StorePath) -> std::path::PathBuf {
-        self.dir("locks").join(format!("{}.lock", drv.base_name()))
     }
 
     /// Runs `work` while no other process has this store open, or says [`StoreError::InUse`].

@@ -1,0 +1,93 @@
+//! The workshop: what every verb that builds works with, from its command line to a [`Realiser`].
+
+use clap::Args;
+
+use super::{
+    Context, Failure,
+    evaluation::{Closure, Installables},
+    frontier::Frontier,
+    running::Running,
+    sourcing::Sourcing,
+};
+use crate::{
+    graph::Plan,
+    machine::{Caps, Settings},
+    schedule::{Machines, OnFailure, Realiser, StoreDir, Taker},
+    store::{Origin, Store},
+};
+
+/// What to build, and with what.
+#[derive(Debug, Args)]
+pub struct Work {
+    #[command(flatten)]
+    installables: Installables,
+    #[command(flatten)]
+    frontier: Frontier,
+    #[command(flatten)]
+    running: Running,
+    #[command(flatten)]
+    sourcing: Sourcing,
+}
+
+/// A store, an evaluated closure, machines, and where sources and substitutes come from.
+pub struct Workshop<'a> {
+    work: &'a Work,
+    context: &'a Context,
+    /// Where outputs go.
+    pub store: Store,
+    /// What was asked for, and everything it needs.
+    pub closure: Closure,
+    /// The settings of a build that is not varied.
+    pub settings: Settings,
+    machines: Machines,
+    caps: Caps,
+    evaluated: StoreDir,
+    takers: Vec<Taker>,
+}
+
+impl Work {
+    /// Opens the store and evaluates. What is wrong with the command line is said before that.
+    pub fn open<'a>(&'a self, context: &'a Context) -> Result<Workshop<'a>, Failure> {
+        let settings = self.running.settings()?;
+        let takers = self.frontier.takers()?;
+        let state = context.state_dir()?;
+        let machines = Machines::new(&state, self.sourcing.apt(&state));
+        let store = context.store()?;
+        let closure = self.installables.evaluate(context)?;
+        let origin = Origin::Source { place: "evaluation".to_owned() };
+        let evaluated = StoreDir::new(closure.folder.path(), origin);
+        let caps = self.running.caps();
+        Ok(Workshop { work: self, context, store, closure, settings, machines, caps, evaluated, takers })
+    }
+}
+
+impl Workshop<'_> {
+    /// What is to be done for each derivation. The outputs of `again` are built though they may be there.
+    pub fn plan(&self, again: &[usize]) -> Plan {
+        self.work.frontier.plan(&self.closure.graph, &self.store, &self.takers, again)
+    }
+
+    /// Who does it.
+    pub fn realiser(&self) -> Result<Realiser<'_>, Failure> {
+        Ok(Realiser {
+            store: &self.store,
+            sources: self.work.sourcing.provider(&self.context.state_dir()?, &self.store)?,
+            machines: &self.machines,
+            settings: &self.settings,
+            caps: &self.caps,
+            observer: &self.context.progress,
+            evaluated: &self.evaluated,
+            takers: &self.takers,
+        })
+    }
+
+    /// How many machines run at once.
+    pub fn jobs(&self) -> usize {
+        self.work.running.jobs()
+    }
+
+    /// What to do after a failure.
+    pub fn on_failure(&self) -> OnFailure {
+        self.work.running.on_failure()
+    }
+}
