@@ -1,7 +1,7 @@
 //! Conversions between the formats (IEEE 754-2019, clause 5.4.2) and from and to integers (5.4.1 and 5.8), the
 //! latter with the results of the F chapter's table of valid inputs.
 
-use super::format::{self, Format, Number, Value};
+use super::format::{self, Class, Format, Number};
 use super::round;
 use super::{Flags, Rounding};
 
@@ -20,15 +20,17 @@ pub(super) const U64: Range = Range { negative: 0, positive: u64::MAX };
 /// `a` of the format `From` in the format `To`.
 #[inline]
 pub(super) fn between<From: Format, To: Format>(a: u64, rm: Rounding, flags: &mut Flags) -> u64 {
+    if let Some(number) = format::finite::<From>(a) {
+        return round::round::<To>(number, rm, flags);
+    }
     let negative = format::is_negative::<From>(a);
-    match format::unpack::<From>(a) {
-        Value::Finite(number) => round::round::<To>(number, rm, flags),
-        Value::Zero => format::with_sign::<To>(negative, 0),
-        Value::Infinity => format::with_sign::<To>(negative, To::INFINITY),
-        Value::Nan => {
+    match format::class::<From>(a) {
+        Class::Nan => {
             round::nan_of::<From>(&[a], flags);
             To::NAN
         }
+        Class::Infinity => format::with_sign::<To>(negative, To::INFINITY),
+        _ => format::with_sign::<To>(negative, 0),
     }
 }
 
@@ -36,22 +38,18 @@ pub(super) fn between<From: Format, To: Format>(a: u64, rm: Rounding, flags: &mu
 /// largest; both raise the invalid exception, and then the inexact one is not raised.
 #[inline]
 pub(super) fn to_integer<F: Format>(a: u64, range: Range, rm: Rounding, flags: &mut Flags) -> u64 {
-    let negative = format::is_negative::<F>(a);
-    let rounded = match format::unpack::<F>(a) {
-        Value::Zero => return 0,
-        Value::Finite(number) => round_magnitude(number, rm),
-        Value::Infinity => None,
-        Value::Nan => {
-            *flags |= Flags::INVALID;
-            return range.positive;
-        }
+    let (negative, rounded) = match format::finite::<F>(a) {
+        Some(number) => (number.negative, round_magnitude(number, rm)),
+        None => match format::class::<F>(a) {
+            Class::Zero => return 0,
+            Class::Nan => (false, None),
+            _ => (format::is_negative::<F>(a), None),
+        },
     };
     let largest = if negative { range.negative } else { range.positive };
     let magnitude = match rounded {
         Some((magnitude, inexact)) if magnitude <= largest => {
-            if inexact {
-                *flags |= Flags::INEXACT;
-            }
+            flags.raise_if(inexact, Flags::INEXACT);
             magnitude
         }
         _ => {
@@ -63,17 +61,16 @@ pub(super) fn to_integer<F: Format>(a: u64, range: Range, rm: Rounding, flags: &
 }
 
 /// The magnitude of a number rounded to an integer, and whether it was inexact; `None` if it is 2^64 or more.
-#[inline]
+#[inline(always)]
 fn round_magnitude(number: Number, rm: Rounding) -> Option<(u64, bool)> {
     let Number { negative, exponent, significand } = number;
     match exponent {
         64.. => None,
         63 => Some((significand, false)),
-        0..63 => Some(round::round_off(significand, (63 - exponent) as u32, negative, rm)),
-        // Less than one: first moved down, so that what is kept is nothing.
         _ => {
-            let fraction = round::shift_right_sticky(significand, -exponent as u32);
-            Some(round::round_off(fraction, 63, negative, rm))
+            // Less than one is first moved down, so that nothing of it is kept.
+            let fraction = round::shift_right_sticky(significand, (-exponent).clamp(0, 63) as u32);
+            Some(round::round_off(fraction, (63 - exponent).min(63) as u32, negative, rm))
         }
     }
 }

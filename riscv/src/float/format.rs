@@ -48,11 +48,11 @@ pub(super) struct Number {
     pub(super) significand: u64,
 }
 
-/// What a bit pattern stands for.
-#[derive(Clone, Copy)]
-pub(super) enum Value {
+/// What kind of thing a bit pattern stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
     Zero,
-    Finite(Number),
+    Finite,
     Infinity,
     Nan,
 }
@@ -91,24 +91,35 @@ pub(super) fn is_signaling<F: Format>(bits: u64) -> bool {
     is_nan::<F>(bits) && bits & F::QUIET == 0
 }
 
-/// What `bits` stands for, apart from the sign of a zero or an infinity ([`is_negative`]).
+/// What `bits` stands for, whatever its sign.
 #[inline]
-pub(super) fn unpack<F: Format>(bits: u64) -> Value {
+pub(super) fn class<F: Format>(bits: u64) -> Class {
+    match magnitude::<F>(bits) {
+        0 => Class::Zero,
+        magnitude if magnitude < F::INFINITY => Class::Finite,
+        magnitude if magnitude == F::INFINITY => Class::Infinity,
+        _ => Class::Nan,
+    }
+}
+
+/// The number, if `bits` is of the class [`Class::Finite`].
+#[inline(always)]
+pub(super) fn finite<F: Format>(bits: u64) -> Option<Number> {
     let fraction = bits & F::FRACTION;
     let field = (bits >> F::FRACTION_BITS) as i32 & F::SPECIAL;
     let negative = is_negative::<F>(bits);
     if field == F::SPECIAL {
-        return if fraction == 0 { Value::Infinity } else { Value::Nan };
+        return None;
     }
     // The fraction's top bit at bit 62; the implicit bit above it.
     let aligned = fraction << (63 - F::FRACTION_BITS);
     if field != 0 {
-        return Value::Finite(Number { negative, exponent: field - F::BIAS, significand: 1 << 63 | aligned });
+        return Some(Number { negative, exponent: field - F::BIAS, significand: 1 << 63 | aligned });
     }
     if fraction == 0 {
-        return Value::Zero;
+        return None;
     }
     // A subnormal number has the exponent of the smallest normal ones, and no implicit bit.
     let shift = aligned.leading_zeros();
-    Value::Finite(Number { negative, exponent: 1 - F::BIAS - shift as i32, significand: aligned << shift })
+    Some(Number { negative, exponent: 1 - F::BIAS - shift as i32, significand: aligned << shift })
 }

@@ -78,6 +78,12 @@ impl Flags {
     pub const DIVIDE_BY_ZERO: Self = Self(8);
     /// NV: there is no usefully definable result, or an operand was a signaling NaN.
     pub const INVALID: Self = Self(16);
+
+    /// Adds `exception` if `met`, without a branch: whether a result is exact is hard to predict.
+    #[inline]
+    fn raise_if(&mut self, met: bool, exception: Self) {
+        self.0 |= exception.0 * u8::from(met);
+    }
 }
 
 impl BitOr for Flags {

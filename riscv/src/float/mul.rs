@@ -1,8 +1,8 @@
 //! Multiplication and fused multiplication and addition (IEEE 754-2019, clause 5.4.1).
 
-use super::format::{self, Format, Number, Value};
+use super::format::{self, Class, Format, Number};
 use super::round;
-use super::{Flags, Rounding};
+use super::{Flags, Rounding, add};
 
 /// A number with the significand of a whole product: ± significand × 2^(exponent − 127), the top bit set.
 #[derive(Clone, Copy)]
@@ -15,43 +15,55 @@ struct Wide {
 /// `a × b`
 #[inline]
 pub(super) fn mul<F: Format>(a: u64, b: u64, rm: Rounding, flags: &mut Flags) -> u64 {
-    let negative = format::is_negative::<F>(a ^ b);
-    match (format::unpack::<F>(a), format::unpack::<F>(b)) {
-        (Value::Finite(x), Value::Finite(y)) => round::round::<F>(narrow(product(x, y)), rm, flags),
-        (Value::Nan, _) | (_, Value::Nan) => round::nan_of::<F>(&[a, b], flags),
-        (Value::Infinity, Value::Zero) | (Value::Zero, Value::Infinity) => round::invalid::<F>(flags),
-        (Value::Infinity, _) | (_, Value::Infinity) => format::with_sign::<F>(negative, F::INFINITY),
-        (Value::Zero, _) | (_, Value::Zero) => format::with_sign::<F>(negative, 0),
-    }
+    let (Some(x), Some(y)) = (format::finite::<F>(a), format::finite::<F>(b)) else {
+        return special_product::<F>(a, b, flags);
+    };
+    round::round::<F>(narrow(product(x, y)), rm, flags)
 }
 
 /// `a × b + c`, rounded once.
 #[inline]
 pub(super) fn mul_add<F: Format>(a: u64, b: u64, c: u64, rm: Rounding, flags: &mut Flags) -> u64 {
-    let negative = format::is_negative::<F>(a ^ b);
-    match (format::unpack::<F>(a), format::unpack::<F>(b), format::unpack::<F>(c)) {
-        (Value::Finite(x), Value::Finite(y), Value::Finite(z)) => match sum(product(x, y), widen(z)) {
-            Some(wide) => round::round::<F>(narrow(wide), rm, flags),
-            None => round::exact_zero::<F>(rm),
-        },
-        (Value::Finite(x), Value::Finite(y), Value::Zero) => {
-            round::round::<F>(narrow(product(x, y)), rm, flags)
-        }
-        // The standard leaves open whether infinity × 0 + quiet NaN is invalid (clause 7.2); RISC-V says it is.
-        (Value::Infinity, Value::Zero, _) | (Value::Zero, Value::Infinity, _) => round::invalid::<F>(flags),
-        (Value::Nan, ..) | (_, Value::Nan, _) | (.., Value::Nan) => round::nan_of::<F>(&[a, b, c], flags),
-        (Value::Infinity, ..) | (_, Value::Infinity, _) => {
-            let infinity = format::with_sign::<F>(negative, F::INFINITY);
-            if c == format::negate::<F>(infinity) { round::invalid::<F>(flags) } else { infinity }
-        }
-        // What is left is a finite product, zero unless c is infinite, and c.
-        (.., Value::Zero) if c != format::with_sign::<F>(negative, 0) => round::exact_zero::<F>(rm),
-        _ => c,
+    let (Some(x), Some(y)) = (format::finite::<F>(a), format::finite::<F>(b)) else {
+        return special_sum::<F>(a, b, c, rm, flags);
+    };
+    let product = product(x, y);
+    let Some(z) = format::finite::<F>(c) else {
+        return match format::class::<F>(c) {
+            Class::Zero => round::round::<F>(narrow(product), rm, flags),
+            Class::Nan => round::nan_of::<F>(&[c], flags),
+            _ => c,
+        };
+    };
+    match sum(product, widen(z)) {
+        Some(wide) => round::round::<F>(narrow(wide), rm, flags),
+        None => round::exact_zero::<F>(rm),
     }
 }
 
+/// The product where not both are finite numbers other than zero: it is exact.
+#[inline(never)]
+fn special_product<F: Format>(a: u64, b: u64, flags: &mut Flags) -> u64 {
+    let negative = format::is_negative::<F>(a ^ b);
+    match (format::class::<F>(a), format::class::<F>(b)) {
+        (Class::Nan, _) | (_, Class::Nan) => round::nan_of::<F>(&[a, b], flags),
+        (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity) => round::invalid::<F>(flags),
+        (Class::Infinity, _) | (_, Class::Infinity) => format::with_sign::<F>(negative, F::INFINITY),
+        _ => format::with_sign::<F>(negative, 0),
+    }
+}
+
+/// The fused sum where not both factors are finite numbers other than zero: as their product is exact, it is the
+/// sum of that product and `c`. The standard leaves open whether infinity × 0 + quiet NaN is invalid (clause
+/// 7.2); RISC-V says it is, so that the product's exceptions count whatever `c` is.
+#[inline(never)]
+fn special_sum<F: Format>(a: u64, b: u64, c: u64, rm: Rounding, flags: &mut Flags) -> u64 {
+    let product = special_product::<F>(a, b, flags);
+    add::add::<F>(product, c, rm, flags)
+}
+
 /// The exact product of two numbers.
-#[inline]
+#[inline(always)]
 fn product(x: Number, y: Number) -> Wide {
     let significand = u128::from(x.significand) * u128::from(y.significand);
     let shift = significand.leading_zeros();
@@ -62,20 +74,20 @@ fn product(x: Number, y: Number) -> Wide {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn widen(number: Number) -> Wide {
     let Number { negative, exponent, significand } = number;
     Wide { negative, exponent, significand: u128::from(significand) << 64 }
 }
 
-#[inline]
+#[inline(always)]
 fn narrow(wide: Wide) -> Number {
     let Wide { negative, exponent, significand } = wide;
     Number { negative, exponent, significand: round::high_sticky(significand) }
 }
 
 /// The sum of two numbers whose lowest bits are zeros, its lowest bit sticky; `None` if it is zero.
-#[inline]
+#[inline(always)]
 fn sum(x: Wide, y: Wide) -> Option<Wide> {
     let (large, small) =
         if (x.exponent, x.significand) >= (y.exponent, y.significand) { (x, y) } else { (y, x) };
@@ -97,7 +109,7 @@ fn sum(x: Wide, y: Wide) -> Option<Wide> {
 }
 
 /// As [`round::shift_right_sticky`], of 128 bits.
-#[inline]
+#[inline(always)]
 fn shift_right_sticky(value: u128, shift: u32) -> u128 {
     if shift < 128 {
         value >> shift | u128::from(value & ((1 << shift) - 1) != 0)

@@ -119,26 +119,3 @@ fn reserved_rounding_modes_are_none() {
         assert_eq!(rm.map(|rm| rm as u8), (bits < 5).then_some(bits));
     }
 }
-
-/// Nanoseconds per operation on operands of middling size, in a chain of dependent operations.
-#[test]
-#[ignore = "slow: a measurement, to be run alone and optimised"]
-fn measure() {
-    for width in [Width::Single, Width::Double] {
-        for operation in OPERATIONS {
-            let mut random = Random::new(5);
-            let operands: Vec<[u64; 3]> =
-                (0..1024).map(|_| operands::middling(&mut random, width, operation)).collect();
-            let (rounds, mut sum) = (1000, 0);
-            let start = std::time::Instant::now();
-            for _ in 0..rounds {
-                for &[a, b, c] in &operands {
-                    let rm = operation::Rounding::NearestEven;
-                    sum ^= operation::run(Case { width, operation, rm, a: a ^ (sum & 1), b, c }).bits;
-                }
-            }
-            let nanoseconds = start.elapsed().as_nanos() as f64 / (rounds * operands.len()) as f64;
-            println!("{width:?} {operation:?}: {nanoseconds:.1} ns ({})", sum & 1);
-        }
-    }
-}

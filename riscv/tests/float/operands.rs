@@ -67,37 +67,29 @@ pub fn edges(width: Width) -> Vec<u64> {
         power(width, 2) | (fraction / 5),
     ];
     let precision = width.precision() as i32;
-    // One, one half, integers, the bounds of the integer types, where the last bit is one half or one, where
+    // One and its neighbourhood, the bounds of the integer types, where the last bit is one half or one, where
     // squares overflow and underflow.
     let exponents = [
         0,
         -1,
         1,
-        2,
-        7,
         30,
         31,
         32,
         62,
         63,
         64,
-        precision - 2,
         precision - 1,
         precision,
+        -precision,
         width.smallest_exponent() / 2,
         -width.smallest_exponent() / 2,
-        -precision,
-        -precision - 1,
         width.smallest_exponent() + precision,
         -width.smallest_exponent(),
     ];
     for exponent in exponents {
         let one = power(width, exponent);
-        edges.extend([one - 1, one, one + 1, one | smallest >> 1, one | fraction]);
-    }
-    // Numbers of a single bit and of all but one, among them those whose rounding to single precision is a tie.
-    for bit in 0..width.precision() - 1 {
-        edges.push(power(width, 0) | 1 << bit);
+        edges.extend([one - 1, one, one + 1, one | smallest >> 1]);
     }
     if width == Width::Double {
         // The bounds of single precision: its largest number, half of its last bit above, its subnormal numbers.
@@ -257,17 +249,4 @@ pub fn random(random: &mut Random, width: Width, operation: Operation) -> [u64; 
     };
     let mask = width.sign() | (width.sign() - 1);
     [a, b & mask, c & mask]
-}
-
-/// Operands as programs have them, for measurements: neither zero nor near an end of the range.
-pub fn middling(random: &mut Random, width: Width, operation: Operation) -> [u64; 3] {
-    if operation.takes_integer() {
-        return [random.bits() >> random.below(64), 0, 0];
-    }
-    let mut operand = || {
-        let exponent = random.below(30) as i32;
-        near(random, width, exponent)
-    };
-    let mask = if operation == Operation::Sqrt { width.sign() - 1 } else { u64::MAX };
-    [operand() & mask, operand(), operand()]
 }
