@@ -205,6 +205,39 @@ fn what_cannot_be_built_is_not_checked_by_verify_either() {
 
 #[test]
 #[ignore = "slow: boots machines"]
+fn a_verification_that_was_killed_takes_up_the_rounds_it_had_finished_once() {
+    let installable = format!("examples/hello#packages.{X86}.greeting");
+    let args =
+        ["--state", state().to_str().unwrap(), "verify", &installable, "--jobs", "1"].map(str::to_owned);
+    reprove(&["verify", &installable, "--fresh", "--json", "-"]); // its inputs are there, and no round is left
+    let rounds = || fs::read_dir(state().join("rounds")).unwrap().count();
+    let before = rounds();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_reprove"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(args)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    while rounds() == before {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before a round was kept");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = |document: &Value| {
+        let rounds = document["outputs"][0]["rounds"].as_array().unwrap();
+        rounds.iter().map(|round| round["kept_from_an_earlier_run"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    let (exit, document) = verify(X86, "greeting", &[]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 2)]));
+    assert_eq!(kept(&document), [true, false]);
+    assert_eq!(rounds(), before, "what was finished is not kept for a later verification");
+    let (_, document) = verify(X86, "greeting", &[]);
+    assert_eq!(kept(&document), [false, false]);
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
 fn a_missing_source_is_named_with_where_it_was_looked_for_and_how_to_add_it() {
     let installable = format!("examples/hello#legacyPackages.{X86}.hostile.missing-source");
     let output = reprove(&["build", "--offline", &installable]);
@@ -283,7 +316,7 @@ fn the_same_run_on_a_busy_host_is_the_same_to_the_instruction() {
     let installable = format!("examples/hello#packages.{X86}.greeting");
     // Two at once, each the other's load; equal settings in both rounds.
     let record = || {
-        let output = reprove(&["verify", &installable, "--rounds", "1", "--json", "-"]);
+        let output = reprove(&["verify", &installable, "--rounds", "1", "--fresh", "--json", "-"]);
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let run = document["outputs"][0]["rounds"][0]["run"].as_str().unwrap().to_owned();
         let record = reprove(&["log", "--record", &run]);

@@ -23,6 +23,7 @@ use crate::{
         reference::Native,
         rounds::RoundPlan,
         session::{Request, Target, Verification, VerifyError, verify},
+        target::KeptRounds,
     },
 };
 
@@ -45,6 +46,9 @@ pub struct Verify {
     /// address of a binary cache
     #[arg(long, value_name = "REFERENCE")]
     against: Vec<Reference>,
+    /// Build every round again, also those that an interrupted run of the same command had finished
+    #[arg(long)]
+    fresh: bool,
     #[command(flatten)]
     json: JsonTo,
     #[command(flatten)]
@@ -90,6 +94,7 @@ impl Verify {
             references: &self.against,
             jobs: workshop.jobs(),
             on_failure: workshop.on_failure(),
+            kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },
         };
         let verification = verify(&request, &realiser, Some(&native))?;
         for error in verification.failed_inputs.iter().chain(round_errors(&verification)) {
@@ -100,6 +105,7 @@ impl Verify {
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
         self.json.write(&report::verify::document(&verification))?;
+        verification.forget_rounds(&workshop.store)?;
         Ok(exit(&verification))
     }
 }

@@ -4,6 +4,7 @@ mod machines;
 mod observer;
 mod pool;
 mod realise;
+mod rounds;
 mod store_dir;
 mod taker;
 
@@ -11,5 +12,6 @@ pub use machines::{Host, HostError, Machines};
 pub use observer::{Ended, Observer, Work};
 pub use pool::{OnFailure, Outcome, run};
 pub use realise::{EXPLANATIONS, Finished, RealiseError, Realiser};
+pub use rounds::RoundOf;
 pub use store_dir::{HOST_STORE, StoreDir, host_store};
 pub use taker::{TakeError, Taker};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Ended, HostError, Machines, Observer, OnFailure, Outcome, StoreDir, TakeError, Taker, Work, pool,
+    Ended, Host, HostError, Machines, Observer, OnFailure, Outcome, StoreDir, TakeError, Taker, Work, pool,
     store_dir::register_closed,
 };
 use crate::{
@@ -148,8 +148,8 @@ pub struct Finished {
     pub run: RunId,
     /// Retired instructions.
     pub instructions: Option<u64>,
-    /// Wall-clock time.
-    pub wall: Duration,
+    /// Wall-clock time; none for a round that an earlier run built.
+    pub wall: Option<Duration>,
 }
 
 impl Realiser<'_> {
@@ -208,11 +208,7 @@ impl Realiser<'_> {
         round: &str,
     ) -> Result<Finished, RealiseError> {
         let node = &graph.nodes()[index];
-        let arch = Arch::of_system(&node.derivation.system).unwrap_or(Arch::X86_64);
-        let host = self
-            .machines
-            .host(arch)
-            .map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })?;
+        let host = self.host(graph, index)?;
         let inputs = self.inputs(graph, index)?;
         let request = Request {
             derivation: &node.derivation,
@@ -225,7 +221,12 @@ impl Realiser<'_> {
         let scratch = self.store.root().join("tmp");
         let scratch =
             tempfile::tempfile_in(&scratch).map_err(|source| RealiseError::Io { path: scratch, source })?;
-        let work = Work { drv: node.drv.clone(), arch, round: round.to_owned(), rate: settings.rate };
+        let work = Work {
+            drv: node.drv.clone(),
+            arch: host.machine.arch(),
+            round: round.to_owned(),
+            rate: settings.rate,
+        };
         let mut watch = self.observer.begin(&work);
         let started = Instant::now();
         let result = build::build(&request, &*host.machine, scratch, &StoreSink(self.store), watch.as_mut());
@@ -240,7 +241,9 @@ impl Realiser<'_> {
         let failure = result.as_ref().err().map(|failure| failure.error.to_string());
         self.observer.end(&work, &Ended { failure, instructions, wall });
         match (result, run) {
-            (Ok(built), Some(run)) => Ok(Finished { outputs: built.outputs, run, instructions, wall }),
+            (Ok(built), Some(run)) => {
+                Ok(Finished { outputs: built.outputs, run, instructions, wall: Some(wall) })
+            }
             (Err(failure), run) => Err(RealiseError::Build { drv: node.drv.clone(), failure, run }),
             (Ok(_), None) => unreachable!("a build that succeeded has evidence, and evidence is saved"),
         }
@@ -268,8 +271,15 @@ impl Realiser<'_> {
 
 /// What a build needs, and how it gets there.
 impl Realiser<'_> {
+    /// The machine for a derivation.
+    pub(super) fn host(&self, graph: &Graph, index: usize) -> Result<Host, RealiseError> {
+        let node = &graph.nodes()[index];
+        let arch = Arch::of_system(&node.derivation.system).unwrap_or(Arch::X86_64);
+        self.machines.host(arch).map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })
+    }
+
     /// The whole input closure of a derivation. Sources of the evaluation are taken into the store on the way.
-    fn inputs(&self, graph: &Graph, index: usize) -> Result<Inputs, RealiseError> {
+    pub(super) fn inputs(&self, graph: &Graph, index: usize) -> Result<Inputs, RealiseError> {
         for source in &graph.nodes()[index].derivation.input_srcs {
             self.evaluated.import(source, self.store)?;
         }

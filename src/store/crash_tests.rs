@@ -3,6 +3,7 @@
 //! The other process is this test program again, running [`child`] alone.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     hash::{BuildHasher as _, RandomState},
     io::{Read as _, Write as _},
@@ -66,24 +67,26 @@ fn step(store: &Store, name: &str, n: u64) -> Result<(), StoreError> {
         })?;
         sink.finish()?
     };
-    let references = n.checked_sub(1).map(|before| path(&format!("{name}-{before}"))).into_iter().collect();
+    let references: BTreeSet<_> =
+        n.checked_sub(1).map(|before| path(&format!("{name}-{before}"))).into_iter().collect();
     let run = store.save_run(&drv, &n, &[("console.log", &contents)])?;
     let key = RoundKey {
         derivation: drv.clone(),
-        output: "out".to_owned(),
-        round: 0,
+        round: "round 1".to_owned(),
         settings: String::new(),
         inputs: String::new(),
         bundle: String::new(),
         engine: String::new(),
+        tool: String::new(),
     };
-    let round = Round { nar_hash: nar.hash, nar_size: nar.size, references, run };
-    assert_eq!(store.save_round(&key, &round)?, None);
+    let output =
+        RoundOutput { nar_hash: nar.hash, nar_size: nar.size, references: BTreeSet::clone(&references) };
+    store.save_round(&key, &Round { run, outputs: [("out".to_owned(), output)].into() })?;
     store.register(&PathInfo {
         path: out,
         nar_hash: nar.hash,
         nar_size: nar.size,
-        references: round.references,
+        references,
         deriver: Some(drv),
         origin: Origin::Built { run },
     })?;

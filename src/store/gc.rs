@@ -98,7 +98,7 @@ impl Store {
             let file = dir.join(name);
             match rounds::read_round(&file)? {
                 Some(saved) if runs.contains(&saved.round.run) => {
-                    nars.insert(saved.round.nar_hash);
+                    nars.extend(saved.round.outputs.values().map(|output| output.nar_hash));
                 }
                 _ => garbage.rounds.push(file),
             }

@@ -50,7 +50,7 @@ pub use lock::Guard;
 pub use nars::{Nar, NarSink};
 pub use pack::{pack, write_nar};
 pub use paths::{Origin, PathInfo, Registered};
-pub use rounds::{Round, RoundKey};
+pub use rounds::{Round, RoundKey, RoundOutput};
 pub use runs::{Part, Run, RunId};
 pub use tmp::{Pending, Scratch};
 pub use tree_error::TreeError;

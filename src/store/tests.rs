@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::*;
@@ -288,29 +288,60 @@ fn attachments_cannot_be_named_out_of_their_directory() {
 fn key(round: u32) -> RoundKey {
     RoundKey {
         derivation: path("a.drv"),
-        output: "out".to_owned(),
-        round,
+        round: format!("round {round}"),
         settings: "s".to_owned(),
         inputs: "i".to_owned(),
         bundle: "b".to_owned(),
         engine: "e".to_owned(),
+        tool: "t".to_owned(),
     }
+}
+
+fn round(nar: Nar, run: RunId) -> Round {
+    let output = RoundOutput { nar_hash: nar.hash, nar_size: nar.size, references: BTreeSet::new() };
+    Round { run, outputs: [("out".to_owned(), output)].into() }
 }
 
 #[test]
 fn a_round_is_found_again_while_its_nar_is_there() {
     let (_dir, store) = store();
     let run = store.save_run(&path("a.drv"), &(), &[]).unwrap();
-    let round = |nar: Nar| Round { nar_hash: nar.hash, nar_size: nar.size, references: BTreeSet::new(), run };
-    let (one, other) = (add(&store, b"one"), add(&store, b"other"));
+    let (one, other) = (round(add(&store, b"one"), run), round(add(&store, b"other"), run));
     assert_eq!(store.round(&key(0)).unwrap(), None);
-    assert_eq!(store.save_round(&key(0), &round(one)).unwrap(), None);
-    assert_eq!(store.round(&key(0)).unwrap(), Some(round(one)));
+    store.save_round(&key(0), &one).unwrap();
+    assert_eq!(store.round(&key(0)).unwrap(), Some(one));
     assert_eq!(store.round(&key(1)).unwrap(), None, "the second round is another round");
-    assert_eq!(store.save_round(&key(0), &round(one)).unwrap(), None);
-    assert_eq!(store.save_round(&key(0), &round(other)).unwrap(), Some(round(one)), "other bits are told");
-    fs::remove_file(store.nar_path(&other.hash)).unwrap();
+    store.save_round(&key(0), &other).unwrap();
+    assert_eq!(store.round(&key(0)).unwrap().as_ref(), Some(&other));
+    fs::remove_file(store.nar_path(&other.outputs["out"].nar_hash)).unwrap();
     assert_eq!(store.round(&key(0)).unwrap(), None);
+    store.forget_round(&key(0)).unwrap();
+    store.forget_round(&key(0)).unwrap();
+    assert_eq!(entries(&store, "rounds"), 0);
+}
+
+#[test]
+fn a_round_whose_bits_or_run_are_not_what_they_were_is_not_found() {
+    let overwrite = |file: &Path| {
+        let mut bytes = fs::read(file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::remove_file(file).unwrap();
+        fs::write(file, bytes).unwrap();
+    };
+    let (_dir, store) = store();
+    let run = store.save_run(&path("a.drv"), &(), &[("console", b"hello")]).unwrap();
+    let nar = add(&store, b"one");
+    store.save_round(&key(0), &round(nar, run)).unwrap();
+    assert!(store.round(&key(0)).unwrap().is_some());
+    overwrite(&store.nar_path(&nar.hash));
+    assert_eq!(store.round(&key(0)).unwrap(), None, "same length, other bytes");
+    add(&store, b"one");
+    assert!(store.round(&key(0)).unwrap().is_some());
+    overwrite(&store.root().join(format!("runs/{run}/console")));
+    assert_eq!(store.round(&key(0)).unwrap(), None, "the run is its evidence");
+    let of_another = store.save_run(&path("b.drv"), &(), &[]).unwrap();
+    store.save_round(&key(0), &round(nar, of_another)).unwrap();
+    assert_eq!(store.round(&key(0)).unwrap(), None, "another derivation's run is none of its");
 }
 
 #[test]
@@ -389,8 +420,7 @@ fn verify_finds_each_kind_of_damage_and_repair_removes_it() {
     let mut whole = info(&path("whole"), good, &[&path("whole")]);
     whole.origin = Origin::Built { run };
     store.register(&whole).unwrap();
-    let round = Round { nar_hash: good.hash, nar_size: good.size, references: BTreeSet::new(), run };
-    store.save_round(&key(0), &round).unwrap();
+    store.save_round(&key(0), &round(good, run)).unwrap();
     let report = verify(&store);
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.nars, report.paths, report.runs, report.rounds), (1, 1, 1, 1));
@@ -479,8 +509,6 @@ fn garbage_is_what_nothing_names() {
         .unwrap();
     store.register(&info(&path("b"), b, &[])).unwrap();
     store.register(&info(&path("c"), c, &[])).unwrap();
-    let round =
-        |nar: Nar, run| Round { nar_hash: nar.hash, nar_size: nar.size, references: BTreeSet::new(), run };
     store.save_round(&key(0), &round(of_round, newest_first[0])).unwrap();
     store.save_round(&key(1), &round(of_round, newest_first[1])).unwrap();
     drop(store.lock(&drv, || ()).unwrap());

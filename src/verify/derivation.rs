@@ -21,8 +21,8 @@ pub struct Built {
     pub run: String,
     /// Retired instructions, when the guest could say.
     pub instructions: Option<u64>,
-    /// Wall-clock time; not compared.
-    pub wall: Duration,
+    /// Wall-clock time, not compared; none for a round kept from an earlier run.
+    pub wall: Option<Duration>,
 }
 
 /// Builds the derivation that is verified.
@@ -215,6 +215,11 @@ impl<E: std::fmt::Display> Rounds<E> {
         }
     }
 
+    /// Whether one of the rounds or probes is the run with this id.
+    pub fn has_run(&self, run: &str) -> bool {
+        self.rounds.iter().chain(&self.probes).filter_map(Round::built).any(|built| built.run == run)
+    }
+
     fn first_failure(&self) -> Option<(&Round<E>, &E)> {
         self.rounds.iter().find_map(|round| Some((round, round.result.as_ref()?.as_ref().err()?)))
     }
@@ -268,7 +273,7 @@ mod tests {
                 .into_iter()
                 .map(|(name, n)| (name.to_owned(), NarHash([n; 32])))
                 .collect();
-            Ok(Built { outputs, run: String::new(), instructions: None, wall: Duration::ZERO })
+            Ok(Built { outputs, run: String::new(), instructions: None, wall: None })
         }
     }
 

@@ -6,6 +6,7 @@ pub mod divergence;
 pub mod reference;
 pub mod rounds;
 pub mod session;
+pub mod target;
 mod verdict;
 
 use crate::code::{Code, Explanation};

@@ -1,25 +1,23 @@
 //! A whole verification: what the targets need, their rounds, the references, a verdict for every output.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Reference,
     conclusion::{Comparison, Conclusion, conclude},
-    derivation::{Builder, Built, Finding, Rounds, run_rounds},
+    derivation::{Finding, Rounds, run_rounds},
     divergence::{Divergence, DivergenceError, explain},
     reference::{Native, fetch},
     rounds::RoundPlan,
+    target::{KeptRounds, TargetBuilder},
 };
 use crate::{
     diagnose::Proof,
     graph::{Action, Graph, Plan},
     machine::Settings,
     nix::{hash::NarHash, store_path::StorePath},
-    schedule::{Finished, OnFailure, Outcome, RealiseError, Realiser},
-    store::{Origin, Store},
+    schedule::{OnFailure, Outcome, RealiseError, Realiser},
+    store::{Origin, RoundKey, Store, StoreError},
     verify::{Level, Verdict},
 };
 
@@ -50,6 +48,8 @@ pub struct Request<'a> {
     pub jobs: usize,
     /// What to do after a failure.
     pub on_failure: OnFailure,
+    /// What to do about rounds that an earlier run finished.
+    pub kept: KeptRounds,
 }
 
 /// One reference and what comparing with it gave.
@@ -99,6 +99,8 @@ pub struct TargetResult {
     pub rounds: Option<Rounds<RealiseError>>,
     /// Its outputs.
     pub outputs: Vec<OutputResult>,
+    /// What its rounds are kept under until the verification is over.
+    kept: Vec<RoundKey>,
 }
 
 /// How something that the targets were built from came into the store.
@@ -119,6 +121,21 @@ pub struct Verification {
     pub failed_inputs: Vec<RealiseError>,
     /// What they were built from: the frontier between what was built here and what was taken.
     pub inputs: Vec<Input>,
+}
+
+impl Verification {
+    /// Lets the kept rounds go of every target that was built to the end: the next verification builds again. To be called
+    /// when the result is delivered; until then an interruption costs nothing but what was running.
+    pub fn forget_rounds(&self, store: &Store) -> Result<(), StoreError> {
+        let is_over = |target: &&TargetResult| {
+            target
+                .rounds
+                .as_ref()
+                .is_some_and(|all| all.rounds.iter().chain(&all.probes).all(|round| round.built().is_some()))
+        };
+        let over = self.targets.iter().filter(is_over);
+        over.flat_map(|target| &target.kept).try_for_each(|key| store.forget_round(key))
+    }
 }
 
 /// Why a verification could not be finished; nothing is said about any output then.
@@ -184,8 +201,7 @@ fn verify_target(
     missing: &BTreeMap<usize, String>,
 ) -> Result<TargetResult, VerifyError> {
     let node = &request.graph.nodes()[target.index];
-    let builder =
-        TargetBuilder { realiser, graph: request.graph, index: target.index, first: Mutex::new(None) };
+    let builder = TargetBuilder::new(realiser, request.graph, target.index, request.kept);
     let blocked = match first_missing(request, target.index, missing) {
         Some(why) => Some((Verdict::NotBuilt, why.clone())),
         None if node.derivation.is_fixed_output() => {
@@ -219,10 +235,11 @@ fn verify_target(
     let reproduced = |result: &OutputResult| result.conclusion.verdict == Verdict::Reproduced;
     // Only a derivation of which every output held is worth keeping under its name.
     let all = outputs.len() == node.derivation.outputs.len() && outputs.iter().all(reproduced);
-    if let Some(first) = builder.take_first().filter(|_| all) {
+    let (first, kept) = builder.finish();
+    if let Some(first) = first.filter(|_| all) {
         realiser.register(&node.drv, &first)?;
     }
-    Ok(TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs })
+    Ok(TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs, kept })
 }
 
 /// Why something that has to be there to build `target` is not. What lies behind an input that is there does not matter.
@@ -284,7 +301,7 @@ fn verify_output(
     }
     let mut compared = Vec::new();
     if let (Some(ours), Some(path)) = (finding.nar_hash, &path) {
-        compared.extend(compare_with_store(store, path, ours)?);
+        compared.extend(compare_with_store(store, path, ours, rounds)?);
         let only = request.targets.len() == 1 && target.outputs.len() == 1;
         for reference in request.references {
             let node = &request.graph.nodes()[target.index];
@@ -319,13 +336,20 @@ fn proofs(base: &Settings, other: &Settings, finding: &Finding) -> Vec<Proof> {
     finding.flipped.iter().map(proof).collect()
 }
 
-/// What an earlier build of ours made of the same path, when there is one and it was another build.
+/// What an earlier build of ours made of the same path, when there is one and it was another build. A round that was kept
+/// from an interrupted run may be the very build that is registered: it is no second witness of itself.
 fn compare_with_store(
     store: &Store,
     path: &StorePath,
     ours: NarHash,
+    rounds: Option<&Rounds<RealiseError>>,
 ) -> Result<Option<Compared>, VerifyError> {
     let Some(info) = store.path(path).map_err(RealiseError::from)? else { return Ok(None) };
+    if let Origin::Built { run } = &info.origin
+        && rounds.is_some_and(|rounds| rounds.has_run(&run.to_string()))
+    {
+        return Ok(None);
+    }
     let comparison = match info.nar_hash == ours {
         true => Comparison::Equal { independent: false },
         false => Comparison::Different,
@@ -355,37 +379,4 @@ fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> Result<Vec<Input>, 
         }
     }
     Ok(inputs)
-}
-
-/// Builds a target again and again, and keeps what the first round made.
-struct TargetBuilder<'a, 'r> {
-    realiser: &'a Realiser<'r>,
-    graph: &'a Graph,
-    index: usize,
-    first: Mutex<Option<Finished>>,
-}
-
-impl TargetBuilder<'_, '_> {
-    fn take_first(&self) -> Option<Finished> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Builder for TargetBuilder<'_, '_> {
-    type Error = RealiseError;
-
-    fn build(&self, settings: &Settings, round: &str) -> Result<Built, RealiseError> {
-        let finished = self.realiser.build(self.graph, self.index, settings, round)?;
-        let built = Built {
-            outputs: finished.outputs.iter().map(|(name, output)| (name.clone(), output.nar_hash)).collect(),
-            run: finished.run.to_string(),
-            instructions: finished.instructions,
-            wall: finished.wall,
-        };
-        if *settings == *self.realiser.settings {
-            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert(finished);
-        }
-        Ok(built)
-    }
 }

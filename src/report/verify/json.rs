@@ -72,6 +72,8 @@ struct RoundOf<'a> {
     run: Option<String>,
     instructions: Option<u64>,
     wall_seconds: Option<f64>,
+    /// An earlier run, which was interrupted, built it; its bits were hashed again for this one.
+    kept_from_an_earlier_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,7 +194,8 @@ fn round<'a>(round: &'a Round<RealiseError>, output: &str) -> RoundOf<'a> {
         nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
         run: built.map(|built| built.run.clone()).or_else(|| failed_run.map(|run| run.to_string())),
         instructions: built.and_then(|built| built.instructions),
-        wall_seconds: built.map(|built| built.wall.as_secs_f64()),
+        wall_seconds: built.and_then(|built| Some(built.wall?.as_secs_f64())),
+        kept_from_an_earlier_run: built.is_some_and(|built| built.wall.is_none()),
         error: failed.map(|error| escape(&error.to_string())),
         code: failed.map(|error| error.code().to_string()),
     }

@@ -105,7 +105,11 @@ fn write_round(out: &mut dyn Write, round: &Round<RealiseError>, result: &Output
             };
             let count =
                 built.instructions.map_or(String::new(), |n| format!(", {} instructions", quantity(n)));
-            (style, word, format!("{:.1} s{count}", built.wall.as_secs_f64()))
+            let wall = match built.wall {
+                Some(wall) => format!("{:.1} s", wall.as_secs_f64()),
+                None => "kept from an earlier run".to_owned(),
+            };
+            (style, word, format!("{wall}{count}"))
         }
     };
     let (style, word) =
