@@ -320,6 +320,19 @@ fn native_builds_in_the_store_of_our_own() {
     let hung = native.realise(&drv("#hang"), silent);
     assert!(matches!(hung, Err(FlakeError::NativeTimedOut { .. })), "{hung:?}");
 
+    // Derivations that another evaluator wrote, into a store that never saw them.
+    let elsewhere = tempfile::tempdir().expect("temporary folder");
+    let native = Evaluator::new(elsewhere.path(), Options::default()).expect("state").native().expect("nix");
+    let object = Object { path: &program, nar: Box::new(Cursor::new(&nar)), references: &none };
+    native.import([Ok(object)], Duration::from_secs(60)).expect("imported");
+    assert!(native.realise(&work, limits).is_err(), "it knows no such derivation");
+    let nodes: Vec<_> = graph.nodes().iter().collect();
+    for _ in 0..2 {
+        native.import_derivations(&nodes, Duration::from_secs(60)).expect("imported");
+    }
+    native.realise(&work, limits).expect("built");
+    assert_eq!(fs::read(native.file_of(out)).expect("the output"), b"cores 3\n");
+
     let cut = Object { path: &program, nar: Box::new(Cursor::new(&nar[..100])), references: &none };
     let cut = native.import([Ok(cut)], Duration::from_secs(60));
     assert!(matches!(cut, Err(FlakeError::Store { .. })), "{cut:?}");

@@ -12,6 +12,7 @@ pub mod explain;
 mod failure;
 mod frontier;
 mod guest;
+mod host_nix;
 mod log;
 mod nar;
 mod plan;

@@ -1,28 +1,23 @@
 //! `reprove verify`: rounds under varied settings, references, a verdict for every output.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use super::{
     Context, Exit, Failure,
     document::JsonTo,
     evaluation::{Asked, Closure},
+    host_nix::HostNix,
     realising,
     workshop::Work,
 };
 use crate::{
-    flake,
-    graph::{Graph, Node},
     machine::Setting,
-    nix::store_path::StorePath,
     report,
-    schedule::{RealiseError, Realiser},
+    schedule::RealiseError,
     verify::{
-        NOT_COMPARED, Reference, Verdict,
-        reference::Native,
+        Against, Verdict,
         rounds::RoundPlan,
-        session::{Request, Target, Verification, VerifyError, verify},
+        session::{Request, Target, Verification, verify},
         target::KeptRounds,
     },
 };
@@ -43,9 +38,9 @@ pub struct Verify {
     #[arg(long, value_name = "SETTING", value_delimiter = ',', value_enum, hide_possible_values = true)]
     vary: Vec<Fixed>,
     /// Compare with `nix` (this host's own build of the same derivation), a store path, file, folder or NAR, or the
-    /// address of a binary cache
+    /// address of a binary cache; `^OUTPUT=REFERENCE` is for one output of several
     #[arg(long, value_name = "REFERENCE")]
-    against: Vec<Reference>,
+    against: Vec<Against>,
     /// Build every round again, also those that an interrupted run of the same command had finished
     #[arg(long)]
     fresh: bool,
@@ -79,13 +74,13 @@ impl Verify {
         let workshop = self.work.open(context)?;
         let closure = &workshop.closure;
         let targets = targets(closure)?;
+        self.check_references(&targets)?;
         let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
         let plan = workshop.plan(&again);
         let realiser = workshop.realiser()?;
         let also: Vec<Setting> = self.vary.iter().map(|fixed| Setting::from(*fixed)).collect();
         let rounds = RoundPlan::new(self.rounds, workshop.settings.clone(), &also);
-        let native = closure.evaluator.native().map_err(|error| error.to_string());
-        let native = HostNix { native, graph: &closure.graph, realiser: &realiser };
+        let native = HostNix::new(closure, &realiser);
         let request = Request {
             graph: &closure.graph,
             plan: &plan,
@@ -96,7 +91,7 @@ impl Verify {
             on_failure: workshop.on_failure(),
             kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },
         };
-        let verification = verify(&request, &realiser, Some(&native))?;
+        let verification = verify(&request, &realiser, Some(&native));
         for error in verification.failed_inputs.iter().chain(round_errors(&verification)) {
             realising::failure(error).print();
         }
@@ -107,6 +102,20 @@ impl Verify {
         self.json.write(&report::verify::document(&verification))?;
         verification.forget_rounds(&workshop.store)?;
         Ok(exit(&verification))
+    }
+}
+
+impl Verify {
+    /// A reference for an output that is not verified would never be looked at, and nobody told.
+    fn check_references(&self, targets: &[Target]) -> Result<(), Failure> {
+        for output in self.against.iter().filter_map(|against| against.output.as_ref()) {
+            if !targets.iter().any(|target| target.outputs.contains(output)) {
+                return Err(Failure::usage(format!(
+                    "--against ^{output}=…: no output `{output}` is verified"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -148,59 +157,4 @@ fn exit(verification: &Verification) -> Exit {
 fn round_errors(verification: &Verification) -> impl Iterator<Item = &RealiseError> {
     let rounds = verification.targets.iter().filter_map(|target| target.rounds.as_ref());
     rounds.flat_map(|rounds| &rounds.rounds).filter_map(|round| round.result.as_ref()?.as_ref().err())
-}
-
-/// Nix's name of this host's system.
-fn this_system() -> String {
-    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
-}
-
-/// This host's own `nix build`, in the evaluator's store.
-struct HostNix<'a> {
-    native: Result<flake::Native, String>,
-    graph: &'a Graph,
-    realiser: &'a Realiser<'a>,
-}
-
-impl Native for HostNix<'_> {
-    fn build(&self, node: &Node, output: &str) -> Result<PathBuf, String> {
-        let this = this_system();
-        if node.derivation.system != this.as_bytes() {
-            let system = String::from_utf8_lossy(&node.derivation.system);
-            return Err(format!("this host is {this} and cannot build for {system}"));
-        }
-        let path = node.derivation.output_path(output).ok_or("the output has no path before it is built")?;
-        self.build_all(node, path).map_err(|failure| failure.message)
-    }
-}
-
-impl HostNix<'_> {
-    fn build_all(&self, node: &Node, path: &StorePath) -> Result<PathBuf, Failure> {
-        let native = self.native.as_ref().map_err(|why| Failure::usage(why.clone()))?;
-        let fixed =
-            self.realiser.sources_of(self.graph, &node.drv).map_err(|error| realising::failure(&error))?;
-        let missing = native.missing(&fixed.iter().map(|info| info.path.clone()).collect())?;
-        let objects = fixed.iter().filter(|info| missing.contains(&info.path)).map(|info| {
-            let nar = self.realiser.store.nar(&info.nar_hash).map_err(std::io::Error::other)?;
-            let nar =
-                nar.ok_or_else(|| std::io::Error::other(format!("the NAR of {} is gone", info.path)))?;
-            let nar: Box<dyn std::io::Read + Send> = Box::new(std::io::BufReader::new(nar));
-            Ok(flake::Object { path: &info.path, nar, references: &info.references })
-        });
-        let caps = self.realiser.caps;
-        native.import(objects, caps.wall)?;
-        let limits =
-            flake::Limits { time: caps.wall, silence: caps.silence, cores: self.realiser.settings.cores };
-        native.realise(&node.drv, limits)?;
-        Ok(native.file_of(path))
-    }
-}
-
-impl From<VerifyError> for Failure {
-    fn from(error: VerifyError) -> Self {
-        match &error {
-            VerifyError::Realise(inner) => realising::failure(inner),
-            VerifyError::Divergence(_) => Failure::new(NOT_COMPARED, &error, Exit::NotChecked),
-        }
-    }
 }

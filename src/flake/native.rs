@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read, Write},
+    io::{self, Cursor, Read, Write},
     path::PathBuf,
     time::Duration,
 };
@@ -12,7 +12,10 @@ use super::{
     process::{self, Finished},
     quote::quote,
 };
-use crate::nix::store_path::StorePath;
+use crate::{
+    graph::Node,
+    nix::{nar::Writer, store_path::StorePath},
+};
 
 /// Most paths given to `nix` at once; the kernel bounds an argument vector.
 const PATHS_AT_ONCE: usize = 1000;
@@ -108,6 +111,24 @@ impl Native {
                 Err(FlakeError::Store { doing: "importing store objects", message: quote(&finished.stderr) })
             }
         }
+    }
+
+    /// Gives derivations to the store that another evaluator wrote, leaves first. What they name besides each other must
+    /// be there already.
+    pub fn import_derivations(&self, nodes: &[&Node], limit: Duration) -> Result<(), FlakeError> {
+        let missing = self.missing(&nodes.iter().map(|node| node.drv.clone()).collect())?;
+        let nodes = nodes.iter().filter(|node| missing.contains(&node.drv));
+        let named: Vec<(&Node, BTreeSet<StorePath>)> =
+            nodes.map(|node| (*node, node.derivation.references().cloned().collect())).collect();
+        let objects = named.iter().map(|(node, references)| {
+            // A derivation that was read is canonical: this is the very text of its file.
+            let text = node.derivation.serialise();
+            let mut nar = Writer::new(Vec::new());
+            nar.regular(false, text.len() as u64, text.as_slice()).map_err(io::Error::other)?;
+            let nar = nar.finish().map_err(io::Error::other)?;
+            Ok(Object { path: &node.drv, nar: Box::new(Cursor::new(nar)), references })
+        });
+        self.import(objects, limit)
     }
 
     /// Builds a derivation that was evaluated into the store, with everything it still needs. Afterwards its outputs

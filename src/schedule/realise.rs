@@ -15,7 +15,7 @@ use super::{
 use crate::{
     build::{self, Evidence, InputObject, Inputs, Request},
     code::{Code, Explanation},
-    graph::{Action, Graph, GraphError, Plan, Step, Unsupported},
+    graph::{Action, Graph, GraphError, Node, Plan, Step, Unsupported},
     machine::{Arch, Caps, Region, Settings},
     nix::{derivation::Derivation, store_path::StorePath},
     source::{FixedOutput, Provider, SourceError},
@@ -312,6 +312,16 @@ impl Realiser<'_> {
             }
         }
         Ok(sources)
+    }
+
+    /// The files of the evaluation that derivations name, and what those refer to, in the store; references first.
+    pub fn evaluation_files(&self, nodes: &[&Node]) -> Result<Vec<PathInfo>, RealiseError> {
+        let files: Vec<StorePath> =
+            nodes.iter().flat_map(|node| node.derivation.input_srcs.iter().cloned()).collect();
+        for file in &files {
+            self.evaluated.import(file, self.store)?;
+        }
+        Ok(self.store.closure(&files)?)
     }
 
     fn provide(&self, drv: &StorePath, derivation: &Derivation) -> Result<(), RealiseError> {

@@ -3,6 +3,7 @@
 pub mod conclusion;
 pub mod derivation;
 pub mod divergence;
+mod output;
 pub mod reference;
 pub mod rounds;
 pub mod session;
@@ -11,7 +12,8 @@ mod verdict;
 
 use crate::code::{Code, Explanation};
 
-pub use reference::Reference;
+pub use output::{Compared, Note, OutputResult};
+pub use reference::{Against, Reference};
 pub use verdict::{Level, Verdict};
 
 /// Two NARs of our store could not be compared.

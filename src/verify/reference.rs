@@ -54,6 +54,38 @@ impl fmt::Display for Reference {
     }
 }
 
+/// A reference, and which outputs it is for: `REFERENCE`, or `^OUTPUT=REFERENCE` for one of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Against {
+    /// The only output it is for; none for every one.
+    pub output: Option<String>,
+    /// Where the bits are.
+    pub reference: Reference,
+}
+
+impl Against {
+    /// Whether it is for the output with this name.
+    pub fn is_for(&self, output: &str) -> bool {
+        self.output.as_deref().is_none_or(|only| only == output)
+    }
+}
+
+impl FromStr for Against {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(named) = text.strip_prefix('^') else {
+            return Ok(Against { output: None, reference: text.parse()? });
+        };
+        match named.split_once('=') {
+            Some((output, reference)) if !output.is_empty() => {
+                Ok(Against { output: Some(output.to_owned()), reference: reference.parse()? })
+            }
+            _ => Err("for one output a reference is `^OUTPUT=REFERENCE`".to_owned()),
+        }
+    }
+}
+
 /// Why a reference has no bits for an output.
 #[derive(Debug, thiserror::Error)]
 pub enum ReferenceError {
@@ -166,6 +198,22 @@ mod tests {
         );
         assert!("s3://bucket".parse::<Reference>().is_err());
         assert!("".parse::<Reference>().is_err());
+    }
+
+    #[test]
+    fn a_reference_for_one_output_names_it() {
+        let one: Against = "^dev=./result-dev".parse().unwrap();
+        assert_eq!(
+            (one.output.as_deref(), &one.reference),
+            (Some("dev"), &Reference::Path("./result-dev".into()))
+        );
+        assert!(one.is_for("dev") && !one.is_for("out"));
+        let every: Against = "./a=b".parse().unwrap();
+        assert_eq!((&every.output, &every.reference), (&None, &Reference::Path("./a=b".into())));
+        assert!(every.is_for("dev") && every.is_for("out"));
+        for wrong in ["^", "^dev", "^=x", "^dev=", ""] {
+            assert!(wrong.parse::<Against>().is_err(), "{wrong}");
+        }
     }
 
     struct Place {

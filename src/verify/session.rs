@@ -3,22 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Reference,
-    conclusion::{Comparison, Conclusion, conclude},
+    Level, Verdict,
+    conclusion::Conclusion,
     derivation::{Finding, Rounds, run_rounds},
-    divergence::{Divergence, DivergenceError, explain},
-    reference::{Native, fetch},
+    output::{Note, OutputCheck, OutputResult},
+    reference::{Against, Native},
     rounds::RoundPlan,
     target::{KeptRounds, TargetBuilder},
 };
 use crate::{
-    diagnose::Proof,
     graph::{Action, Graph, Plan},
-    machine::Settings,
-    nix::{hash::NarHash, store_path::StorePath},
+    nix::store_path::StorePath,
     schedule::{OnFailure, Outcome, RealiseError, Realiser},
     store::{Origin, RoundKey, Store, StoreError},
-    verify::{Level, Verdict},
 };
 
 /// One thing to verify: some outputs of a derivation.
@@ -43,49 +40,13 @@ pub struct Request<'a> {
     /// The rounds.
     pub rounds: &'a RoundPlan,
     /// What to compare with.
-    pub references: &'a [Reference],
+    pub references: &'a [Against],
     /// Machines that run at once.
     pub jobs: usize,
     /// What to do after a failure.
     pub on_failure: OnFailure,
     /// What to do about rounds that an earlier run finished.
     pub kept: KeptRounds,
-}
-
-/// One reference and what comparing with it gave.
-#[derive(Debug)]
-pub struct Compared {
-    /// The reference.
-    pub reference: Reference,
-    /// Its bits, when it has any.
-    pub nar_hash: Option<NarHash>,
-    /// What came of it.
-    pub comparison: Comparison,
-}
-
-/// What was found about one output.
-#[derive(Debug)]
-pub struct OutputResult {
-    /// Its name.
-    pub output: String,
-    /// Its path; none when that is known only after a build.
-    pub path: Option<StorePath>,
-    /// What the rounds say.
-    pub finding: Finding,
-    /// What the references say.
-    pub compared: Vec<Compared>,
-    /// The verdict.
-    pub conclusion: Conclusion,
-    /// Where bits differ and why, against the first round that differs and against every reference that does.
-    pub divergences: Vec<Divergence>,
-}
-
-impl OutputResult {
-    /// Whether the only differences seen are under settings that Nix gives every builder the same.
-    pub fn outside_contract(&self) -> bool {
-        let different = |compared: &Compared| compared.comparison == Comparison::Different;
-        self.finding.outside_contract() && !self.compared.iter().any(different)
-    }
 }
 
 /// What was found about one target.
@@ -112,6 +73,15 @@ pub struct Input {
     pub origin: Origin,
 }
 
+/// Something the targets were built from, of which our store cannot say where it came from.
+#[derive(Debug)]
+pub struct UnknownInput {
+    /// The path.
+    pub path: StorePath,
+    /// Why not.
+    pub error: StoreError,
+}
+
 /// The result of a verification.
 #[derive(Debug)]
 pub struct Verification {
@@ -121,9 +91,23 @@ pub struct Verification {
     pub failed_inputs: Vec<RealiseError>,
     /// What they were built from: the frontier between what was built here and what was taken.
     pub inputs: Vec<Input>,
+    /// What of it cannot be said; with anything in here nothing is reproduced.
+    pub unknown_inputs: Vec<UnknownInput>,
 }
 
 impl Verification {
+    /// Bits say nothing of a source while it is unknown what they were built from.
+    fn round_down(&mut self) {
+        let Some(unknown) = self.unknown_inputs.first() else { return };
+        let why = format!("it is not known where {} came from: {}", unknown.path, unknown.error);
+        for output in self.targets.iter_mut().flat_map(|target| &mut target.outputs) {
+            if matches!(output.conclusion.verdict, Verdict::Reproduced | Verdict::Equivalent) {
+                let (verdict, level) = (Verdict::NotChecked, Level::Built);
+                output.conclusion = Conclusion { verdict, level, reason: Some(why.clone()) };
+            }
+        }
+    }
+
     /// Lets the kept rounds go of every target that was built to the end: the next verification builds again. To be called
     /// when the result is delivered; until then an interruption costs nothing but what was running.
     pub fn forget_rounds(&self, store: &Store) -> Result<(), StoreError> {
@@ -138,23 +122,8 @@ impl Verification {
     }
 }
 
-/// Why a verification could not be finished; nothing is said about any output then.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// Building and registering.
-    #[error(transparent)]
-    Realise(#[from] RealiseError),
-    /// Comparing.
-    #[error(transparent)]
-    Divergence(#[from] DivergenceError),
-}
-
 /// Verifies every target.
-pub fn verify(
-    request: &Request<'_>,
-    realiser: &Realiser<'_>,
-    native: Option<&dyn Native>,
-) -> Result<Verification, VerifyError> {
+pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dyn Native>) -> Verification {
     let graph = request.graph;
     let leave = lone_targets(graph, request.targets);
     let outcomes = realiser.realise(graph, request.plan, &leave, request.jobs, request.on_failure);
@@ -177,12 +146,12 @@ pub fn verify(
         };
         missing.insert(index, why);
     }
-    let mut targets = Vec::new();
-    for target in request.targets {
-        targets.push(verify_target(request, realiser, native, target, &missing)?);
-    }
-    let inputs = inputs(request, realiser)?;
-    Ok(Verification { targets, failed_inputs: failed, inputs })
+    let each = request.targets.iter();
+    let targets = each.map(|target| verify_target(request, realiser, native, target, &missing)).collect();
+    let (inputs, unknown_inputs) = inputs(request, realiser);
+    let mut verification = Verification { targets, failed_inputs: failed, inputs, unknown_inputs };
+    verification.round_down();
+    verification
 }
 
 /// The targets that no other target needs: their rounds are the only builds they get.
@@ -199,7 +168,7 @@ fn verify_target(
     native: Option<&dyn Native>,
     target: &Target,
     missing: &BTreeMap<usize, String>,
-) -> Result<TargetResult, VerifyError> {
+) -> TargetResult {
     let node = &request.graph.nodes()[target.index];
     let builder = TargetBuilder::new(realiser, request.graph, target.index, request.kept);
     let blocked = match first_missing(request, target.index, missing) {
@@ -214,32 +183,30 @@ fn verify_target(
         },
     };
     let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
-    let mut outputs = Vec::new();
-    for output in &target.outputs {
-        let path = node.derivation.output_path(output).cloned();
-        let finding = match (&rounds, &blocked) {
-            (Some(rounds), _) => rounds.finding(output),
-            (None, blocked) => nothing_built(blocked.as_ref()),
-        };
-        outputs.push(verify_output(
-            request,
-            realiser,
-            native,
-            target,
-            rounds.as_ref(),
-            finding,
-            output,
-            path,
-        )?);
-    }
+    let check = OutputCheck {
+        store: realiser.store,
+        node,
+        rounds: rounds.as_ref(),
+        references: request.references,
+        native,
+        one_target: request.targets.len() == 1,
+        one_output: target.outputs.len() == 1,
+    };
+    let finding = |output: &str| match &rounds {
+        Some(rounds) => rounds.finding(output),
+        None => nothing_built(blocked.as_ref()),
+    };
+    let mut outputs: Vec<OutputResult> =
+        target.outputs.iter().map(|output| check.run(output, finding(output))).collect();
     let reproduced = |result: &OutputResult| result.conclusion.verdict == Verdict::Reproduced;
     // Only a derivation of which every output held is worth keeping under its name.
     let all = outputs.len() == node.derivation.outputs.len() && outputs.iter().all(reproduced);
     let (first, kept) = builder.finish();
-    if let Some(first) = first.filter(|_| all) {
-        realiser.register(&node.drv, &first)?;
+    if let Some(Err(error)) = first.filter(|_| all).map(|first| realiser.register(&node.drv, &first)) {
+        let note = Note { code: error.code(), text: format!("not registered in our store: {error}") };
+        outputs.iter_mut().for_each(|output| output.notes.push(note.clone()));
     }
-    Ok(TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs, kept })
+    TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs, kept }
 }
 
 /// Why something that has to be there to build `target` is not. What lies behind an input that is there does not matter.
@@ -279,91 +246,15 @@ fn nothing_built(blocked: Option<&(Verdict, String)>) -> Finding {
     }
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "what one output depends on; a struct would only be taken apart again"
-)]
-fn verify_output(
-    request: &Request<'_>,
-    realiser: &Realiser<'_>,
-    native: Option<&dyn Native>,
-    target: &Target,
-    rounds: Option<&Rounds<RealiseError>>,
-    finding: Finding,
-    output: &str,
-    path: Option<StorePath>,
-) -> Result<OutputResult, VerifyError> {
-    let store = realiser.store;
-    let mut divergences = Vec::new();
-    if let (Some(first), Some((round, other)), Some(rounds)) = (finding.nar_hash, finding.other, rounds) {
-        let proofs = proofs(&rounds.plan.base, &rounds.plan.settings(round), &finding);
-        divergences.push(explain(store, format!("round {}", round + 1), first, other, &proofs)?);
-    }
-    let mut compared = Vec::new();
-    if let (Some(ours), Some(path)) = (finding.nar_hash, &path) {
-        compared.extend(compare_with_store(store, path, ours, rounds)?);
-        let only = request.targets.len() == 1 && target.outputs.len() == 1;
-        for reference in request.references {
-            let node = &request.graph.nodes()[target.index];
-            let theirs = fetch(reference, node, output, path, only, store, native);
-            let comparison = match &theirs {
-                Err(error) => Comparison::Missing { why: format!("{reference}: {error}") },
-                Ok(theirs) if *theirs == ours => {
-                    Comparison::Equal { independent: matches!(reference, Reference::Nix) }
-                }
-                Ok(_) => Comparison::Different,
-            };
-            compared.push(Compared { reference: reference.clone(), nar_hash: theirs.ok(), comparison });
-        }
-        for other in compared.iter().filter(|other| other.comparison == Comparison::Different) {
-            if let Some(theirs) = other.nar_hash {
-                divergences.push(explain(store, other.reference.to_string(), ours, theirs, &[])?);
-            }
-        }
-    }
-    let comparisons: Vec<Comparison> = compared.iter().map(|c| c.comparison.clone()).collect();
-    let conclusion = conclude(&finding, &comparisons);
-    Ok(OutputResult { output: output.to_owned(), path, finding, compared, conclusion, divergences })
-}
-
-/// The settings proven to flip the bits, with their two values.
-fn proofs(base: &Settings, other: &Settings, finding: &Finding) -> Vec<Proof> {
-    let proof = |setting: &crate::machine::Setting| Proof {
-        setting: setting.name().to_owned(),
-        a: base.value(*setting),
-        b: other.value(*setting),
-    };
-    finding.flipped.iter().map(proof).collect()
-}
-
-/// What an earlier build of ours made of the same path, when there is one and it was another build. A round that was kept
-/// from an interrupted run may be the very build that is registered: it is no second witness of itself.
-fn compare_with_store(
-    store: &Store,
-    path: &StorePath,
-    ours: NarHash,
-    rounds: Option<&Rounds<RealiseError>>,
-) -> Result<Option<Compared>, VerifyError> {
-    let Some(info) = store.path(path).map_err(RealiseError::from)? else { return Ok(None) };
-    if let Origin::Built { run } = &info.origin
-        && rounds.is_some_and(|rounds| rounds.has_run(&run.to_string()))
-    {
-        return Ok(None);
-    }
-    let comparison = match info.nar_hash == ours {
-        true => Comparison::Equal { independent: false },
-        false => Comparison::Different,
-    };
-    Ok(Some(Compared { reference: Reference::OurStore, nar_hash: Some(info.nar_hash), comparison }))
-}
-
 /// Where everything the targets were built from came from, in the order of the graph; the targets themselves are not
 /// among it. What was taken on trust is listed however deep it lies, also behind something that was there already.
-fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> Result<Vec<Input>, VerifyError> {
+///
+/// What our store cannot say is in the second list.
+fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> (Vec<Input>, Vec<UnknownInput>) {
     let targets: BTreeSet<usize> = request.targets.iter().map(|target| target.index).collect();
     let roots: Vec<usize> = targets.iter().copied().collect();
     let mut seen = BTreeSet::new();
-    let mut inputs = Vec::new();
+    let (mut inputs, mut unknown) = (Vec::new(), Vec::new());
     for index in request.graph.closure(&roots) {
         let (node, step) = (&request.graph.nodes()[index], &request.plan.steps[index]);
         let outputs = node.derivation.outputs.iter().filter(|_| !targets.contains(&index));
@@ -371,12 +262,20 @@ fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> Result<Vec<Input>, 
             outputs.filter_map(|(name, output)| Some((step.outputs.contains(name), output.path()?)));
         let sources = node.derivation.input_srcs.iter().map(|path| (false, path));
         for (needed, path) in outputs.chain(sources) {
-            let Some(info) = realiser.store.path(path).map_err(RealiseError::from)? else { continue };
+            let info = match realiser.store.path(path) {
+                Ok(Some(info)) => info,
+                Ok(None) => continue,
+                Err(error) if seen.insert(path.clone()) => {
+                    unknown.push(UnknownInput { path: path.clone(), error });
+                    continue;
+                }
+                Err(_) => continue,
+            };
             let on_trust = matches!(info.origin, Origin::HostStore | Origin::Substituted { .. });
             if (needed || on_trust) && seen.insert(info.path.clone()) {
                 inputs.push(Input { path: info.path, origin: info.origin });
             }
         }
     }
-    Ok(inputs)
+    (inputs, unknown)
 }

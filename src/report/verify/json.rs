@@ -12,10 +12,10 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        Level, Verdict,
+        Compared, Level, Note, OutputResult, Verdict,
         conclusion::Comparison,
         derivation::Round,
-        session::{Compared, OutputResult, TargetResult, Verification},
+        session::{TargetResult, UnknownInput, Verification},
     },
 };
 
@@ -30,6 +30,8 @@ struct Document<'a> {
     /// What the outputs were built from, and how that came here.
     inputs: Vec<Input<'a>>,
     failed_inputs: Vec<Failed>,
+    /// What our store cannot say the origin of; nothing is reproduced then.
+    unknown_inputs: Vec<Unknown<'a>>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +56,8 @@ struct Output<'a> {
     references: Vec<ReferenceOf>,
     causes: Vec<Value>,
     divergences: Vec<DivergenceOf>,
+    /// What went wrong beside the verdict.
+    notes: Vec<Failed>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +107,13 @@ struct Input<'a> {
 }
 
 #[derive(Serialize)]
+struct Unknown<'a> {
+    path: &'a StorePath,
+    error: String,
+    code: String,
+}
+
+#[derive(Serialize)]
 struct Failed {
     error: String,
     code: String,
@@ -122,6 +133,7 @@ pub fn document(verification: &Verification) -> impl Serialize {
         outputs,
         inputs: inputs.collect(),
         failed_inputs: failed.collect(),
+        unknown_inputs: verification.unknown_inputs.iter().map(unknown).collect(),
     }
 }
 
@@ -169,6 +181,19 @@ fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> 
         references: result.compared.iter().map(reference).collect(),
         causes: ranked,
         divergences,
+        notes: result.notes.iter().map(note).collect(),
+    }
+}
+
+fn note(note: &Note) -> Failed {
+    Failed { error: escape(&note.text), code: note.code.to_string() }
+}
+
+fn unknown(input: &UnknownInput) -> Unknown<'_> {
+    Unknown {
+        path: &input.path,
+        error: escape(&input.error.to_string()),
+        code: input.error.code().to_string(),
     }
 }
 

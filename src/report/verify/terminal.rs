@@ -15,10 +15,10 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        Verdict,
+        OutputResult, Verdict,
         conclusion::Comparison,
         derivation::Round,
-        session::{OutputResult, TargetResult, Verification},
+        session::{TargetResult, Verification},
     },
 };
 
@@ -84,6 +84,9 @@ fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResul
         writeln!(out, "  {style}{word:>12}{style:#}  {}{why}", escape(&compared.reference.to_string()))?;
     }
     write_flipped(out, target, result)?;
+    for note in &result.notes {
+        writeln!(out, "  {WARN}note[{}]{WARN:#} {}", note.code, escape(&note.text))?;
+    }
     for divergence in &result.divergences {
         writeln!(out)?;
         let names = Pair::new("round 1", divergence.against.as_str());
@@ -165,6 +168,10 @@ fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<
     }
     let of = |n: u32, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     let (sources, built) = (of(sources, "source"), of(built, "output"));
+    for unknown in &verification.unknown_inputs {
+        let why = escape(&unknown.error.to_string());
+        writeln!(out, "{WARN}unknown input{WARN:#} {}: {why}", unknown.path)?;
+    }
     write!(out, "{DIM}inputs: {sources} by hash, {built} built in a machine{DIM:#}")?;
     if taken.is_empty() {
         return writeln!(out);

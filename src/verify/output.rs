@@ -1,0 +1,306 @@
+//! One output: what its rounds say, what the references hold, where bits differ and why.
+
+use super::{
+    NOT_COMPARED,
+    conclusion::{Comparison, Conclusion, conclude},
+    derivation::{Finding, Rounds},
+    divergence::{Divergence, explain},
+    reference::{Against, Native, Reference, fetch},
+};
+use crate::{
+    code::Code,
+    diagnose::Proof,
+    graph::Node,
+    machine::{Setting, Settings},
+    nix::{hash::NarHash, store_path::StorePath},
+    schedule::RealiseError,
+    store::{Origin, Store},
+};
+
+/// One reference and what comparing with it gave.
+#[derive(Debug)]
+pub struct Compared {
+    /// The reference.
+    pub reference: Reference,
+    /// Its bits, when it has any.
+    pub nar_hash: Option<NarHash>,
+    /// What came of it.
+    pub comparison: Comparison,
+}
+
+/// Something that went wrong beside a verdict, and does not change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The stable code.
+    pub code: Code,
+    /// What went wrong.
+    pub text: String,
+}
+
+/// What was found about one output.
+#[derive(Debug)]
+pub struct OutputResult {
+    /// Its name.
+    pub output: String,
+    /// Its path; none when that is known only after a build.
+    pub path: Option<StorePath>,
+    /// What the rounds say.
+    pub finding: Finding,
+    /// What the references say.
+    pub compared: Vec<Compared>,
+    /// The verdict.
+    pub conclusion: Conclusion,
+    /// Where bits differ and why, against the first round that differs and against every reference that does.
+    pub divergences: Vec<Divergence>,
+    /// What could not be said or done about it.
+    pub notes: Vec<Note>,
+}
+
+impl OutputResult {
+    /// Whether the only differences seen are under settings that Nix gives every builder the same.
+    pub fn outside_contract(&self) -> bool {
+        let different = |compared: &Compared| compared.comparison == Comparison::Different;
+        self.finding.outside_contract() && !self.compared.iter().any(different)
+    }
+}
+
+/// What the outputs of one target are checked with.
+pub(super) struct OutputCheck<'a> {
+    pub(super) store: &'a Store,
+    pub(super) node: &'a Node,
+    pub(super) rounds: Option<&'a Rounds<RealiseError>>,
+    pub(super) references: &'a [Against],
+    pub(super) native: Option<&'a dyn Native>,
+    /// Whether this target is the only one.
+    pub(super) one_target: bool,
+    /// Whether the target has one output that is verified.
+    pub(super) one_output: bool,
+}
+
+impl OutputCheck<'_> {
+    /// Compares and explains. A failure on the way is told in the result, which still says what was seen.
+    pub(super) fn run(&self, output: &str, finding: Finding) -> OutputResult {
+        let path = self.node.derivation.output_path(output).cloned();
+        let compared = match (finding.nar_hash, &path) {
+            (Some(ours), Some(path)) => self.compare(output, path, ours),
+            _ => Vec::new(),
+        };
+        let (mut divergences, mut notes) = (Vec::new(), Vec::new());
+        let mut tell = |against: String, ours, theirs, proofs: &[Proof]| match explain(
+            self.store,
+            against.clone(),
+            ours,
+            theirs,
+            proofs,
+        ) {
+            Ok(divergence) => divergences.push(divergence),
+            Err(error) => notes.push(Note {
+                code: NOT_COMPARED,
+                text: format!("where the bits of {against} differ is not known: {error}"),
+            }),
+        };
+        if let (Some(first), Some((round, other)), Some(rounds)) =
+            (finding.nar_hash, finding.other, self.rounds)
+        {
+            let proofs = proofs(&rounds.plan.base, &rounds.plan.settings(round), &finding);
+            tell(format!("round {}", round + 1), first, other, &proofs);
+        }
+        let different = compared.iter().filter(|one| one.comparison == Comparison::Different);
+        for other in different {
+            if let (Some(ours), Some(theirs)) = (finding.nar_hash, other.nar_hash) {
+                tell(other.reference.to_string(), ours, theirs, &[]);
+            }
+        }
+        let comparisons: Vec<Comparison> = compared.iter().map(|one| one.comparison.clone()).collect();
+        let conclusion = conclude(&finding, &comparisons);
+        OutputResult { output: output.to_owned(), path, finding, compared, conclusion, divergences, notes }
+    }
+
+    fn compare(&self, output: &str, path: &StorePath, ours: NarHash) -> Vec<Compared> {
+        let mut compared: Vec<Compared> = self.compare_with_store(path, ours).into_iter().collect();
+        for against in self.references.iter().filter(|against| against.is_for(output)) {
+            let reference = &against.reference;
+            // What names no output by itself is for this one when no other can be meant.
+            let only = self.one_target && (self.one_output || against.output.is_some());
+            let theirs = fetch(reference, self.node, output, path, only, self.store, self.native);
+            let comparison = match &theirs {
+                Err(error) => Comparison::Missing { why: format!("{reference}: {error}") },
+                Ok(theirs) if *theirs == ours => {
+                    Comparison::Equal { independent: matches!(reference, Reference::Nix) }
+                }
+                Ok(_) => Comparison::Different,
+            };
+            compared.push(Compared { reference: reference.clone(), nar_hash: theirs.ok(), comparison });
+        }
+        compared
+    }
+
+    /// What an earlier build of ours made of the same path, when there is one and it was another build. A round that was
+    /// kept from an interrupted run may be the very build that is registered: it is no second witness of itself.
+    fn compare_with_store(&self, path: &StorePath, ours: NarHash) -> Option<Compared> {
+        let reference = Reference::OurStore;
+        let info = match self.store.path(path) {
+            Ok(info) => info?,
+            Err(error) => {
+                let comparison = Comparison::Missing { why: format!("{reference}: {error}") };
+                return Some(Compared { reference, nar_hash: None, comparison });
+            }
+        };
+        if let Origin::Built { run } = &info.origin
+            && self.rounds.is_some_and(|rounds| rounds.has_run(&run.to_string()))
+        {
+            return None;
+        }
+        let comparison = match info.nar_hash == ours {
+            true => Comparison::Equal { independent: false },
+            false => Comparison::Different,
+        };
+        Some(Compared { reference, nar_hash: Some(info.nar_hash), comparison })
+    }
+}
+
+/// The settings proven to flip the bits, with their two values.
+fn proofs(base: &Settings, other: &Settings, finding: &Finding) -> Vec<Proof> {
+    let proof = |setting: &Setting| Proof {
+        setting: setting.name().to_owned(),
+        a: base.value(*setting),
+        b: other.value(*setting),
+    };
+    finding.flipped.iter().map(proof).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+    use crate::{
+        nix::derivation::{Derivation, Output},
+        store::{PathInfo, RunId},
+        verify::{
+            Level, Verdict,
+            derivation::{Built, Round},
+            rounds::RoundPlan,
+        },
+    };
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        store: Store,
+        node: Node,
+        rounds: Rounds<RealiseError>,
+    }
+
+    fn path(name: &str) -> StorePath {
+        StorePath::from_base_name(format!("{}-{name}", "0".repeat(32)).as_bytes()).unwrap()
+    }
+
+    /// A derivation with the outputs `out` and `dev`, and no rounds.
+    fn fixture() -> Fixture {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let output = |name: &str| (name.to_owned(), Output::InputAddressed { path: path(name) });
+        let derivation = Derivation {
+            outputs: [output("out"), output("dev")].into(),
+            input_drvs: Default::default(),
+            input_srcs: Default::default(),
+            system: b"x86_64-linux".to_vec(),
+            builder: b"/bin/sh".to_vec(),
+            args: Vec::new(),
+            env: Default::default(),
+        };
+        let node = Node { drv: path("two.drv"), derivation, inputs: Vec::new(), depth: 0 };
+        let plan = RoundPlan::new(2, Settings::default(), &[]);
+        let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
+        Fixture { dir, store, node, rounds }
+    }
+
+    impl Fixture {
+        fn run(&self, output: &str, finding: Finding, references: &[Against]) -> OutputResult {
+            let (store, node, rounds) = (&self.store, &self.node, Some(&self.rounds));
+            let (one_target, one_output) = (true, false);
+            OutputCheck { store, node, rounds, references, native: None, one_target, one_output }
+                .run(output, finding)
+        }
+
+        /// The hash of a file with these bytes, which is then in the store.
+        fn bits(&self, bytes: &str) -> NarHash {
+            let file = self.dir.path().join("bits");
+            fs::write(&file, bytes).unwrap();
+            self.store.add_tree(&file).unwrap().hash
+        }
+    }
+
+    fn finding(verdict: Verdict, nar_hash: NarHash, other: Option<NarHash>) -> Finding {
+        Finding {
+            verdict,
+            level: if verdict == Verdict::Reproduced { Level::Varied } else { Level::Built },
+            reason: None,
+            nar_hash: Some(nar_hash),
+            other: other.map(|hash| (1, hash)),
+            flipped: Vec::new(),
+            single: verdict == Verdict::NotChecked,
+            unsteady: false,
+        }
+    }
+
+    #[test]
+    fn bits_that_cannot_be_read_back_leave_diverged_and_the_error_as_a_note() {
+        let fixture = fixture();
+        let (ours, gone) = (fixture.bits("ours"), NarHash([7; 32]));
+        let result = fixture.run("out", finding(Verdict::Diverged, ours, Some(gone)), &[]);
+        assert_eq!(result.conclusion.verdict, Verdict::Diverged);
+        assert!(result.divergences.is_empty());
+        assert_eq!(result.notes.len(), 1);
+        assert!(result.notes[0].text.contains("round 2") && result.notes[0].code == NOT_COMPARED);
+        let other = fixture.bits("other");
+        let result = fixture.run("out", finding(Verdict::Diverged, ours, Some(other)), &[]);
+        assert_eq!((result.divergences.len(), result.notes.len()), (1, 0));
+    }
+
+    #[test]
+    fn each_output_has_its_own_reference_and_one_that_fails_leaves_the_others_alone() {
+        let fixture = fixture();
+        let (out, dev) = (fixture.bits("out"), fixture.bits("dev"));
+        let folder = fixture.dir.path().display().to_string();
+        fs::write(fixture.dir.path().join("dev-file"), "dev").unwrap();
+        let references: Vec<Against> = [format!("^dev={folder}/dev-file"), format!("^out={folder}/nowhere")]
+            .map(|text| text.parse().unwrap())
+            .into();
+        let reproduced = |hash| finding(Verdict::Reproduced, hash, None);
+        let dev = fixture.run("dev", reproduced(dev), &references);
+        assert_eq!((dev.conclusion.verdict, dev.compared.len()), (Verdict::Reproduced, 1));
+        assert_eq!(dev.compared[0].comparison, Comparison::Equal { independent: false });
+        let out = fixture.run("out", reproduced(out), &references);
+        assert_eq!((out.conclusion.verdict, out.compared.len()), (Verdict::NotChecked, 1));
+        // A file for nobody in particular could be either.
+        let unnamed = [format!("{folder}/dev-file").parse().unwrap()];
+        let dev = fixture.run("dev", reproduced(dev.finding.nar_hash.unwrap()), &unnamed);
+        assert_eq!(dev.conclusion.verdict, Verdict::NotChecked);
+    }
+
+    #[test]
+    fn a_build_that_is_registered_is_no_second_witness_of_itself() {
+        let mut fixture = fixture();
+        let hash = fixture.bits("one");
+        let run = fixture.store.save_run(&fixture.node.drv, &(), &[]).unwrap();
+        let register = |fixture: &Fixture, run: RunId| {
+            let nar_size = fixture.store.nar_size(&hash).unwrap().unwrap();
+            let (references, deriver) = (BTreeSet::new(), None);
+            let origin = Origin::Built { run };
+            let path = path("out");
+            fixture.store.forget(&path).unwrap();
+            let info = PathInfo { path, nar_hash: hash, nar_size, references, deriver, origin };
+            fixture.store.register(&info).unwrap();
+        };
+        let built =
+            Built { outputs: Default::default(), run: run.to_string(), instructions: None, wall: None };
+        let (label, settings) = ("round 1".to_owned(), Settings::default());
+        fixture.rounds.rounds.push(Round { label, settings, varied: Vec::new(), result: Some(Ok(built)) });
+        register(&fixture, run);
+        let once = || finding(Verdict::NotChecked, hash, None);
+        assert_eq!(fixture.run("out", once(), &[]).conclusion.verdict, Verdict::NotChecked);
+        register(&fixture, RunId([1; 32]));
+        assert_eq!(fixture.run("out", once(), &[]).conclusion.verdict, Verdict::Reproduced);
+    }
+}
