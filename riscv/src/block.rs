@@ -1,0 +1,175 @@
+//! Decoded code: blocks of operations, kept by the physical page they come from.
+//!
+//! A block begins wherever a jump has gone to and ends with the first instruction that may go elsewhere, at the end of its
+//! page, or after [`LONGEST`] instructions. Blocks never reach into another page, so a page that is written to takes
+//! its own blocks with it and no others; only links between blocks of one page are kept.
+
+use std::collections::BTreeMap;
+
+use crate::memory::{Memory, PAGE};
+use crate::op::Op;
+use crate::tlb::BlockTable;
+
+/// Instructions in a block, at most: 256 bytes of code, so that half an offset fits into a byte.
+pub(crate) const LONGEST: usize = 64;
+
+/// Slots of the arena: 16 bytes each. When they are used up everything is forgotten and decoded anew.
+const SLOTS: usize = 6 << 20;
+/// Slots a block takes at most: its header, its operations, the one that ends it, and that one's links.
+const SLOTS_OF_BLOCK: usize = 2 + LONGEST + 2;
+
+/// What stands before a block's operations.
+#[repr(C, align(16))]
+pub(crate) struct Header {
+    /// A bit for every half word of the block at which an instruction begins.
+    pub starts: u128,
+    /// Instructions in it.
+    pub count: u32,
+    /// The page of memory it comes from.
+    pub page: u32,
+}
+
+impl Header {
+    /// The first operation of the block.
+    #[inline(always)]
+    pub unsafe fn first(this: *const Header) -> *const Op {
+        // SAFETY: the caller has a header of the arena; its operations follow it.
+        unsafe { this.add(1).cast() }
+    }
+
+    /// How many instructions of the block come before the one at half word `at`.
+    pub fn before(&self, at: u8) -> u32 {
+        match 1u128.checked_shl(u32::from(at)) {
+            Some(bit) => (self.starts & (bit - 1)).count_ones(),
+            None => self.starts.count_ones(),
+        }
+    }
+}
+
+/// The blocks that a block's last operation goes to, as far as they are known and lie in the same page. They stand in
+/// the slot after that operation.
+#[repr(C)]
+pub(crate) struct Links {
+    pub taken: *const Header,
+    pub next: *const Header,
+}
+
+impl Links {
+    /// The links of the operation `op`, which ends a block.
+    #[inline(always)]
+    pub unsafe fn of(op: *const Op) -> *mut Links {
+        // SAFETY: the caller has an operation of the arena that is followed by its links.
+        unsafe { op.add(1).cast_mut().cast() }
+    }
+}
+
+/// One slot of the arena.
+#[repr(C, align(16))]
+#[derive(Clone, Copy)]
+struct Slot([u64; 2]);
+
+const _: () = assert!(size_of::<Slot>() == size_of::<Op>() || size_of::<usize>() != 8);
+const _: () =
+    assert!(size_of::<Links>() <= size_of::<Slot>() && size_of::<Header>() == 2 * size_of::<Slot>());
+
+/// All decoded code.
+pub(crate) struct Blocks {
+    arena: Vec<Slot>,
+    pages: BTreeMap<usize, Box<BlockTable>>,
+}
+
+/// A block that is being written.
+pub(crate) struct Writer<'a> {
+    arena: &'a mut Vec<Slot>,
+    header: usize,
+    starts: u128,
+    count: u32,
+    page: u32,
+}
+
+impl Blocks {
+    pub fn new() -> Blocks {
+        Blocks { arena: Vec::with_capacity(SLOTS), pages: BTreeMap::new() }
+    }
+
+    /// The table of the page at `offset` in memory, if anything of it is decoded.
+    pub fn table(&self, offset: usize) -> Option<*const BlockTable> {
+        self.pages.get(&(offset / PAGE as usize)).map(|table| &raw const **table)
+    }
+
+    /// Gives the page at `offset` a table: it is marked as code from now on.
+    pub fn add_table(&mut self, offset: usize, memory: &mut Memory) -> *const BlockTable {
+        memory.set_code(offset, true);
+        let table = self.pages.entry(offset / PAGE as usize);
+        &raw const **table.or_insert_with(|| Box::new([std::ptr::null(); (PAGE / 2) as usize]))
+    }
+
+    /// Remembers that `header` begins at `offset`, whose page has a table.
+    pub fn insert(&mut self, offset: usize, header: *const Header) {
+        if let Some(table) = self.pages.get_mut(&(offset / PAGE as usize)) {
+            table[offset % PAGE as usize / 2] = header;
+        }
+    }
+
+    /// Forgets the blocks of the page at `offset`. The caches of translations that lead to its table must go, too.
+    pub fn forget(&mut self, offset: usize, memory: &mut Memory) {
+        self.pages.remove(&(offset / PAGE as usize));
+        memory.set_code(offset, false);
+    }
+
+    /// Whether there is room for another block.
+    pub fn has_room(&self) -> bool {
+        self.arena.capacity() - self.arena.len() >= SLOTS_OF_BLOCK
+    }
+
+    /// Forgets everything; as with [`Blocks::forget`].
+    pub fn clear(&mut self, memory: &mut Memory) {
+        for page in std::mem::take(&mut self.pages).into_keys() {
+            memory.set_code(page * PAGE as usize, false);
+        }
+        self.arena.clear();
+    }
+
+    /// Begins a block of the page with number `page`; there must be room for it.
+    pub fn write(&mut self, page: u32) -> Writer<'_> {
+        debug_assert!(self.has_room());
+        let header = self.arena.len();
+        self.arena.extend_from_slice(&[Slot([0; 2]); 2]);
+        Writer { arena: &mut self.arena, header, starts: 0, count: 0, page }
+    }
+}
+
+impl Writer<'_> {
+    /// Counts an instruction that begins at half word `at`.
+    pub fn instruction(&mut self, at: u8) {
+        self.starts |= 1 << at;
+        self.count += 1;
+    }
+
+    /// Instructions so far.
+    pub fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Adds an operation.
+    pub fn op(&mut self, op: Op) {
+        self.arena.push(Slot([0; 2]));
+        if let Some(slot) = self.arena.last_mut() {
+            // SAFETY: a slot has the size and at least the alignment of an operation.
+            unsafe { (&raw mut *slot).cast::<Op>().write(op) };
+        }
+    }
+
+    /// Adds empty links after the operation that ends the block.
+    pub fn links(&mut self) {
+        self.arena.push(Slot([0; 2]));
+    }
+
+    /// The block as it can be run.
+    pub fn finish(self) -> *const Header {
+        let header = self.arena.as_mut_ptr().wrapping_add(self.header).cast::<Header>();
+        // SAFETY: the two slots of the header were pushed when the block was begun.
+        unsafe { header.write(Header { starts: self.starts, count: self.count, page: self.page }) };
+        header
+    }
+}

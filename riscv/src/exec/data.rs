@@ -1,0 +1,190 @@
+//! Loads and stores of integers and floating-point numbers.
+
+use super::{leave_after, next, trap};
+use crate::hart::Hart;
+use crate::op::Op;
+use crate::tlb::Tlb;
+use crate::trap::{Cause, Trap};
+
+/// How a value lies in memory and in a register.
+pub(crate) trait Width {
+    /// Bytes.
+    const SIZE: u64;
+    /// What a register holds of `bits`, zero-extended bytes of memory.
+    fn extend(bits: u64) -> u64;
+    /// Reads from the host's memory.
+    ///
+    /// # Safety
+    /// As [`std::ptr::read_unaligned`].
+    unsafe fn get(host: *const u8) -> u64;
+    /// Writes to the host's memory.
+    ///
+    /// # Safety
+    /// As [`std::ptr::write_unaligned`].
+    unsafe fn set(host: *mut u8, value: u64);
+}
+
+/// Defines a [`Width`] for each kind of load.
+macro_rules! width {
+    ($($name:ident $unsigned:ty, |$bits:ident| $extend:expr;)*) => {$(
+        pub(crate) struct $name;
+        impl Width for $name {
+            const SIZE: u64 = size_of::<$unsigned>() as u64;
+            #[inline(always)]
+            fn extend($bits: u64) -> u64 {
+                $extend
+            }
+            #[inline(always)]
+            unsafe fn get(host: *const u8) -> u64 {
+                // SAFETY: the caller's promise.
+                u64::from(<$unsigned>::from_le(unsafe { host.cast::<$unsigned>().read_unaligned() }))
+            }
+            #[inline(always)]
+            unsafe fn set(host: *mut u8, value: u64) {
+                // SAFETY: the caller's promise.
+                unsafe { host.cast::<$unsigned>().write_unaligned((value as $unsigned).to_le()) }
+            }
+        }
+    )*};
+}
+
+width! {
+    Byte u8, |bits| i64::from(bits as i8) as u64;
+    Half u16, |bits| i64::from(bits as i16) as u64;
+    Word u32, |bits| i64::from(bits as i32) as u64;
+    Double u64, |bits| bits;
+    ByteUnsigned u8, |bits| bits;
+    HalfUnsigned u16, |bits| bits;
+    WordUnsigned u32, |bits| bits;
+    // A narrower number in a wider floating-point register has all higher bits set (NaN boxing).
+    Boxed u32, |bits| bits | 0xffff_ffff << 32;
+}
+
+/// The host's address of an aligned `address` to read `W` from, when the cache of translations has it.
+#[inline(always)]
+unsafe fn readable<W: Width>(hart: &Hart, address: u64) -> Option<*const u8> {
+    // SAFETY: the cache lives as long as the hart; its index is masked.
+    let entry = unsafe { (*hart.data).read.get_unchecked(Tlb::data_index(address)) };
+    (entry.tag == Tlb::tag(address, W::SIZE))
+        .then(|| std::ptr::with_exposed_provenance((address as usize).wrapping_add(entry.addend)))
+}
+
+/// The same, to write to.
+#[inline(always)]
+pub(super) unsafe fn writable<W: Width>(hart: &Hart, address: u64) -> Option<*mut u8> {
+    // SAFETY: as above.
+    let entry = unsafe { (*hart.data).write.get_unchecked(Tlb::data_index(address)) };
+    (entry.tag == Tlb::tag(address, W::SIZE))
+        .then(|| std::ptr::with_exposed_provenance_mut((address as usize).wrapping_add(entry.addend)))
+}
+
+/// `rd = memory[rs1 + immediate]`.
+pub(crate) unsafe fn load<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: the loop calls handlers with an operation of the arena; what the cache of translations gives is memory.
+    unsafe {
+        let o = &*op;
+        let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+        if let Some(host) = readable::<W>(hart, address) {
+            hart.x[o.rd as usize] = W::extend(W::get(host));
+            return next(hart, op, left, pc);
+        }
+        load_slowly::<W>(hart, op, left, pc)
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn load_slowly<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+        hart.left = super::left_before(hart, op, left);
+        match hart.read(address, W::SIZE) {
+            Ok(bits) => {
+                hart.x[o.rd as usize] = W::extend(bits);
+                next(hart, op, left, pc)
+            }
+            Err(refused) => trap(hart, op, left, pc, refused),
+        }
+    }
+}
+
+/// `memory[rs1 + immediate] = rs2`.
+pub(crate) unsafe fn store<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+        if let Some(host) = writable::<W>(hart, address) {
+            W::set(host, hart.x[o.rs2 as usize]);
+            return next(hart, op, left, pc);
+        }
+        let value = hart.x[o.rs2 as usize];
+        store_slowly::<W>(hart, op, left, pc, address, value)
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn store_slowly<W: Width>(
+    hart: &mut Hart,
+    op: *const Op,
+    left: i64,
+    pc: u64,
+    address: u64,
+    value: u64,
+) {
+    // SAFETY: as above.
+    unsafe {
+        hart.left = super::left_before(hart, op, left);
+        match hart.write(address, W::SIZE, value) {
+            Ok(false) => next(hart, op, left, pc),
+            Ok(true) => leave_after(hart, op, left, pc),
+            Err(refused) => trap(hart, op, left, pc, refused),
+        }
+    }
+}
+
+/// `f[rd] = memory[rs1 + immediate]`.
+pub(crate) unsafe fn load_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        if !hart.csr.float_enabled() {
+            let word = hart.word_at(op, pc);
+            return trap(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word));
+        }
+        let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+        let bits = if let Some(host) = readable::<W>(hart, address) {
+            W::get(host)
+        } else {
+            hart.left = super::left_before(hart, op, left);
+            match hart.read(address, W::SIZE) {
+                Ok(bits) => bits,
+                Err(refused) => return trap(hart, op, left, pc, refused),
+            }
+        };
+        hart.set_float(o.rd, W::extend(bits));
+        next(hart, op, left, pc)
+    }
+}
+
+/// `memory[rs1 + immediate] = f[rs2]`.
+pub(crate) unsafe fn store_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        if !hart.csr.float_enabled() {
+            let word = hart.word_at(op, pc);
+            return trap(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word));
+        }
+        let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+        let value = hart.f[o.rs2 as usize & 31];
+        if let Some(host) = writable::<W>(hart, address) {
+            W::set(host, value);
+            return next(hart, op, left, pc);
+        }
+        store_slowly::<W>(hart, op, left, pc, address, value)
+    }
+}

@@ -1,0 +1,134 @@
+//! What operations do. Every handler ends by calling the next operation, the next block, or by leaving to the loop in
+//! [`crate::hart`].
+
+pub(crate) mod atomic;
+pub(crate) mod branch;
+pub(crate) mod data;
+pub(crate) mod float;
+pub(crate) mod integer;
+pub(crate) mod system;
+
+use crate::block::{Header, Links};
+use crate::hart::{Exit, Hart};
+use crate::op::Op;
+use crate::tlb::Tlb;
+use crate::trap::Trap;
+
+/// Goes on with the operation after `op`.
+#[inline(always)]
+pub(crate) unsafe fn next(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: only the last operation of a block has no other after it, and that one does not come here.
+    unsafe {
+        let op = op.add(1);
+        ((*op).run)(hart, op, left, pc)
+    }
+}
+
+/// Goes on with the block `header` at `pc`, when there are steps left for all of it.
+#[inline(always)]
+pub(crate) unsafe fn enter(hart: &mut Hart, header: *const Header, left: i64, pc: u64) {
+    if cfg!(chained) {
+        // SAFETY: `header` is one of the arena's, which is emptied only by the loop.
+        unsafe {
+            let after = left - i64::from((*header).count);
+            if after >= 0 {
+                hart.block = header;
+                let op = Header::first(header);
+                return ((*op).run)(hart, op, after, pc);
+            }
+        }
+    }
+    leave(hart, left, pc, Exit::Look)
+}
+
+/// Goes back to the loop, which goes on at `pc`.
+#[inline(always)]
+pub(crate) fn leave(hart: &mut Hart, left: i64, pc: u64, exit: Exit) {
+    hart.pc = pc;
+    hart.left = left;
+    hart.exit = exit;
+}
+
+/// Goes on at `target`, wherever that is. `link`, when not null, is where the block there may be remembered if it is in
+/// the page of `pc`.
+#[inline(always)]
+pub(crate) unsafe fn jump(hart: &mut Hart, link: *mut *const Header, left: i64, pc: u64, target: u64) {
+    // SAFETY: the hart's cache of translations lives as long as the hart; a table it names lives until the cache is
+    // emptied; links are the arena's.
+    unsafe {
+        let entry = (*hart.code).code.get_unchecked(Tlb::code_index(target));
+        if entry.tag == Tlb::tag(target, 1) {
+            let header = *(*entry.blocks).get_unchecked((target & 0xfff) as usize >> 1);
+            if !header.is_null() {
+                // The same page in both kinds of addresses: the link holds wherever this page is mapped.
+                let same = (target ^ pc) >> 12 == 0 && (*header).page == (*hart.block).page;
+                if !link.is_null() && same {
+                    *link = header;
+                }
+                return enter(hart, header, left, target);
+            }
+        }
+    }
+    leave(hart, left, target, Exit::Look)
+}
+
+/// Which of a last operation's links.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    Taken,
+    Next,
+}
+
+/// Goes on at `target` by the link of `op`, the last operation of its block.
+#[inline(always)]
+pub(crate) unsafe fn follow(hart: &mut Hart, op: *const Op, left: i64, pc: u64, target: u64, way: Way) {
+    // SAFETY: the caller's operation is followed by its links.
+    unsafe {
+        let links = Links::of(op);
+        let link = match way {
+            Way::Taken => &raw mut (*links).taken,
+            Way::Next => &raw mut (*links).next,
+        };
+        if !(*link).is_null() {
+            return enter(hart, *link, left, target);
+        }
+        jump(hart, link, left, pc, target)
+    }
+}
+
+/// Where the instruction of `op` is.
+#[inline(always)]
+pub(crate) unsafe fn pc_of(op: *const Op, pc: u64) -> u64 {
+    // SAFETY: the caller's operation.
+    pc.wrapping_add(2 * u64::from(unsafe { (*op).at }))
+}
+
+/// Steps left when the instruction of `op` has not been run.
+pub(crate) unsafe fn left_before(hart: &Hart, op: *const Op, left: i64) -> i64 {
+    // SAFETY: the block that runs is the one of the operation.
+    unsafe {
+        let header = &*hart.block;
+        left + i64::from(header.count) - i64::from(header.before((*op).at))
+    }
+}
+
+/// Leaves because the instruction of `op` did not complete.
+#[cold]
+pub(crate) unsafe fn trap(hart: &mut Hart, op: *const Op, left: i64, pc: u64, trap: Trap) {
+    // SAFETY: the caller's operation.
+    unsafe {
+        hart.trap = trap;
+        leave(hart, left_before(hart, op, left), pc_of(op, pc), Exit::Trap);
+    }
+}
+
+/// Leaves after the instruction of `op`, which is not the last of its block, because something beside the registers
+/// changed.
+#[cold]
+pub(crate) unsafe fn leave_after(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: an operation that is not the last has another after it.
+    unsafe {
+        let op = op.add(1);
+        leave(hart, left_before(hart, op, left), pc_of(op, pc), Exit::Check);
+    }
+}

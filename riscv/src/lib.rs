@@ -1,0 +1,38 @@
+//! A deterministic RV64GC machine.
+//!
+//! One hart, memory, a console that only sends: nothing of the host gets in, so that two runs from the same state are
+//! the same to the last bit. Time is a function of the steps the hart has taken. A stock Linux kernel boots in it
+//! without firmware, which the machine is itself.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`memory`], [`device`], [`clock`] | what the hart reaches |
+//! | [`csr`], [`pmp`], [`trap`], `translate` | privilege: registers, protection, virtual memory |
+//! | `compressed`, `decode`, `op`, `block` | from bits to blocks of operations |
+//! | `exec`, [`float`] | what operations do |
+//! | `hart`, `tlb` | the loop, and its caches of translations |
+//! | [`sbi`] | the firmware |
+//! | [`state`], `snapshot` | the whole state: its hash, and how it is stored |
+
+mod block;
+pub mod clock;
+mod compressed;
+pub mod csr;
+mod decode;
+pub mod device;
+mod exec;
+pub mod float;
+mod hart;
+mod machine;
+pub mod memory;
+mod op;
+pub mod pmp;
+pub mod sbi;
+mod snapshot;
+pub mod state;
+mod tlb;
+mod translate;
+pub mod trap;
+
+pub use hart::{FLUSH_INTERVAL, Firmware, Stop};
+pub use machine::Machine;

@@ -1,0 +1,113 @@
+//! The machine from outside.
+
+use std::io::{self, Read, Write};
+
+use crate::clock::Clock;
+use crate::hart::{Firmware, Hart, Stop};
+use crate::memory::{Memory, PAGE};
+use crate::sbi;
+use crate::snapshot::{self, Head};
+use crate::state::{self, Hash, Tree};
+
+/// A machine: make it, fill its memory, start it, run it.
+pub struct Machine {
+    hart: Hart,
+    tree: Tree,
+}
+
+impl Machine {
+    /// A machine with `memory` bytes of memory, drives included, and `1 << rate` guest nanoseconds a step.
+    ///
+    /// # Errors
+    /// As [`Memory::new`].
+    pub fn new(memory: u64, rate: u8, firmware: Firmware) -> Result<Machine, String> {
+        let hart = Hart::new(Memory::new(memory)?, Clock::new(rate), firmware);
+        Ok(Machine { hart, tree: Tree::new(memory / PAGE) })
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> &Memory {
+        &self.hart.memory
+    }
+
+    /// Its memory, to be filled before it starts.
+    pub fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.hart.memory
+    }
+
+    /// Starts at physical address `entry`, with `device_tree` as the address of the device tree.
+    pub fn start(&mut self, entry: u64, device_tree: u64) {
+        sbi::hand_over(&mut self.hart, entry, device_tree);
+    }
+
+    /// Runs until the clock reads `until` steps, or the machine stops by itself.
+    pub fn run(&mut self, until: u64) -> Stop {
+        self.hart.run(until)
+    }
+
+    /// Stops the next runs when `mark` was written to the console, just after its last byte.
+    pub fn stop_at_mark(&mut self, mark: Option<&[u8]>) {
+        self.hart.devices.uart.look_for(mark);
+    }
+
+    /// What was written to the console since the last call.
+    pub fn take_console(&mut self) -> Vec<u8> {
+        self.hart.devices.uart.take_output()
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Clock {
+        &self.hart.clock
+    }
+
+    /// The address of the next instruction.
+    pub fn pc(&self) -> u64 {
+        self.hart.pc
+    }
+
+    /// The integer registers.
+    pub fn registers(&self) -> [u64; 32] {
+        std::array::from_fn(|i| self.hart.x[i])
+    }
+
+    /// The root of its whole state (see [`state`]).
+    pub fn state_root(&mut self) -> Hash {
+        state::root(&mut self.hart, &mut self.tree)
+    }
+
+    /// Writes its state. The caches of translations are emptied, which a guest may notice that changes its page tables
+    /// without saying so: a run that stores its state here and goes on is the same as one that goes on from what was
+    /// stored, and the same as one that does neither where [`crate::FLUSH_INTERVAL`] has them emptied anyway.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn save(&mut self, out: &mut dyn Write) -> io::Result<Hash> {
+        self.hart.flush();
+        let root = self.state_root();
+        let head = Head { root, registers: state::registers(&mut self.hart) };
+        snapshot::write(out, &head, &self.hart.memory)?;
+        Ok(root)
+    }
+
+    /// Takes the state that [`Machine::save`] wrote. Its root, which was computed anew.
+    ///
+    /// # Errors
+    /// Those of `input`, and of kind [`io::ErrorKind::InvalidData`] when it is no state of such a machine or not what was written:
+    /// the machine is then of no use. Nor is one that has run before.
+    pub fn load(&mut self, input: &mut dyn Read) -> io::Result<Hash> {
+        let head = snapshot::read(input, &mut self.hart.memory)?;
+        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        state::restore(&mut self.hart, &head.registers).map_err(invalid)?;
+        self.hart.restored();
+        let root = self.state_root();
+        if root != head.root {
+            return Err(invalid("its root is not the one it was stored with".to_owned()));
+        }
+        Ok(root)
+    }
+
+    /// Its memory, when nothing else of it is needed any more.
+    pub fn into_memory(self) -> Memory {
+        self.hart.into_memory()
+    }
+}

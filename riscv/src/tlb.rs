@@ -1,0 +1,197 @@
+//! Caches of translations: from a page of virtual addresses to where its bytes lie in the host.
+//!
+//! A [`Tlb`] belongs to one kind of access right (see [`Context`]), so that changing the privilege mode changes which
+//! cache is looked at and forgets nothing. What is in a cache can be used without any further check.
+
+use crate::memory::PAGE;
+use crate::pmp::Access;
+
+/// Pages each cache of data knows at most; a power of two.
+const DATA: usize = 512;
+/// Pages each cache of code knows at most; a power of two.
+const CODE: usize = 256;
+
+/// Set in the tag of a page whose translation is known but where something must be done before the next store: code of
+/// it is decoded, or it is not marked as changed. No access matches such a tag, so that a store goes the slow way, which
+/// finds the translation there. What the caches know is thereby the same whether something was to be done or not.
+const GUARDED: u64 = 1;
+
+/// The table of a page of which nothing is decoded.
+static NOTHING: Shared = Shared([std::ptr::null(); (PAGE / 2) as usize]);
+
+struct Shared(BlockTable);
+
+// SAFETY: it holds null pointers and is never written to.
+unsafe impl Sync for Shared {}
+
+/// A tag no address can have: its low bits are not those of a page's address.
+const NONE: u64 = u64::MAX;
+
+/// Whose rights a translation has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    User,
+    Supervisor,
+    /// Supervisor that may reach the user's pages (`SUM`).
+    SupervisorAsUser,
+    Machine,
+}
+
+impl Context {
+    pub const COUNT: usize = 4;
+}
+
+/// A page of data.
+#[derive(Clone, Copy)]
+pub(crate) struct DataEntry {
+    /// The virtual address of the page.
+    pub tag: u64,
+    /// Added to a virtual address of the page it gives the host's.
+    pub addend: usize,
+}
+
+/// A page of code.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeEntry {
+    /// The virtual address of the page.
+    pub tag: u64,
+    /// Where its bytes begin in memory.
+    pub offset: usize,
+    /// Its decoded blocks: one pointer for each place where an instruction can begin.
+    pub blocks: *const BlockTable,
+}
+
+/// The blocks that begin in a page, by half their offset in it.
+pub(crate) type BlockTable = [*const crate::block::Header; (PAGE / 2) as usize];
+
+/// The translations of one [`Context`].
+pub(crate) struct Tlb {
+    pub read: [DataEntry; DATA],
+    pub write: [DataEntry; DATA],
+    pub code: [CodeEntry; CODE],
+    used: bool,
+}
+
+impl Tlb {
+    pub fn new() -> Tlb {
+        let data = DataEntry { tag: NONE, addend: 0 };
+        let code = CodeEntry { tag: NONE, offset: 0, blocks: &NOTHING.0 };
+        Tlb { read: [data; DATA], write: [data; DATA], code: [code; CODE], used: false }
+    }
+
+    /// Index of `address` in [`Tlb::read`] and [`Tlb::write`].
+    #[inline(always)]
+    pub fn data_index(address: u64) -> usize {
+        (address >> 12) as usize & (DATA - 1)
+    }
+
+    /// Index of `address` in [`Tlb::code`].
+    #[inline(always)]
+    pub fn code_index(address: u64) -> usize {
+        (address >> 12) as usize & (CODE - 1)
+    }
+
+    /// What the tag of a page must be for `address`, an aligned address of `size` bytes, to be in it.
+    #[inline(always)]
+    pub fn tag(address: u64, size: u64) -> u64 {
+        address & (!(PAGE - 1) | (size - 1))
+    }
+
+    pub fn set_read(&mut self, address: u64, host: *mut u8) {
+        self.used = true;
+        self.read[Tlb::data_index(address)] = Tlb::data_entry(address, host);
+    }
+
+    /// `guarded` is whether instructions of the page are decoded.
+    pub fn set_write(&mut self, address: u64, host: *mut u8, guarded: bool) {
+        self.used = true;
+        let mut entry = Tlb::data_entry(address, host);
+        entry.tag |= if guarded { GUARDED } else { 0 };
+        self.write[Tlb::data_index(address)] = entry;
+    }
+
+    /// The host's address of `address`, aligned or not, if it is known for `access`.
+    pub fn find(&self, address: u64, access: Access) -> Option<usize> {
+        let (entries, ignored) =
+            if access == Access::Write { (&self.write, GUARDED) } else { (&self.read, 0) };
+        let entry = entries[Tlb::data_index(address)];
+        (entry.tag != NONE && entry.tag & !ignored == Tlb::tag(address, 1))
+            .then(|| (address as usize).wrapping_add(entry.addend))
+    }
+
+    /// Makes stores to the page at `host` go the slow way.
+    pub fn guard(&mut self, host: *mut u8) {
+        if !self.used {
+            return;
+        }
+        for entry in &mut self.write {
+            if entry.tag != NONE && (entry.tag as usize & !1).wrapping_add(entry.addend) == host.addr() {
+                entry.tag |= GUARDED;
+            }
+        }
+    }
+
+    /// `host` is where the page's first byte lies.
+    fn data_entry(address: u64, host: *mut u8) -> DataEntry {
+        let page = address & !(PAGE - 1);
+        DataEntry { tag: page, addend: host.expose_provenance().wrapping_sub(page as usize) }
+    }
+
+    /// `blocks` is the page's table, if anything of it is decoded.
+    pub fn set_code(&mut self, address: u64, offset: usize, blocks: Option<*const BlockTable>) {
+        self.used = true;
+        let blocks = blocks.unwrap_or(&NOTHING.0);
+        self.code[Tlb::code_index(address)] = CodeEntry { tag: address & !(PAGE - 1), offset, blocks };
+    }
+
+    /// Makes all stores go the slow way once.
+    pub fn guard_all(&mut self) {
+        if self.used {
+            self.write.iter_mut().for_each(|entry| entry.tag |= GUARDED);
+        }
+    }
+
+    /// The page at `offset` has decoded blocks from now on.
+    pub fn set_blocks(&mut self, offset: usize, blocks: *const BlockTable) {
+        for entry in &mut self.code {
+            if entry.tag != NONE && entry.offset == offset {
+                entry.blocks = blocks;
+            }
+        }
+    }
+
+    /// The page at `offset`, or every page, has no decoded blocks any more.
+    pub fn forget_blocks(&mut self, offset: Option<usize>) {
+        for entry in &mut self.code {
+            if offset.is_none_or(|offset| entry.offset == offset) {
+                entry.blocks = &NOTHING.0;
+            }
+        }
+    }
+
+    /// Forgets everything.
+    pub fn flush(&mut self) {
+        if !self.used {
+            return;
+        }
+        self.read.iter_mut().for_each(|entry| entry.tag = NONE);
+        self.write.iter_mut().for_each(|entry| entry.tag = NONE);
+        self.code.iter_mut().for_each(|entry| entry.tag = NONE);
+        self.used = false;
+    }
+
+    /// Forgets the page of `address`.
+    pub fn flush_page(&mut self, address: u64) {
+        let page = address & !(PAGE - 1);
+        let data = Tlb::data_index(address);
+        for tag in [
+            &mut self.read[data].tag,
+            &mut self.write[data].tag,
+            &mut self.code[Tlb::code_index(address)].tag,
+        ] {
+            if *tag & !GUARDED == page {
+                *tag = NONE;
+            }
+        }
+    }
+}
