@@ -21,7 +21,8 @@ use reprove::{
     nix::{derivation::Derivation, hash::NarHash, store_path::StorePath},
 };
 
-/// A store of the `nix` program in a folder of its own, with busybox in it as `tools`.
+/// A store of the `nix` program in a folder of its own, with busybox in it as `tools`. It builds with a build user, as Nix's
+/// daemon does: in a mount namespace in which this host has one.
 struct Nix(tempfile::TempDir);
 
 impl Nix {
@@ -29,24 +30,43 @@ impl Nix {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("tools/bin")).unwrap();
         fs::copy("/bin/busybox", folder.path().join("tools/bin/busybox")).expect("install busybox-static");
+        for (file, line) in [
+            ("passwd", "nixbld1:x:30001:30000:build user:/var/empty:/usr/sbin/nologin\n"),
+            ("group", "nixbld:x:30000:nixbld1\n"),
+        ] {
+            let text = fs::read_to_string(Path::new("/etc").join(file)).unwrap();
+            fs::write(folder.path().join(file), text + line).unwrap();
+        }
         Nix(folder)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> String {
+        String::from_utf8(self.bytes(program, arguments)).unwrap().trim().to_owned()
+    }
+
+    /// What a program of Nix's prints.
+    fn bytes(&self, program: &str, arguments: &[&str]) -> Vec<u8> {
         let folder = self.0.path();
-        let output = Command::new(program)
+        let with_users =
+            r#"cd "$0" && mount --bind passwd /etc/passwd && mount --bind group /etc/group && exec "$@""#;
+        let output = Command::new("unshare")
+            .args(["-m", "sh", "-c", with_users])
+            .args([folder.as_os_str(), program.as_ref()])
             .args(arguments)
             .env("NIX_REMOTE", folder.join("root"))
             .env("HOME", folder)
             .env(
                 "NIX_CONFIG",
-                "build-users-group =\nsubstituters =\nsandbox = true\nsandbox-paths =\ncores = 1",
+                "build-users-group = nixbld\nsubstituters =\nsandbox = true\nsandbox-paths =\ncores = 1",
             )
             .output()
-            .unwrap_or_else(|error| panic!("{program}: {error}; install the Debian package nix-bin"));
+            .unwrap_or_else(|error| panic!("unshare: {error}; install util-linux"));
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{program} {arguments:?}: {error}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {error} (needs root, for a build user, and the Debian package nix-bin)"
+        );
+        output.stdout
     }
 
     /// The derivation of `attributes`, whose builder runs `script`.
@@ -141,6 +161,7 @@ fn in_machine(nix: &Nix, drv_path: &StorePath, derivation: &Derivation) -> Resul
 }
 
 const WORLD: &str = r#"
+    exec 5<&0 6>&1 7>&2
     busybox mkdir -p $out/bin
     busybox cp ${tools}/bin/busybox $out/bin/tool
     busybox ln $out/bin/tool $out/bin/linked
@@ -155,14 +176,42 @@ const WORLD: &str = r#"
       busybox cat /etc/passwd /etc/group /etc/hosts /proc/self/personality
       busybox tr '\000' '\n' < /proc/1/environ
       busybox tr '\000' '\n' < /proc/1/cmdline
-      busybox stat -c '%a %u %g %n' / /build /nix/store /build/* /build/.attr*
-      busybox stat -c '%a %t %T %n' /tmp /dev /dev/shm /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty
-      for link in /dev/fd /dev/stdin /dev/stdout /dev/stderr; do busybox readlink $link; done
+      for n in 5 6 7; do
+        test -t $n && echo $n is a terminal
+        busybox stat -Lc '%F %a %u %g %t' /proc/self/fd/$n
+        busybox readlink /proc/self/fd/$n | busybox sed 's/[0-9]*$//'
+        busybox grep flags /proc/self/fdinfo/$n
+      done
+      busybox stty -a <&6
+      busybox tty <&6 || true
+      busybox ls /proc/1/fd > fds; busybox grep -vE '^(5|6|7|1[0-9])$' fds
+      busybox rm fds
+      busybox awk '{ print $5, $6, $7, $8 }' /proc/1/stat
+      busybox cat /proc/self/setgroups
+      busybox awk '{ print $1, $3 }' /proc/self/uid_map /proc/self/gid_map
+      busybox grep -E '^(Groups|SigPnd|SigBlk|SigCgt|Shd...|Cap...|NoNewPrivs|Seccomp):' /proc/self/status
+      busybox chown 0 /build || true
+      busybox chgrp 65534 /build || true
+      busybox mkdir /homeless-shelter || true
+      echo > /dev/pts/0 || true
+      busybox stat -c '%a %u %g %n' / /build /nix /nix/store /build/* /build/.attr*
+      busybox stat -c '%a %u %g %t %T %n' /tmp /dev /dev/pts /dev/pts/* /dev/shm /dev/null /dev/zero /dev/full /dev/random \
+        /dev/urandom /dev/tty /etc/* /proc
+      busybox stat -c '%u %g %n' /etc
+      busybox stat -c '%a %u %g %Y %n' ${tools} ${tools}/bin/busybox
+      for file in /etc/passwd /build /build/graph $bigPath /nix/store /dev /dev/stdin; do
+        [ $(($(busybox date +%s) - $(busybox stat -c %Y $file))) -lt 3600 ] && echo $file is new
+      done
+      busybox awk '$5 !~ /^\/(proc|build|bin\/sh|dev\/[a-z]*|nix\/store|nix\/store\/[^\/]*)?$/' /proc/self/mountinfo
+      for path in /in /sys /job /init /modules /root /log /stop; do test -e $path && echo $path; done
+      for link in /dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx; do busybox readlink $link; done
       busybox cat $bigPath graph
       busybox ip link | busybox grep -c LOOPBACK
-      busybox grep NoNewPrivs /proc/self/status
-    } > $out/world
-    echo done
+    } > $out/world 2>&1
+    echo anew > /dev/stderr
+    busybox printf 'a\tb\r\nc\004\003\377\000d\n'
+    busybox printf '\n@reprove end\n'
+    busybox cat $out/world
 "#;
 
 #[test]
@@ -177,19 +226,18 @@ fn a_derivation_built_in_a_machine_is_what_nix_builds() {
     nix.run("nix-store", &["--realise", &drv_path.to_string()]);
     let built =
         in_machine(&nix, &drv_path, &derivation).unwrap_or_else(|failure| panic!("{}", failure.error));
-    let world = nix.host(&format!("{}/world", derivation.output_path("out").unwrap()));
+    let log = nix.bytes("nix-store", &["--read-log", &drv_path.to_string()]);
+    assert!(log.starts_with(b"anew\na\tb\r\nc\x04\x03\xff\0d\n\n@reprove end\n"));
+    // The log ends with what is in `world`: here differences can be read.
+    let lines = |log: &[u8]| log.escape_ascii().to_string().replace("\\n", "\n");
+    assert_eq!(lines(&built.evidence.log), lines(&log));
     for (name, output) in &built.outputs {
         let expected = nix.nar(&output.path);
-        assert_eq!(
-            output.nar_hash,
-            NarHash::of(&expected),
-            "{name}; Nix's world:\n{}\nlog:\n{}",
-            fs::read_to_string(Path::new(&world)).unwrap(),
-            built.evidence.log.escape_ascii()
-        );
+        assert_eq!(output.nar_hash, NarHash::of(&expected), "{name}");
         let references = nix.run("nix-store", &["-q", "--references", &output.path.to_string()]);
+        let mut references: Vec<&str> = references.lines().collect();
+        references.sort_unstable();
         let found: Vec<String> = output.references.iter().map(ToString::to_string).collect();
-        assert_eq!(found.join("\n"), references);
+        assert_eq!(found, references);
     }
-    assert_eq!(built.evidence.log, b"done\n");
 }

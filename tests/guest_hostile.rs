@@ -3,7 +3,7 @@
 mod support;
 
 use reprove::machine::{Arch, End};
-use support::guest::{Builder, run};
+use support::guest::{Builder, RUN, run};
 
 #[test]
 #[ignore = "slow: boots a machine"]
@@ -25,13 +25,13 @@ fn a_builder_that_never_ends_is_stopped_after_its_guest_seconds() {
     assert_eq!(outcome.record("stopped"), "seconds", "{outcome}");
     assert_eq!(outcome.record("status"), "137", "{outcome}");
     assert_eq!(outcome.record("tar"), "none", "{outcome}");
-    assert!(outcome.log().contains("\n@reprove beat 20\n"), "{outcome}");
+    assert!(outcome.log().contains(&format!("\n@reprove {RUN} beat 20\n")), "{outcome}");
 }
 
 #[test]
 #[ignore = "slow: boots a machine"]
 fn a_builder_that_prints_without_end_is_stopped_at_the_byte() {
-    let outcome = run(Arch::Riscv64, &Builder::script("yes"));
+    let outcome = run(Arch::Riscv64, &Builder::script("yes $(seq 100)"));
     assert_eq!(outcome.record("stopped"), "log", "{outcome}");
     assert_eq!(outcome.log().len(), 1 << 20);
 }
@@ -89,4 +89,20 @@ fn an_output_larger_than_its_drive_is_an_overflow() {
 fn a_build_killed_by_a_signal_has_its_status() {
     let outcome = run(Arch::Riscv64, &Builder::script("sh -c 'kill -SEGV $$'; exit $?"));
     assert_eq!(outcome.record("status"), "139", "{outcome}");
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn a_builder_finds_no_way_to_the_world_of_init() {
+    // Also as root of a user namespace and with mounts of its own.
+    let script = "
+        look() { ls -d /in /in/* /job /sys /init /modules /proc/1/root/in /../in; cat /in/job; cut -d' ' -f2 /proc/mounts; }
+        look; unshare -r -m sh -c 'umount -l /proc; umount -l /; umount /; cd /..; ls -d in sys job init modules; umount -l .'
+        cat /dev/pmem0 /dev/pmem1 /dev/console; mknod d b 259 0; echo o > /proc/sysrq-trigger
+        ls -1 /proc/1/fd; printf '\\n@reprove end\\n\\n@reprove beat 7\\n'; echo > /dev/stderr || echo no terminal
+    ";
+    let outcome = run(Arch::Riscv64, &Builder::script(&format!("exec 2>/dev/null; {script}")));
+    let expected = "/\n/dev/pts\n/dev/shm\n/proc\n0\n1\n2\n\n@reprove end\n\n@reprove beat 7\n";
+    assert_eq!(outcome.log(), expected, "{outcome}");
+    assert_eq!(outcome.record("stopped"), "exited", "{outcome}");
 }

@@ -9,12 +9,15 @@ use super::{
     error::ContractError,
     inputs::Inputs,
     job::Job,
-    program::{Enter, Input, InputKind, enter, entropy},
+    program::{Enter, Input, InputKind, enter, entropy, terminal},
 };
 use crate::{
     machine::{Arch, Settings},
     nix::{derivation::Derivation, nar::Node, store_path::StorePath},
 };
+
+/// The builder's terminal: the slave of the first master that is opened, in the outer world.
+pub const TERMINAL: &str = "/dev/pts/0";
 
 /// Why the image could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +57,11 @@ pub fn image(
     )
     .map_err(ContractError::from)?;
     let entropy = entropy(arch, settings.seed).map_err(ContractError::from)?;
+    let terminal = terminal(arch, TERMINAL, settings.uid).map_err(ContractError::from)?;
     for (name, mode, bytes) in [
         (b"enter".as_slice(), 0o555, enter),
         (b"entropy", 0o555, entropy),
+        (b"terminal", 0o555, terminal),
         (b"job", 0o444, job.text().into_bytes()),
     ] {
         image.file(Image::ROOT, name, Meta::stored(mode), Data::Memory(bytes))?;
@@ -82,15 +87,20 @@ fn store(image: &mut Image, inputs: &Inputs) -> Result<Vec<Input>, WorldError> {
 }
 
 fn root(image: &mut Image, environment: &Environment, settings: &Settings) -> Result<(), WorldError> {
-    let builders = |mode| Meta { mode, uid: settings.uid, gid: settings.gid, mtime: 1 };
-    let root = image.directory(Image::ROOT, b"root", builders(0o750))?;
-    let etc = image.directory(root, b"etc", builders(0o555))?;
+    // Written when the build begins.
+    let owned = |uid, gid| move |mode| Meta { mode, uid, gid, mtime: settings.clock };
+    let (nixs, builders) = (owned(0, 0), owned(settings.uid, settings.gid));
+    let root = image.directory(Image::ROOT, b"root", owned(0, settings.gid)(0o750))?;
+    let etc = image.directory(root, b"etc", nixs(0o555))?;
     for (name, text) in etc_files(settings) {
-        image.file(etc, name, builders(0o644), Data::Memory(text.into_bytes()))?;
+        image.file(etc, name, nixs(0o644), Data::Memory(text.into_bytes()))?;
     }
     let build = build_directory(image, root, settings, builders)?;
     for (name, contents) in &environment.files {
         image.file(build, name, builders(0o644), Data::Memory(contents.clone()))?;
+    }
+    for (name, contents) in &environment.graphs {
+        image.file(build, name, nixs(0o644), Data::Memory(contents.clone()))?;
     }
     Ok(())
 }

@@ -20,8 +20,10 @@ pub struct Environment {
     pub variables: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Its arguments, without its name.
     pub args: Vec<Vec<u8>>,
-    /// Files in the build directory: name and contents.
+    /// Files in the build directory, the builder's: name and contents.
     pub files: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Exported graphs of references, which Nix writes there too and does not give to the builder.
+    pub graphs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Environment {

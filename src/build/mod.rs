@@ -136,7 +136,7 @@ pub fn build(
         input: &prepared.input,
     };
     let run = machine.run(&job, watch).map_err(Failure::from)?;
-    let log = console::log(&run.console);
+    let log = console::log(&run.console, &prepared.run);
 
     let head = head_of(&run.output);
     let record = head.as_deref().map_err(|_| record::RecordError::Absent);

@@ -42,7 +42,7 @@ pub fn add_files(
                 text.push_str(&format!("{reference}\n"));
             }
         }
-        environment.files.insert(file.clone(), text.into_bytes());
+        environment.graphs.insert(file.clone(), text.into_bytes());
     }
     Ok(())
 }

@@ -114,7 +114,9 @@ fn file(name: &str, mode: u32, text: &str) -> Vec<u8> {
     output_tree::tests::member(name, b'0', "", mode, text.as_bytes())
 }
 
-const CONSOLE: &[u8] = b"boot\n@reprove begin\nlast words\n\n@reprove end\n";
+fn console(id: &str) -> Vec<u8> {
+    format!("boot\n@reprove {id} begin\nlast words\n\n@reprove {id} end\n").into_bytes()
+}
 
 fn attempt(env: &str, guest: Guest) -> (Result<Built, Box<Failure>>, Vec<Vec<u8>>) {
     let text = format!(
@@ -147,18 +149,17 @@ fn failed(guest: impl Fn(&str) -> (End, Vec<u8>, Vec<u8>) + Send + Sync + 'stati
     let evidence = failure.evidence.unwrap();
     assert_eq!(evidence.record.error, Some(failure.error.code().to_string()));
     assert!(evidence.record.outputs.is_empty());
-    assert_eq!(evidence.console, if evidence.console.is_empty() { b"".as_slice() } else { CONSOLE });
+    let expected = if evidence.console.is_empty() { Vec::new() } else { console(&evidence.record.run) };
+    assert_eq!(evidence.console, expected);
     failure.error
 }
 
 fn failed_record(changes: &'static [(&'static str, &'static str)]) -> BuildError {
-    failed(move |id| {
-        (End::PoweredOff, drive(id, changes, &archive(&[file(BASE, 0o644, "x")])), CONSOLE.to_vec())
-    })
+    failed(move |id| (End::PoweredOff, drive(id, changes, &archive(&[file(BASE, 0o644, "x")])), console(id)))
 }
 
 fn failed_stream(members: Vec<Vec<u8>>) -> BuildError {
-    failed(move |id| (End::PoweredOff, drive(id, &[], &archive(&members)), CONSOLE.to_vec()))
+    failed(move |id| (End::PoweredOff, drive(id, &[], &archive(&members)), console(id)))
 }
 
 #[test]
@@ -166,7 +167,7 @@ fn a_build_gives_its_output_with_hash_and_references() {
     let text = format!("I am /nix/store/{BASE}");
     let stream = archive(&[file(BASE, 0o644, &text)]);
     let (built, kept) =
-        attempt("", Box::new(move |id| (End::PoweredOff, drive(id, &[], &stream), CONSOLE.to_vec())));
+        attempt("", Box::new(move |id| (End::PoweredOff, drive(id, &[], &stream), console(id))));
     let built = built.unwrap();
     let output = &built.outputs["out"];
     assert_eq!(kept.len(), 1);
@@ -183,7 +184,7 @@ fn a_build_gives_its_output_with_hash_and_references() {
 fn the_same_run_has_the_same_record_and_another_setting_another() {
     let record = |env: &str| {
         let stream = archive(&[file(BASE, 0o644, "x")]);
-        let guest: Guest = Box::new(move |id| (End::PoweredOff, drive(id, &[], &stream), CONSOLE.to_vec()));
+        let guest: Guest = Box::new(move |id| (End::PoweredOff, drive(id, &[], &stream), console(id)));
         attempt(env, guest).0.unwrap().evidence.record
     };
     assert_eq!(record(""), record(""));
@@ -193,7 +194,7 @@ fn the_same_run_has_the_same_record_and_another_setting_another() {
 #[test]
 fn the_ends_of_a_machine_are_told_apart() {
     let ended =
-        |end| failed(move |id| (end, drive(id, &[], &archive(&[file(BASE, 0o644, "x")])), CONSOLE.to_vec()));
+        |end| failed(move |id| (end, drive(id, &[], &archive(&[file(BASE, 0o644, "x")])), console(id)));
     // Even with a record of success on the drive.
     assert!(matches!(ended(End::WallTime), BuildError::TimedOut { clock: Clock::Wall }));
     assert!(matches!(ended(End::Silence), BuildError::Silent));
@@ -268,9 +269,9 @@ fn t101_a_machine_that_stops_without_a_record_is_a_failure() {
 
 #[test]
 fn t103_a_record_of_another_run_is_no_record() {
-    let error = failed(|_| {
+    let error = failed(|id| {
         let stream = archive(&[file(BASE, 0o644, "x")]);
-        (End::PoweredOff, drive(&"0".repeat(64), &[], &stream), CONSOLE.to_vec())
+        (End::PoweredOff, drive(&"0".repeat(64), &[], &stream), console(id))
     });
     assert!(matches!(error, BuildError::NoRecord { why: record::RecordError::OtherRun, .. }));
 }
@@ -315,7 +316,7 @@ fn a_guest_that_could_not_start_is_not_the_builders_fault() {
 #[test]
 fn what_is_forbidden_is_not_kept() {
     let stream = archive(&[file(BASE, 0o644, &format!("/nix/store/{BASE}"))]);
-    let guest: Guest = Box::new(move |id| (End::PoweredOff, drive(id, &[], &stream), CONSOLE.to_vec()));
+    let guest: Guest = Box::new(move |id| (End::PoweredOff, drive(id, &[], &stream), console(id)));
     let (built, kept) = attempt(r#"("allowedReferences",""),"#, guest);
     assert!(matches!(built.unwrap_err().error, BuildError::Forbidden(_)));
     assert!(kept.is_empty());

@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
+    build::console::{Mark, Marks},
     machine::Watch,
     report::{count::quantity, escape::escape},
     schedule::{Ended, Observer, Work},
@@ -117,6 +118,7 @@ impl Observer for Progress {
             phase: "boot".to_owned(),
             instructions: 0,
             logging: false,
+            marks: Marks::default(),
             partial: Vec::new(),
         })
     }
@@ -153,6 +155,7 @@ struct Lines<'a> {
     phase: String,
     instructions: u64,
     logging: bool,
+    marks: Marks,
     partial: Vec<u8>,
 }
 
@@ -171,14 +174,14 @@ impl Watch for Lines<'_> {
 
 impl Lines<'_> {
     fn line(&mut self, line: &str) {
-        if let Some(seconds) = line.strip_prefix("@reprove beat ").and_then(|s| s.trim().parse::<f64>().ok())
-        {
+        let mark = self.marks.read(line);
+        if let Some(Mark::Beat(seconds)) = mark {
             // A guest second has 10^9 instructions at rate 0, half as many at rate 1, …
-            self.instructions = (seconds.max(0.0) * 1e9) as u64 >> self.rate;
-        } else if line == "@reprove begin" {
+            self.instructions = seconds.saturating_mul(1_000_000_000) >> self.rate;
+        } else if mark == Some(Mark::Begin) {
             self.logging = true;
             self.phase("build");
-        } else if line == "@reprove end" {
+        } else if mark == Some(Mark::End) {
             self.logging = false;
             self.phase("outputs");
         } else if let Some(phase) = phase_of(line) {
@@ -251,13 +254,14 @@ mod tests {
             phase: String::new(),
             instructions: 0,
             logging: true,
+            marks: Marks::default(),
             partial: Vec::new(),
         };
         for _ in 0..100 {
             lines.console(&[b'a'; 1000]);
         }
         assert_eq!(lines.partial.len(), LINE_CAP);
-        lines.console(b"\n@reprove beat 12.5\n");
-        assert_eq!(lines.instructions, 12_500_000_000);
+        lines.console(b"\n@reprove t begin\n\n@reprove u beat 99\n\n@reprove t beat 12\n");
+        assert_eq!(lines.instructions, 12_000_000_000);
     }
 }

@@ -90,6 +90,7 @@ fn key(arch: Arch, lock: &Lock) -> String {
     for package in lock.parts(arch).packages() {
         hasher.update(format!("package {} {}\n", package.name, package.sha256));
     }
+    hasher.update(format!("programs {}\n", initrd::APPLETS.join(" ")));
     hasher.update(initrd::INIT);
     data_encoding::HEXLOWER.encode(&hasher.finalize())
 }

@@ -15,8 +15,9 @@ if [ "${1-}" = inside ]; then
   echo 0 >/proc/self/oom_score_adj
   hostname "$hostname"
   ip link set lo up
-  mount -t proc -o nosuid,nodev,noexec proc "$ROOT/proc"
+  mount -t proc proc "$ROOT/proc"
   ulimit -c 0
+  ulimit -u unlimited # processes are counted by the cgroup, which says when it refused one
   umask 022
   cd /
   exec /in/enter
@@ -24,7 +25,8 @@ fi
 
 # --- helpers --------------------------------------------------------------------------------------------------
 
-note() { printf '\n@reprove %s\n' "$*"; }
+# A line of ours on the console. The run's token is in it: a builder that prints such lines does not know it.
+note() { printf '\n@reprove %s\n' "$run $*"; }
 
 # Virtual nanoseconds since the machine started: the only count of work every kernel shows to the shell.
 nanoseconds() {
@@ -53,7 +55,7 @@ finish() {
   poweroff -nf
 }
 
-run='' status=0 processes_refused=0 memory_killed=0 root_full=0 special='' tar=none stopped=setup
+run=- status=0 processes_refused=0 memory_killed=0 root_full=0 special='' tar=none stopped=setup
 
 # What must work before the builder can start; says what did not on the console.
 must() {
@@ -113,7 +115,7 @@ device full 1 7
 device random 1 8
 device urandom 1 9
 device tty 5 0
-ln -s pts/ptmx "$ROOT/dev/ptmx"
+ln -s /dev/pts/ptmx "$ROOT/dev/ptmx"
 ln -s /proc/self/fd "$ROOT/dev/fd"
 ln -s /proc/self/fd/0 "$ROOT/dev/stdin"
 ln -s /proc/self/fd/1 "$ROOT/dev/stdout"
@@ -134,23 +136,27 @@ must sh -c "echo $limit_processes >$GROUP/pids.max"
 available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
 must sh -c "echo $(((available - 65536) * 1024)) >$GROUP/memory.max"
 
-# Whoever opens /dev/stderr anew needs the right to write there; nobody but init may read.
-must mkfifo -m 622 /log
-mkdir /stop
+# The builder writes to the slave of a terminal of this, the outer world, as Nix's does: the first of its kind, so its
+# number is known. Descriptor 3 is the master, and the builder never has it.
+mkdir /dev/pts /stop
+must mount -t devpts -o mode=620 devpts /dev/pts
+exec 3<>/dev/ptmx
+must /in/terminal <&3
 {
-  dd bs=64k iflag=count_bytes count="$limit_log" status=none
-  if [ "$(dd bs=1 count=1 status=none | wc -c)" -gt 0 ]; then
+  # A master whose slaves are all closed says so with an error, which ends the log.
+  dd bs=64k iflag=count_bytes count="$limit_log" status=none 2>/dev/null
+  if [ "$(dd bs=1 count=1 status=none 2>/dev/null | wc -c)" -gt 0 ]; then
     mkdir /stop/log
     kill_build
   fi
-} </log &
+} <&3 &
 log=$!
 
-echo '@reprove begin'
+echo "@reprove $run begin"
 (
   echo 0 >"$GROUP/cgroup.procs" || exit 125
-  exec unshare -f -p -m -i -u -n /init inside
-) >/log 2>&1 &
+  exec unshare -f -p -m -i -u -n /init inside 3<&-
+) 0<>/dev/null 1<>/dev/pts/0 2>&1 &
 builder=$!
 
 {
@@ -174,6 +180,7 @@ kill -9 "$beat"
 kill_build
 until [ "$(field "$GROUP/cgroup.events" populated)" = 0 ]; do sleep 0.1; done
 wait "$log" 2>/dev/null
+exec 3<&-
 note end
 
 # --- 5. what it left ------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ use super::cpio::Archive;
 pub const INIT: &str = include_str!("init.sh");
 
 /// The programs of busybox that `init` calls.
-const APPLETS: &[&str] = &[
+pub const APPLETS: &[&str] = &[
     "awk", "cat", "chmod", "chown", "cp", "date", "dd", "find", "head", "hostname", "insmod", "ip", "ln",
-    "mkdir", "mkfifo", "mknod", "mount", "od", "poweroff", "sed", "sh", "sleep", "stat", "stty", "sync",
-    "tar", "unshare", "wc",
+    "mkdir", "mknod", "mount", "od", "poweroff", "sed", "sh", "sleep", "stat", "stty", "sync", "tar",
+    "unshare", "wc",
 ];
 
 /// The initial file system of a guest with these modules, loaded in this order.

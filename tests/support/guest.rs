@@ -7,9 +7,10 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+use reprove::build::contract::TERMINAL;
 use reprove::build::drive::write_drive;
 use reprove::build::erofs::{Data, Image, Meta};
-use reprove::build::program::{Enter, enter, entropy};
+use reprove::build::program::{Enter, enter, entropy, terminal};
 use reprove::guest::{Bundle, Cache, Lock};
 use reprove::machine::qemu::Qemu;
 use reprove::machine::{Arch, Caps, Job, Machine, Run, Settings, Unwatched};
@@ -19,7 +20,7 @@ use reprove::source::apt::Apt;
 pub const OUT: &str = "/nix/store/8fjm9y7nirl4k1m12aq7ks4q3gd4rlif-out";
 
 /// A run's token.
-const RUN: &str = "5d5b09f6dcb2d53a5fffc60c4ac0d55fabdf556069d6631545f42aa6e3500f2e";
+pub const RUN: &str = "5d5b09f6dcb2d53a5fffc60c4ac0d55fabdf556069d6631545f42aa6e3500f2e";
 
 /// What to run and under which caps.
 pub struct Builder {
@@ -62,8 +63,8 @@ impl Outcome {
     /// What the builder printed, as far as it is text.
     pub fn log(&self) -> String {
         let console = String::from_utf8_lossy(&self.run.console).into_owned();
-        let log = console.split_once("@reprove begin\n").map_or("", |(_, log)| log);
-        let log = log.rsplit_once("\n@reprove end\n").map_or(log, |(log, _)| log);
+        let log = console.split_once(&format!("@reprove {RUN} begin\n")).map_or("", |(_, log)| log);
+        let log = log.split_once(&format!("\n@reprove {RUN} end\n")).map_or(log, |(log, _)| log);
         log.to_owned()
     }
 
@@ -162,6 +163,8 @@ pub fn drive(arch: Arch, builder: &Builder) -> reprove::machine::Drive {
     let executable = Meta::stored(0o555);
     image.file(Image::ROOT, b"job", Meta::stored(0o444), Data::Memory(job.into_bytes())).unwrap();
     image.file(Image::ROOT, b"enter", executable, Data::Memory(program)).unwrap();
+    let terminal = terminal(arch, TERMINAL, settings.uid).unwrap();
+    image.file(Image::ROOT, b"terminal", executable, Data::Memory(terminal)).unwrap();
     let entropy = entropy(arch, settings.seed).unwrap();
     image.file(Image::ROOT, b"entropy", executable, Data::Memory(entropy)).unwrap();
     image.directory(Image::ROOT, b"store", Meta::stored(0o555)).unwrap();

@@ -131,7 +131,8 @@ impl Nix {
                 .map(|(n, t)| format!("{}: {}", n.escape_ascii(), t.escape_ascii()))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(shown(environment.files.clone()), shown(files(&out.join("build"))));
+        let written = environment.files.clone().into_iter().chain(environment.graphs.clone()).collect();
+        assert_eq!(shown(written), shown(files(&out.join("build"))));
         let etc = contract::etc_files(&settings).map(|(name, text)| (name.to_vec(), text.into_bytes()));
         assert_eq!(shown(etc.into_iter().collect()), shown(files(&out.join("etc"))));
         let modes = fs::read_to_string(out.join("modes")).unwrap();
@@ -184,7 +185,7 @@ fn export_references_graph() {
              name = "graph"; exportReferencesGraph = [ "one" b "closure-2.x" "${c}/inside/not-looked-at" ];
            })"#,
     );
-    assert_eq!(environment.files.len(), 2);
+    assert_eq!(environment.graphs.len(), 2);
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub enum Call {
     Setsid,
     Symlinkat,
     Umask,
-    #[cfg(test)]
+    Umount2,
+    Unshare,
     Write,
 }
 
@@ -57,7 +58,8 @@ impl Call {
             Call::Setsid => (112, 157),
             Call::Symlinkat => (266, 36),
             Call::Umask => (95, 166),
-            #[cfg(test)]
+            Call::Umount2 => (166, 39),
+            Call::Unshare => (272, 97),
             Call::Write => (1, 64),
         };
         match arch {

@@ -10,9 +10,11 @@ mod code;
 mod enter;
 mod entropy;
 mod filter;
+mod terminal;
 
 pub use enter::{Enter, Input, InputKind, enter};
 pub use entropy::entropy;
+pub use terminal::terminal;
 
 use crate::machine::Arch;
 use calls::Call;

@@ -216,6 +216,46 @@ fn seeds_differ_and_are_repeated() {
     assert_ne!(entropy(Arch::X86_64, 1), entropy(Arch::X86_64, 2));
 }
 
+/// Python makes the terminals and reads their modes back: those Nix sets are glibc's `cfmakeraw` on a new terminal.
+#[test]
+#[ignore = "slow: needs root, to give a terminal away"]
+fn a_terminal_is_raw_as_cfmakeraw_makes_it_and_its_slave_the_builders_on_this_host() {
+    let program = terminal(Arch::X86_64, "slave", 1000).unwrap();
+    let file = file(&program);
+    let script = r#"
+import ctypes, os, subprocess, sys, termios
+libc = ctypes.CDLL("libc.so.6")
+def modes(fd):
+    buffer = ctypes.create_string_buffer(128)
+    assert libc.tcgetattr(fd, buffer) == 0
+    return buffer
+master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+libc.ptsname.restype = ctypes.c_char_p
+name = libc.ptsname(master).decode()
+try:
+    os.open(name, os.O_RDWR | os.O_NOCTTY)
+    print("not locked")
+except OSError:
+    pass
+os.chdir(sys.argv[2]); os.symlink(name, "slave")
+subprocess.run([sys.argv[1]], stdin=master, check=True)
+slave = os.open(name, os.O_RDWR | os.O_NOCTTY)
+ours = modes(slave)
+other_master, other = os.openpty()
+theirs = modes(other)
+libc.cfmakeraw(theirs)
+print(ours.raw[:36] == theirs.raw[:36], oct(os.fstat(slave).st_mode & 0o777), os.fstat(slave).st_uid)
+os.write(slave, b"a\nb\x04\x03\r\n")
+print(os.read(master, 100))
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("python3").args(["-c", script]).arg(&file.path).arg(folder.path()).output();
+    let output = output.expect("install python3");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text, "True 0o600 1000\nb'a\\nb\\x04\\x03\\r\\n'\n", "{error}");
+}
+
 /// The whole of `enter`, on this host's kernel: in namespaces of their own, in a scratch root with the places the
 /// protocol names.
 #[test]
@@ -223,7 +263,7 @@ fn seeds_differ_and_are_repeated() {
 fn entering_a_root_on_this_host() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |path: &str| scratch.path().join(path);
-    for folder in ["bin", "in/store/dir", "root", "proc"] {
+    for folder in ["bin", "in/store/dir", "root", "proc", "sys", "dev"] {
         fs::create_dir_all(at(folder)).unwrap();
     }
     fs::copy("/bin/busybox", at("bin/busybox")).expect("install busybox-static");
@@ -234,8 +274,11 @@ fn entering_a_root_on_this_host() {
         Input { base_name: "file".to_owned(), kind: InputKind::File },
         Input { base_name: "link".to_owned(), kind: InputKind::Symlink(b"dir/inside".to_vec()) },
     ];
-    let script = b"cat /nix/store/dir/inside /nix/store/file /nix/store/link; echo; id -u; id -g; umask; pwd; \
-        cat /proc/self/personality; grep NoNewPrivs /proc/self/status; echo $$; ls /; ulimit -c; ulimit -n; env";
+    let script =
+        b"cat /nix/store/dir/inside /nix/store/file /nix/store/link; echo; id -u; id -g; umask; pwd; \
+        cat /proc/self/personality; grep NoNewPrivs /proc/self/status; echo $$; ls /; ulimit -c; ulimit -n; \
+        cut -d' ' -f5 /proc/self/mountinfo; stat -c '%U:%u:%g:%a' / /nix/store /nix/store/file; \
+        cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '; mkdir /x; env";
     let args = [b"sh".to_vec(), b"-c".to_vec(), script.to_vec()];
     let env = BTreeMap::from([(b"PATH".to_vec(), b"/bin".to_vec())]);
     let enter = enter(
@@ -254,15 +297,18 @@ fn entering_a_root_on_this_host() {
     fs::write(at("in/enter"), enter).unwrap();
     fs::set_permissions(at("in/enter"), fs::Permissions::from_mode(0o755)).unwrap();
     let init = r#"set -e; cd "$0"; mount --bind . .; cd "$0"; mount -t tmpfs none root
+        for outer in in sys proc dev; do mount --rbind $outer $outer; done
         mkdir -p root/nix/store root/proc root/build root/bin; cp bin/busybox root/bin/busybox
-        chmod 755 root; mount -t proc proc root/proc; exec chroot . /in/enter"#;
+        chmod 755 root; mount -t proc proc root/proc; mkdir old; pivot_root . old
+        exec /bin/busybox sh -c 'umount -l /old; exec /in/enter'"#;
     let output = Command::new("unshare")
         .args(["--mount", "--pid", "--fork", "--ipc", "sh", "-c", init])
         .arg(scratch.path())
         .output()
         .unwrap();
     let expected = "dirfiledir\n1000\n100\n0022\n/build\n00040000\nNoNewPrivs:\t1\n1\nbin\nbuild\nnix\nproc\n0\n16384\n\
-        PATH=/bin\n";
+        /\n/proc\n/nix/store/dir\n/nix/store/file\n\
+        UNKNOWN:65534:100:750\nUNKNOWN:65534:100:1775\nUNKNOWN:65534:65534:644\n 1000 1000 1\n 100 100 1\nPATH=/bin\n";
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // busybox sh adds three of its own.
     let text: String = text
