@@ -14,7 +14,10 @@ const CODE: usize = 256;
 /// Set in the tag of a page whose translation is known but where something must be done before the next store: code of
 /// it is decoded, or it is not marked as changed. No access matches such a tag, so that a store goes the slow way, which
 /// finds the translation there. What the caches know is thereby the same whether something was to be done or not.
-const GUARDED: u64 = 1;
+///
+/// A bit below those of a page's address and above those that tell where in eight bytes a misaligned address points
+/// (see [`Tlb::tag`]): neither an aligned access nor any other finds it in a tag of its own.
+const GUARDED: u64 = 8;
 
 /// The table of a page of which nothing is decoded.
 static NOTHING: Shared = Shared([std::ptr::null(); (PAGE / 2) as usize]);
@@ -125,7 +128,9 @@ impl Tlb {
             return;
         }
         for entry in &mut self.write {
-            if entry.tag != NONE && (entry.tag as usize & !1).wrapping_add(entry.addend) == host.addr() {
+            if entry.tag != NONE
+                && ((entry.tag & !GUARDED) as usize).wrapping_add(entry.addend) == host.addr()
+            {
                 entry.tag |= GUARDED;
             }
         }
@@ -191,6 +196,23 @@ impl Tlb {
         ] {
             if *tag & !GUARDED == page {
                 *tag = NONE;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store that is misaligned by as much as a guarded tag differs from the page's address must not find it.
+    #[test]
+    fn no_access_of_any_alignment_and_size_finds_a_guarded_page() {
+        for address in 0x4000_0000..0x4000_0000 + 2 * PAGE {
+            for size in [1, 2, 4, 8] {
+                assert_ne!(Tlb::tag(address, size), 0x4000_0000 | GUARDED, "{size} bytes at {address:#x}");
+                assert_ne!(Tlb::tag(address, size), NONE);
+                assert_ne!(Tlb::tag(address.wrapping_neg(), size), NONE | GUARDED);
             }
         }
     }
