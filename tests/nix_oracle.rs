@@ -22,6 +22,7 @@ use reprove::nix::{
     make_path::{Method, fixed_output_path, source_path, text_path},
     nar::{self, Node, Reader, Writer},
     narinfo::NarInfo,
+    signature::{self, PublicKey},
     store_path::{StorePath, check_name},
 };
 
@@ -71,6 +72,17 @@ impl Nix {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {args:?}: {stderr}");
         String::from_utf8(output.stdout).expect("text").trim_end_matches('\n').to_owned()
+    }
+
+    /// What a successful run prints when it reads `input`.
+    fn output_with_input(&self, program: &str, args: &[&str], input: &[u8]) -> String {
+        let mut child = self.command(program);
+        let child = child.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("the programs of Nix: apt-get install nix-bin");
+        child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).expect("text")
     }
 
     fn dump(&self, path: &Path) -> Vec<u8> {
@@ -491,7 +503,9 @@ fn narinfo_files_are_those_of_nix() {
     let printed = nix.run("nix-instantiate", &["--eval", "--read-write-mode", "--json", "-E", expression]);
     let path: String = serde_json::from_str(&printed).expect("JSON");
     let secret = nix.run("nix", &["key", "generate-secret", "--key-name", "test-1"]);
-    fs::write(nix.scratch("secret"), secret).expect("writable");
+    fs::write(nix.scratch("secret"), &secret).expect("writable");
+    let public = nix.output_with_input("nix", &["key", "convert-secret-to-public"], secret.as_bytes());
+    let keys: [PublicKey; 1] = [public.trim_end().parse().expect("a public key made by Nix")];
     for compression in ["none", "xz", "bzip2", "zstd"] {
         let cache = nix.scratch(compression);
         let url = format!(
@@ -512,6 +526,9 @@ fn narinfo_files_are_those_of_nix() {
             assert_eq!(info.to_string().as_bytes(), text);
             assert_eq!(info.compression.name(), compression);
             assert_eq!(info.signatures.len(), 1);
+            assert_eq!(signature::signer(&keys, &info).map(PublicKey::name), Some("test-1"));
+            let forged = NarInfo { nar_size: info.nar_size + 8, ..info.clone() };
+            assert_eq!(signature::signer(&keys, &forged), None);
             assert_eq!(file.file_stem(), Some(OsStr::new(info.store_path.hash_part())));
             let nar = nix.dump(&nix.root().join("nix/store").join(info.store_path.base_name()));
             assert_eq!((info.nar_hash, info.nar_size), (NarHash::of(&nar), nar.len() as u64));

@@ -7,9 +7,9 @@ use super::{Exit, Failure};
 use crate::{
     graph::{self, Choice, Graph, Plan, Rule},
     machine::Arch,
-    nix::store_path::StorePath,
+    nix::{signature::PublicKey, store_path::StorePath},
     schedule::{Taker, host_store},
-    source::binary_cache::BinaryCache,
+    source::binary_cache::{BinaryCache, Trust},
     store::{Origin, Store},
 };
 
@@ -26,9 +26,15 @@ pub struct Frontier {
     /// Take whatever the host's store or a cache has, but for what was asked for
     #[arg(long)]
     trust_substitutes: bool,
-    /// A binary cache to take from, besides the host's own store
+    /// A binary cache to take from, besides the host's own store; only what a trusted key signed
     #[arg(long = "substituter", value_name = "URL")]
     substituters: Vec<String>,
+    /// A binary cache whose word is taken, signed or not
+    #[arg(long, value_name = "URL")]
+    trust_unsigned: Vec<String>,
+    /// Keys whose signatures are trusted, as nix.conf spells them: NAME:BASE64
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    trusted_public_keys: Vec<PublicKey>,
 }
 
 impl Frontier {
@@ -44,10 +50,17 @@ impl Frontier {
     /// Who has what is not built.
     pub fn takers(&self) -> Result<Vec<Taker>, Failure> {
         let mut takers: Vec<Taker> = host_store().map(Taker::Dir).into_iter().collect();
-        for address in &self.substituters {
+        if !self.substituters.is_empty() && self.trusted_public_keys.is_empty() {
+            return Err(Failure::usage("--substituter: no key is trusted, so nothing would be taken").hint(
+                "name its key with `--trusted-public-keys NAME:BASE64`, or the cache with `--trust-unsigned`",
+            ));
+        }
+        let signed = Trust::Signed(self.trusted_public_keys.clone());
+        let signed = self.substituters.iter().map(|address| (address, &signed));
+        for (address, trust) in signed.chain(self.trust_unsigned.iter().map(|url| (url, &Trust::Unsigned))) {
             let cache =
                 BinaryCache::new(address).map_err(|error| Failure::new(error.code(), &error, Exit::Usage))?;
-            takers.push(Taker::Cache(cache));
+            takers.push(Taker::Cache(cache, trust.clone()));
         }
         Ok(takers)
     }

@@ -111,7 +111,11 @@ fn list(store: &store::Store) -> Result<Exit, Failure> {
             Origin::Built { run } => format!("built, run {}", &run.to_string()[..12]),
             Origin::Source { place } => format!("source, {}", escape(place)),
             Origin::HostStore => "host store".to_owned(),
-            Origin::Substituted { from } => format!("substituted, {}", escape(from)),
+            Origin::Substituted { from, signed_by } => {
+                let signed =
+                    signed_by.as_ref().map_or("not signed".to_owned(), |key| format!("signed by {key}"));
+                format!("substituted, {}, {}", escape(from), escape(&signed))
+            }
         };
         let size = HumanBytes(info.nar_size).to_string();
         print(&format!("{}  {size:>10}  {}  {origin}", info.path, info.nar_hash))?;

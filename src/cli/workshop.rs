@@ -78,6 +78,7 @@ impl Workshop<'_> {
             observer: &self.context.progress,
             evaluated: &self.evaluated,
             takers: &self.takers,
+            rehashed: Default::default(),
         })
     }
 

@@ -12,7 +12,7 @@ mod evaluate;
 mod folder;
 mod installable;
 mod native;
-mod process;
+pub(crate) mod process;
 mod program;
 mod quote;
 mod store;

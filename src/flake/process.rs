@@ -1,4 +1,4 @@
-//! Runs `nix` and keeps a bounded part of what it says.
+//! Runs a program and keeps a bounded part of what it says.
 
 use std::{
     io::{self, Read, Write},
@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Finished {
     /// Its exit status.
     pub status: ExitStatus,
-    /// Standard output, at most 1 MiB.
+    /// Standard output, whole.
     pub stdout: Vec<u8>,
     /// The end of standard error, at most 64 KiB.
     pub stderr: Vec<u8>,
@@ -32,7 +32,7 @@ pub enum Failure {
     Io(io::Error),
     /// It took longer than it may and was ended; the end of what it said.
     TimedOut(Vec<u8>),
-    /// It wrote more than [`MAX_STDOUT`].
+    /// It wrote more than it may.
     TooMuch,
 }
 
@@ -48,6 +48,16 @@ pub type Feed<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + Send + 'a;
 /// Runs `command` for at most `limit`. A program that does not want all of its input is not an error here: its
 /// exit status says what it thinks of that.
 pub fn run(command: &mut Command, limit: Duration, feed: Option<&mut Feed>) -> Result<Finished, Failure> {
+    run_keeping(command, limit, MAX_STDOUT, feed)
+}
+
+/// As [`run`], with at most `most` bytes of standard output.
+pub fn run_keeping(
+    command: &mut Command,
+    limit: Duration,
+    most: usize,
+    feed: Option<&mut Feed>,
+) -> Result<Finished, Failure> {
     let stdin = if feed.is_some() { Stdio::piped() } else { Stdio::null() };
     let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -59,7 +69,7 @@ pub fn run(command: &mut Command, limit: Duration, feed: Option<&mut Feed>) -> R
         let (done, all_done) = mpsc::channel::<()>();
         let done_too = done.clone();
         let stdout = scope.spawn(move || {
-            let kept = keep_first(stdout);
+            let kept = keep_first(stdout, most);
             drop(done);
             kept
         });
@@ -109,12 +119,12 @@ fn end(child: &mut Child, all_done: &mpsc::Receiver<()>) -> io::Result<()> {
     }
 }
 
-/// Everything, or `None` when it is more than [`MAX_STDOUT`]; reads to the end in any case.
-fn keep_first(mut from: impl Read) -> io::Result<Option<Vec<u8>>> {
+/// Everything, or `None` when it is more than `most`; reads to the end in any case.
+fn keep_first(mut from: impl Read, most: usize) -> io::Result<Option<Vec<u8>>> {
     let mut kept = Vec::new();
-    from.by_ref().take(MAX_STDOUT as u64 + 1).read_to_end(&mut kept)?;
+    from.by_ref().take(most as u64 + 1).read_to_end(&mut kept)?;
     io::copy(&mut from, &mut io::sink())?;
-    Ok((kept.len() <= MAX_STDOUT).then_some(kept))
+    Ok((kept.len() <= most).then_some(kept))
 }
 
 /// The last [`KEPT_STDERR`] bytes.

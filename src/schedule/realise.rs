@@ -1,10 +1,10 @@
 //! Brings outputs into the store: sources by hash, everything else built in a machine, leaves first.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     code::{Code, Explanation},
     graph::{Action, Graph, GraphError, Node, Plan, Step, Unsupported},
     machine::{Arch, Caps, Region, Settings},
-    nix::{derivation::Derivation, store_path::StorePath},
+    nix::{derivation::Derivation, hash::NarHash, store_path::StorePath},
     source::{FixedOutput, Provider, SourceError},
     store::{Guard, NarSink, Origin, PathInfo, RunId, Store, StoreError},
 };
@@ -40,6 +40,8 @@ pub struct Realiser<'a> {
     pub evaluated: &'a StoreDir,
     /// Who has what is not built.
     pub takers: &'a [Taker],
+    /// The NARs taken on trust that were hashed again.
+    pub rehashed: Mutex<HashSet<NarHash>>,
 }
 
 /// Why an output is not in the store.
@@ -291,6 +293,9 @@ impl Realiser<'_> {
                 nar_hash: info.nar_hash,
                 nar_size: info.nar_size,
             })?;
+            if matches!(info.origin, Origin::HostStore | Origin::Substituted { .. }) {
+                self.rehash(&info)?;
+            }
             let object = InputObject {
                 nar: Region::new(Arc::new(nar), 0, info.nar_size),
                 nar_hash: info.nar_hash,
@@ -299,6 +304,21 @@ impl Realiser<'_> {
             inputs.insert(info.path, object);
         }
         Ok(inputs)
+    }
+
+    /// Hashes what was taken on trust again, once: it must at least be what was taken.
+    fn rehash(&self, info: &PathInfo) -> Result<(), StoreError> {
+        let done = || self.rehashed.lock().unwrap_or_else(PoisonError::into_inner);
+        if done().contains(&info.nar_hash) {
+            return Ok(());
+        }
+        if !self.store.nar_is_sound(&info.nar_hash, info.nar_size) {
+            let why =
+                format!("it is not the NAR of {} that was taken; `reprove store verify --repair`", info.path);
+            return Err(StoreError::Damaged { file: self.store.nar_path(&info.nar_hash), why });
+        }
+        done().insert(info.nar_hash);
+        Ok(())
     }
 
     /// Every source in the closure of `drv`, found and in the store.

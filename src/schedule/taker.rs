@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use super::store_dir::{StoreDir, register_closed};
 use crate::{
     nix::store_path::StorePath,
-    source::binary_cache::{BinaryCache, CacheError},
+    source::binary_cache::{BinaryCache, CacheError, Trust},
     store::{Origin, PathInfo, Store, StoreError},
 };
 
@@ -15,7 +15,7 @@ pub enum Taker {
     /// A store directory on this host.
     Dir(StoreDir),
     /// A binary cache.
-    Cache(BinaryCache),
+    Cache(BinaryCache, Trust),
 }
 
 /// Why something could not be taken.
@@ -34,7 +34,10 @@ impl Taker {
     pub fn has(&self, path: &StorePath) -> Result<bool, TakeError> {
         Ok(match self {
             Taker::Dir(dir) => dir.has(path),
-            Taker::Cache(cache) => cache.narinfo(path)?.is_some(),
+            Taker::Cache(cache, trust) => match cache.narinfo(path)? {
+                Some(info) => trust.check(&info, cache).map(|_| true)?,
+                None => false,
+            },
         })
     }
 
@@ -42,7 +45,7 @@ impl Taker {
     pub fn take(&self, path: &StorePath, store: &Store) -> Result<bool, TakeError> {
         match self {
             Taker::Dir(dir) => Ok(dir.import(path, store)?),
-            Taker::Cache(cache) => take_from_cache(cache, path, store),
+            Taker::Cache(cache, trust) => take_from_cache(cache, trust, path, store),
         }
     }
 }
@@ -51,12 +54,17 @@ impl fmt::Display for Taker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Taker::Dir(dir) => write!(f, "{}", dir.dir().display()),
-            Taker::Cache(cache) => f.write_str(cache.address()),
+            Taker::Cache(cache, _) => f.write_str(cache.address()),
         }
     }
 }
 
-fn take_from_cache(cache: &BinaryCache, path: &StorePath, store: &Store) -> Result<bool, TakeError> {
+fn take_from_cache(
+    cache: &BinaryCache,
+    trust: &Trust,
+    path: &StorePath,
+    store: &Store,
+) -> Result<bool, TakeError> {
     let mut found = BTreeMap::new();
     let mut left = vec![path.clone()];
     while let Some(path) = left.pop() {
@@ -64,6 +72,7 @@ fn take_from_cache(cache: &BinaryCache, path: &StorePath, store: &Store) -> Resu
             continue;
         }
         let Some(info) = cache.narinfo(&path)? else { return Ok(false) };
+        let signed_by = trust.check(&info, cache)?;
         let nar = cache.fetch(&info, store)?;
         left.extend(info.references.iter().cloned());
         let info = PathInfo {
@@ -73,7 +82,7 @@ fn take_from_cache(cache: &BinaryCache, path: &StorePath, store: &Store) -> Resu
             references: info.references,
             // The cache's word on the deriver is no evidence.
             deriver: None,
-            origin: Origin::Substituted { from: cache.address().to_owned() },
+            origin: Origin::Substituted { from: cache.address().to_owned(), signed_by },
         };
         found.insert(path, info);
     }

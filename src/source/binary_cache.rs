@@ -1,7 +1,8 @@
 //! A Nix binary cache, read: narinfo files and the NARs they name.
 //!
 //! Nix manual, "Binary Cache". Everything a cache says is only believed as far as hashes carry it: the NAR must have
-//! the hash and size that the narinfo states, and the narinfo must be about the path that was asked for.
+//! the hash and size that the narinfo states, and the narinfo must be about the path that was asked for. Whether the
+//! narinfo itself is believed is [`Trust`]'s to say.
 
 use std::{
     fs::File,
@@ -10,9 +11,12 @@ use std::{
     time::Duration,
 };
 
+use super::steady::Steady;
+
 use crate::{
     nix::{
         narinfo::{Compression, NarInfo, NarInfoError},
+        signature::{self, PublicKey},
         store_path::StorePath,
     },
     store::{Nar, Store, StoreError},
@@ -20,8 +24,47 @@ use crate::{
 
 /// A narinfo is a few hundred bytes; one of a path with ten thousand references has under a megabyte.
 const MAX_NARINFO: u64 = 4 << 20;
+/// Larger than any path of nixpkgs, small enough that what a cache promises cannot fill every disk.
+const MAX_NAR: u64 = 16 << 30;
+/// What `xz -9` needs is 65 MiB.
+const XZ_MEMORY: u64 = 96 << 20;
 const CONNECT_TIME: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(60);
+/// A whole transfer, however large.
+const TOTAL_TIME: Duration = Duration::from_secs(4 * 3600);
+
+/// Whose word is taken for what a cache says about a path.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// One of these keys must have signed it.
+    Signed(Vec<PublicKey>),
+    /// The cache's own.
+    Unsigned,
+}
+
+impl Trust {
+    /// The name of the key that signed `info`, if one must have.
+    ///
+    /// # Errors
+    /// [`CacheError::Unsigned`] when none has.
+    pub fn check(&self, info: &NarInfo, cache: &BinaryCache) -> Result<Option<String>, CacheError> {
+        match self {
+            Trust::Unsigned => Ok(None),
+            Trust::Signed(keys) => match signature::signer(keys, info) {
+                Some(key) => Ok(Some(key.name().to_owned())),
+                None => {
+                    let names = info.signatures.iter().filter_map(|signature| signature.split_once(':'));
+                    let names: Vec<&str> = names.map(|(name, _)| name).collect();
+                    Err(CacheError::Unsigned {
+                        url: cache.url(&format!("{}.narinfo", info.store_path.hash_part())),
+                        path: info.store_path.clone(),
+                        signed_by: if names.is_empty() { "nobody".to_owned() } else { names.join(", ") },
+                    })
+                }
+            },
+        }
+    }
+}
 
 /// A binary cache by its address: `http://…`, `https://…` or `file://…`.
 #[derive(Clone, Debug)]
@@ -67,6 +110,19 @@ pub enum CacheError {
         /// What is wrong with the answer.
         problem: String,
     },
+    /// No trusted key has signed it.
+    #[error(
+        "{url}: no trusted key has signed {path} (signatures of: {signed_by}); name one with \
+         --trusted-public-keys, or take the cache's word with --trust-unsigned"
+    )]
+    Unsigned {
+        /// The narinfo.
+        url: String,
+        /// The path it is about.
+        path: StorePath,
+        /// Whose signatures it has, as it says.
+        signed_by: String,
+    },
     /// The NAR is none, or not the one that was promised, or our store failed.
     #[error("{url}: {source}")]
     Store {
@@ -85,6 +141,7 @@ impl CacheError {
             CacheError::Io { .. } => 481,
             CacheError::NarInfo { .. } | CacheError::Answer { .. } => 482,
             CacheError::Store { .. } => 483,
+            CacheError::Unsigned { .. } => 484,
         })
     }
 }
@@ -112,6 +169,13 @@ pub const EXPLANATIONS: &[crate::code::Explanation] = &[
         title: "a NAR from a binary cache is not the one promised",
         text: "Its hash or size is not what the narinfo states, or it is no valid NAR. Nothing of it is used.",
     },
+    crate::code::Explanation {
+        code: crate::code::Code(484),
+        title: "what a binary cache says is not signed by a trusted key",
+        text: "A cache could say anything about a path. It is believed when a key named with --trusted-public-keys signed \
+               it, or when the cache is named with --trust-unsigned. Nix's own cache publishes its key; keys are spelled \
+               NAME:BASE64, as in nix.conf.",
+    },
 ];
 
 impl BinaryCache {
@@ -126,6 +190,7 @@ impl BinaryCache {
                     .https_only(scheme == "https")
                     .http_status_as_error(false)
                     .accept_encoding("identity")
+                    .timeout_global(Some(TOTAL_TIME))
                     .timeout_connect(Some(CONNECT_TIME))
                     .timeout_per_read(Some(SILENCE))
                     .build();
@@ -172,9 +237,13 @@ impl BinaryCache {
         if !relative {
             return Err(CacheError::Answer { url, problem: "the NAR lies outside of the cache".to_owned() });
         }
+        if let Some(problem) = beyond_limits(info) {
+            return Err(CacheError::Answer { url, problem });
+        }
         let Some(body) = self.open(&info.url)? else {
             return Err(CacheError::Answer { url, problem: "the NAR is not there".to_owned() });
         };
+        let body = Box::new(body.take(most_compressed(info)));
         let nar =
             unpacked(info.compression, body).map_err(|source| CacheError::Io { url: url.clone(), source })?;
         // One byte more than promised is enough to see that it is too long.
@@ -198,7 +267,8 @@ impl BinaryCache {
                 let response = agent.get(self.url(name)).call().map_err(|error| failed(error.into_io()))?;
                 match response.status().as_u16() {
                     200 => {
-                        Ok(Some(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader())))
+                        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
+                        Ok(Some(Box::new(Steady::new(body))))
                     }
                     404 | 410 => Ok(None),
                     status => {
@@ -210,13 +280,35 @@ impl BinaryCache {
     }
 }
 
+/// What a compressed NAR may have at most: what the cache says, and never much more than the NAR itself.
+fn most_compressed(info: &NarInfo) -> u64 {
+    let incompressible = info.nar_size + info.nar_size / 8 + (1 << 20);
+    info.file_size.unwrap_or(incompressible).min(incompressible)
+}
+
+fn beyond_limits(info: &NarInfo) -> Option<String> {
+    let (nar, file) = (info.nar_size, info.file_size.unwrap_or(0));
+    if nar > MAX_NAR {
+        return Some(format!("the NAR is said to have {nar} bytes, more than the {MAX_NAR} that are taken"));
+    }
+    let most = most_compressed(info);
+    (file > most).then(|| format!("the compressed NAR is said to have {file} bytes, the NAR in it {nar}"))
+}
+
 fn unpacked(compression: Compression, body: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
     Ok(match compression {
         Compression::None => body,
-        Compression::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(body)),
+        Compression::Xz => {
+            let stream =
+                liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+            Box::new(liblzma::read::XzDecoder::new_stream(body, stream))
+        }
         Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(body)),
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(body)),
         Compression::Zstd => Box::new(zstd::Decoder::new(body)?),
         other => return Err(io::Error::other(format!("compression {} is not supported", other.name()))),
     })
 }
+
+#[cfg(test)]
+mod tests;

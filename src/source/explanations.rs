@@ -127,6 +127,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
         the line that the message quotes.",
     ),
     explain(
+        431,
+        "a program did not end",
+        "A package client or nix ran for an hour and was stopped; the message has its \
+        last lines. Most often a server does not answer: try again, name another mirror, or add the file by hand \
+        with `reprove source add FILE`.",
+    ),
+    explain(
         450,
         "a source is missing",
         "No place has bytes with the hash that the derivation names. The \

@@ -21,6 +21,7 @@ mod nix_program;
 pub mod pin;
 mod provide;
 mod pypi;
+mod steady;
 pub mod tar;
 mod tool;
 

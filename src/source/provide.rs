@@ -17,8 +17,9 @@ use super::nix_program::{NixProgram, NixProgramError};
 use super::pin::{AptPart, AptPin, PypiPin};
 use super::pypi::{self, PypiError};
 use super::tool::ToolError;
-use crate::nix::hash::{Algorithm, Hash};
+use crate::nix::hash::{Algorithm, Hash, Hasher};
 use crate::nix::make_path::Method;
+use crate::nix::nar::{Event, Reader};
 use crate::store::{Origin, PathInfo, Store, StoreError};
 
 /// Where inputs are looked for. Without more, only on this machine: the store, the file folder and
@@ -114,7 +115,7 @@ impl<'store> Provider<'store> {
             return Err(SourceError::PathMismatch { drv: fixed.drv.clone(), path: fixed.path.clone() });
         }
         if let Some(info) = self.store.path(&fixed.path)? {
-            return Ok(Provided { info, place: "store".to_owned() });
+            return self.held(fixed, info);
         }
         let mut tried = Vec::new();
         // Nearest first: what lies on this machine, then what the user named, then what takes longest.
@@ -131,6 +132,48 @@ impl<'store> Provider<'store> {
             tried.push(Tried { place, answer });
         }
         Err(SourceError::not_found(fixed, tried))
+    }
+
+    /// What is there already. Bits that were taken on somebody's word are read again: under the path of a source only the
+    /// bytes with its hash may lie.
+    fn held(&self, fixed: &FixedOutput, info: PathInfo) -> Result<Provided, SourceError> {
+        let from = match &info.origin {
+            Origin::Built { .. } | Origin::Source { .. } => {
+                return Ok(Provided { info, place: "store".to_owned() });
+            }
+            Origin::HostStore => "the host's store",
+            Origin::Substituted { from, .. } => from.as_str(),
+        };
+        let got = self.hash_of(fixed, &info)?;
+        if got == fixed.hash {
+            return Ok(Provided { info, place: "store".to_owned() });
+        }
+        let place = format!("our store, taken from {from}; to drop it: reprove store forget {}", info.path);
+        Err(SourceError::not_found(fixed, vec![Tried { place, answer: Answer::WrongHash(got) }]))
+    }
+
+    /// The hash of a path of our store, as `fixed` takes it.
+    fn hash_of(&self, fixed: &FixedOutput, info: &PathInfo) -> Result<Hash, SourceError> {
+        let path = self.store.nar_path(&info.nar_hash);
+        let io = |source| SourceError::Io { path: path.clone(), source };
+        let nar = File::open(&path).map_err(io)?;
+        let mut hasher = Hasher::new(fixed.hash.algorithm());
+        match fixed.method {
+            Method::Recursive => {
+                std::io::copy(&mut { nar }, &mut hasher).map_err(io)?;
+            }
+            Method::Flat => {
+                let mut reader = Reader::new(std::io::BufReader::new(nar));
+                let root = reader.next_event().map_err(|error| io(std::io::Error::other(error)))?;
+                let Some(Event::Regular { .. }) = root else {
+                    return Err(io(std::io::Error::other(
+                        "a source with a flat hash is one file, this is not",
+                    )));
+                };
+                std::io::copy(&mut reader.contents(), &mut hasher).map_err(io)?;
+            }
+        }
+        Ok(hasher.finish())
     }
 
     fn local_places<'a>(&'a self, fixed: &'a FixedOutput) -> impl Iterator<Item = (String, Look<'a>)> {

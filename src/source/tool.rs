@@ -1,13 +1,17 @@
 //! Other programs, run with a clean environment and bounded output.
 
-use std::io::Read as _;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use crate::code::Code;
+use crate::flake::process::{self, Failure};
 use crate::nix::hash::{Algorithm, Hash};
 
 /// Most output we take from a program: `apt-cache` prints a few kilobytes per package, pip less.
-const MAX_OUTPUT: u64 = 64 << 20;
+const MAX_OUTPUT: usize = 64 << 20;
+
+/// Longest a program may take: they download, and a server that says nothing must not hold a build for ever.
+const TIME: Duration = Duration::from_secs(3600);
 
 /// Lines of a failed program's standard error that go into the error.
 const ERROR_LINES: usize = 12;
@@ -41,6 +45,16 @@ pub enum ToolError {
         /// The last lines of its standard error.
         stderr: String,
     },
+    /// It did not end.
+    #[error("`{command}` did not end within {} seconds and was stopped:\n{stderr}", .limit.as_secs())]
+    TimedOut {
+        /// The command line.
+        command: String,
+        /// How long it was let.
+        limit: Duration,
+        /// The last lines of its standard error.
+        stderr: String,
+    },
     /// It printed more than we take.
     #[error("`{command}` printed more than {MAX_OUTPUT} bytes")]
     TooMuch {
@@ -66,6 +80,7 @@ impl ToolError {
             ToolError::Missing { .. } => Code(420),
             ToolError::Io { .. } | ToolError::TooMuch { .. } => Code(421),
             ToolError::Failed { .. } => Code(422),
+            ToolError::TimedOut { .. } => Code(431),
         }
     }
 }
@@ -75,6 +90,7 @@ pub(super) struct Tool {
     command: Command,
     program: String,
     fix: &'static str,
+    limit: Duration,
 }
 
 impl Tool {
@@ -82,8 +98,8 @@ impl Tool {
     pub(super) fn new(program: &str, fix: &'static str) -> Self {
         let mut command = Command::new(program);
         // Messages in one language: a few of them are told apart.
-        command.env("LC_ALL", "C").env_remove("LANGUAGE").stdin(Stdio::null());
-        Tool { command, program: program.to_owned(), fix }
+        command.env("LC_ALL", "C").env_remove("LANGUAGE");
+        Tool { command, program: program.to_owned(), fix, limit: TIME }
     }
 
     pub(super) fn args<S: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -96,33 +112,31 @@ impl Tool {
         self
     }
 
+    /// Another limit than the usual.
+    #[cfg(test)]
+    fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Runs it and gives its standard output; any status but 0 is an error.
     pub(super) fn run(mut self) -> Result<String, ToolError> {
-        let io = |source| ToolError::Io { program: self.program.clone(), source };
-        // Standard error goes to a file, so that a full pipe can never block the program.
-        let mut errors = tempfile::tempfile().map_err(io)?;
-        self.command.stdout(Stdio::piped()).stderr(errors.try_clone().map_err(io)?);
-        let mut child = self.command.spawn().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => {
+        let finished = process::run_keeping(&mut self.command, self.limit, MAX_OUTPUT, None);
+        let finished = finished.map_err(|failure| match failure {
+            Failure::Io(source) if source.kind() == std::io::ErrorKind::NotFound => {
                 ToolError::Missing { program: self.program.clone(), fix: self.fix }
             }
-            _ => io(source),
+            Failure::Io(source) => ToolError::Io { program: self.program.clone(), source },
+            Failure::TooMuch => ToolError::TooMuch { command: self.line() },
+            Failure::TimedOut(stderr) => {
+                ToolError::TimedOut { command: self.line(), limit: self.limit, stderr: last_lines(&stderr) }
+            }
         })?;
-        let mut output = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            stdout.take(MAX_OUTPUT + 1).read_to_end(&mut output).map_err(io)?;
-        }
-        if output.len() as u64 > MAX_OUTPUT {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(ToolError::TooMuch { command: self.line() });
-        }
-        let status = child.wait().map_err(io)?;
-        if !status.success() {
-            let stderr = last_lines(&mut errors).map_err(io)?;
+        if !finished.status.success() {
+            let (status, stderr) = (finished.status, last_lines(&finished.stderr));
             return Err(ToolError::Failed { command: self.line(), status, stderr });
         }
-        Ok(String::from_utf8_lossy(&output).into_owned())
+        Ok(String::from_utf8_lossy(&finished.stdout).into_owned())
     }
 
     fn line(&self) -> String {
@@ -131,13 +145,34 @@ impl Tool {
     }
 }
 
-fn last_lines(errors: &mut std::fs::File) -> std::io::Result<String> {
-    use std::io::{Seek as _, SeekFrom};
-    let length = errors.seek(SeekFrom::End(0))?;
-    errors.seek(SeekFrom::Start(length.saturating_sub(16 << 10)))?;
-    let mut bytes = Vec::new();
-    errors.take(16 << 10).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
+fn last_lines(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(ERROR_LINES)..].join("\n"))
+    lines[lines.len().saturating_sub(ERROR_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Tool {
+        Tool::new("sh", "it is everywhere").args(["-c", script])
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_the_error_says_so() {
+        let hung = shell("echo connecting >&2; exec sleep 1000").within(Duration::from_millis(300)).run();
+        let error = hung.unwrap_err();
+        assert!(matches!(error, ToolError::TimedOut { .. }), "{error}");
+        assert!(error.to_string().contains("connecting") && error.code() == Code(431), "{error}");
+    }
+
+    #[test]
+    fn what_a_program_says_and_how_it_ends() {
+        assert_eq!(shell("echo out; echo err >&2").run().unwrap(), "out\n");
+        let failed = shell("for n in $(seq 100); do echo line $n >&2; done; exit 3").run().unwrap_err();
+        let ToolError::Failed { stderr, .. } = &failed else { panic!("{failed}") };
+        assert!(stderr.lines().count() == ERROR_LINES && stderr.ends_with("line 100"), "{stderr}");
+        assert!(matches!(Tool::new("no-such-program-here", "").run(), Err(ToolError::Missing { .. })));
+    }
 }

@@ -31,6 +31,9 @@ pub enum Origin {
     Substituted {
         /// The cache; for people.
         from: String,
+        /// The name of the trusted key that signed for it; none when the cache's word was taken.
+        #[serde(default)]
+        signed_by: Option<String>,
     },
 }
 

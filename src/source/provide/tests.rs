@@ -432,3 +432,31 @@ fn a_pinned_member_is_provided_through_apt() {
     let provided = fixture.provider().with_packages(apt).provide(&fixed).unwrap();
     assert_eq!((provided.place, provided.info.nar_size), (url, nar.len() as u64));
 }
+
+#[test]
+fn a_source_that_was_taken_on_trust_is_hashed_again() {
+    for (method, right) in [(Method::Flat, HELLO), (Method::Recursive, HELLO), (Method::Flat, b"other\n")] {
+        let fixture = Fixture::new();
+        let nar = nar_of_file(false, right);
+        let over = if method == Method::Flat { HELLO.to_vec() } else { nar_of_file(false, HELLO) };
+        let fixed = derivation("hello.txt", method, &Hash::of(Algorithm::Sha1, &over), &[]);
+        let taken = fixture.store.import_nar(nar.as_slice(), None).unwrap();
+        let from = "http://cache.invalid".to_owned();
+        let info = PathInfo {
+            path: fixed.path.clone(),
+            nar_hash: taken.hash,
+            nar_size: taken.size,
+            references: BTreeSet::new(),
+            deriver: None,
+            origin: Origin::Substituted { from, signed_by: Some("cache-1".to_owned()) },
+        };
+        fixture.store.register(&info).unwrap();
+        match fixture.provider().provide(&fixed) {
+            Ok(provided) => assert!(right == HELLO && provided.info == info),
+            Err(error) => {
+                assert!(right != HELLO && error.is_hash_mismatch(), "{error}");
+                assert!(error.to_string().contains("store forget"), "{error}");
+            }
+        }
+    }
+}
