@@ -90,6 +90,99 @@ fn a_store_and_sources() {
 }
 
 #[test]
+fn a_document_that_cannot_be_written_is_refused_before_the_work() {
+    for verb in ["plan", "build", "verify"] {
+        let said = plain(&[verb, "/nowhere#x", "--json", "/nonexistent/folder/out.json"]);
+        assert!(
+            said.starts_with("exit 1") && said.contains("/nonexistent/folder/out.json"),
+            "{verb}: {said}"
+        );
+        let said = plain(&[verb, "/nowhere#x", "--json", "."]);
+        assert!(said.contains("error[") && said.contains(" .: "), "{verb}: {said}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("out.json");
+    std::fs::write(&file, "before").unwrap();
+    plain(&["plan", "/nowhere#x", "--json", file.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "before", "a failure leaves what was there");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// A state directory that holds the runs and paths of `fill`.
+fn state_with(fill: impl Fn(&reprove::store::Store)) -> tempfile::TempDir {
+    let state = tempfile::tempdir().unwrap();
+    fill(&reprove::store::Store::open(state.path()).unwrap());
+    state
+}
+
+fn store_path(name: &str) -> reprove::nix::store_path::StorePath {
+    format!("/nix/store/{}-{name}", "0".repeat(32)).parse().unwrap()
+}
+
+#[test]
+fn an_ambiguous_run_lists_the_candidates() {
+    let state = state_with(|store| {
+        // Seventeen ids: two begin with the same digit.
+        for n in 0..17 {
+            store.save_run(&store_path("a.drv"), &n, &[("log", b"said")]).unwrap();
+        }
+    });
+    let ids: Vec<String> = std::fs::read_dir(state.path().join("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let digit =
+        ids.iter().map(|id| &id[..1]).find(|one| ids.iter().filter(|id| id.starts_with(one)).count() > 1);
+    let digit = digit.unwrap();
+    let said = reprove(state.path(), &["log", digit]);
+    assert!(said.starts_with("exit 1"), "{said}");
+    for id in &ids {
+        assert_eq!(said.contains(id.as_str()), id.starts_with(digit), "{said}");
+    }
+    assert!(reprove(state.path(), &["log", &ids[0]]).starts_with("exit 0\n--- stdout\nsaid"));
+    assert_eq!(reprove(state.path(), &["log", "", "--list"]).matches("a.drv").count(), 17);
+}
+
+#[test]
+fn diff_knows_the_paths_of_our_store() {
+    let state = state_with(|store| {
+        for name in ["one", "two"] {
+            let file = store.root().join("tmp").join(name);
+            std::fs::write(&file, format!("this is {name}\n")).unwrap();
+            let nar = store.add_tree(&file).unwrap();
+            let info = reprove::store::PathInfo {
+                path: store_path(name),
+                nar_hash: nar.hash,
+                nar_size: nar.size,
+                references: Default::default(),
+                deriver: None,
+                origin: reprove::store::Origin::Source { place: "test".to_owned() },
+            };
+            store.register(&info).unwrap();
+        }
+    });
+    let [one, two] = ["one", "two"].map(|name| store_path(name).to_string());
+    let said = reprove(state.path(), &["diff", &one, &two]);
+    assert!(said.starts_with("exit 104") && said.contains("one") && said.contains("two"), "{said}");
+    assert!(reprove(state.path(), &["diff", &one, &one]).starts_with("exit 0"));
+    assert!(reprove(state.path(), &["diff", &one, &store_path("absent").to_string()]).starts_with("exit 1"));
+}
+
+#[test]
+fn an_apt_mirror_can_be_given() {
+    let said = plain(&["build", "/nowhere#x", "--apt-mirror", "no mirror"]);
+    assert!(said.starts_with("exit 1") && said.contains("no mirror of the Debian archive"), "{said}");
+}
+
+#[test]
+fn a_cache_without_a_trusted_key_is_refused() {
+    let said = plain(&["plan", "/nowhere#x", "--substituter", "https://cache.invalid"]);
+    assert!(said.starts_with("exit 1") && said.contains("--trusted-public-keys"), "{said}");
+    let keys = plain(&["plan", "/nowhere#x", "--trusted-public-keys", "no-key"]);
+    assert!(keys.starts_with("exit 1") && keys.contains("is no public key"), "{keys}");
+}
+
+#[test]
 fn every_code_is_explained_once() {
     let listed = plain(&["explain"]);
     let codes: Vec<&str> =

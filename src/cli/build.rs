@@ -42,6 +42,7 @@ struct Output {
 impl Build {
     /// Builds and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let json = self.json.open()?;
         let workshop = self.work.open(context)?;
         let plan = workshop.plan(&[]);
         let outcomes = workshop.realiser()?.realise(
@@ -65,8 +66,8 @@ impl Build {
             exit = Exit::NotChecked;
         }
         let document = Document { schema: "reprove.build/1", outputs };
-        self.json.write(&document)?;
-        if !self.json.is_stdout() {
+        json.write(&document)?;
+        if !json.is_stdout() {
             for output in &document.outputs {
                 writeln!(anstream::stdout(), "{}", output.info.path)
                     .map_err(|error| Failure::io("standard output", &error))?;

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -11,8 +12,11 @@ use clap::Args;
 use super::{Context, Exit, Failure, document::JsonTo};
 use crate::{
     diagnose::diagnose,
-    diff::{Comparison, DiffError, Limits, NarTree, Pair, compare_trees},
-    nix::nar::{self, Node},
+    diff::{DiffError, Limits, NarTree, Pair, compare_trees},
+    nix::{
+        nar::{self, Node},
+        store_path::StorePath,
+    },
     report::diff::{self as report, Detail},
     store::{self, FileContent},
 };
@@ -20,7 +24,7 @@ use crate::{
 /// Compare two files, folders, store paths or NARs, and say why they differ
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The first
+    /// The first: a store path, a file, a folder or a NAR
     a: PathBuf,
     /// The second
     b: PathBuf,
@@ -33,11 +37,13 @@ pub struct Diff {
 
 impl Diff {
     /// Runs the verb.
-    pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
-        let comparison = self.compare()?;
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let json = self.json.open()?;
+        let (a, b) = (open(&self.a, context)?, open(&self.b, context)?);
+        let comparison = compare_trees(&a, &b, &Limits::default())?;
         let causes = diagnose(&comparison, &[]);
-        self.json.write(&report::document(&comparison, &causes))?;
-        if !self.json.is_stdout() {
+        json.write(&report::document(&comparison, &causes))?;
+        if !json.is_stdout() {
             let names = Pair::new(self.a.to_string_lossy(), self.b.to_string_lossy());
             let detail = if self.full { Detail::Full } else { Detail::Short };
             let mut text = Vec::new();
@@ -47,28 +53,40 @@ impl Diff {
         }
         Ok(if comparison.identical() { Exit::Success } else { Exit::DIVERGED })
     }
-
-    fn compare(&self) -> Result<Comparison, Failure> {
-        let (a, b) = (open(&self.a)?, open(&self.b)?);
-        Ok(compare_trees(&a, &b, &Limits::default())?)
-    }
 }
 
 /// What to compare: a NAR stands for what is packed in it, and so does a link, such as `result`, for what it points
-/// to.
-fn open(path: &Path) -> Result<NarTree<FileContent>, Failure> {
+/// to. A store path that our store has is the one it has, whatever the host has under it.
+fn open(path: &Path, context: &Context) -> Result<NarTree<FileContent>, Failure> {
     let failed = |error: io::Error| Failure::io(path.display().to_string(), &error);
-    let path = path.canonicalize().map_err(failed)?;
-    let nar = if path.is_file() { open_nar(&path).map_err(failed)? } else { None };
+    let nar = match held(path, context)? {
+        Some(file) => Some(file),
+        None if path.is_file() => open_nar(path).map_err(failed)?,
+        None => None,
+    };
     let (node, file) = match nar {
         Some(file) => {
             let node = Node::read(io::BufReader::new(&file))
                 .map_err(|error| Failure::nix(error).about(path.display()))?;
             (node, file)
         }
-        None => store::pack(&path)?,
+        None => store::pack(&path.canonicalize().map_err(failed)?)?,
     };
     Ok(NarTree::new(FileContent::new(file).map_err(failed)?, &node))
+}
+
+/// The NAR of a store path that our store has.
+fn held(path: &Path, context: &Context) -> Result<Option<File>, Failure> {
+    let Ok(path) = StorePath::parse(path.as_os_str().as_bytes()) else { return Ok(None) };
+    // A comparison of two files makes no state directory.
+    if !context.state_dir()?.is_dir() {
+        return Ok(None);
+    }
+    let store = context.store()?;
+    match store.path(&path)? {
+        Some(info) => Ok(store.nar(&info.nar_hash)?),
+        None => Ok(None),
+    }
 }
 
 /// The file at `path` if it is a NAR.

@@ -109,9 +109,10 @@ struct Document<'a> {
 
 impl Check {
     fn run(&self) -> Result<Exit, Failure> {
+        let json = self.json.open()?;
         let check = drv_check::check(self.files()?);
-        self.json.write(&Document { schema: "reprove.drv-check/1", check: &check })?;
-        if !self.json.is_stdout() {
+        json.write(&Document { schema: "reprove.drv-check/1", check: &check })?;
+        if !json.is_stdout() {
             print_check(&check).map_err(|error| Failure::io("standard output", &error))?;
         }
         Ok(match (check.derivations, check.is_right()) {

@@ -5,7 +5,11 @@ use std::io::{self, Write as _};
 use clap::Args;
 
 use super::{Context, Exit, Failure};
-use crate::{nix::store_path::StorePath, report::escape::escape, store::Run};
+use crate::{
+    nix::store_path::StorePath,
+    report::escape::escape,
+    store::{Run, RunId},
+};
 
 /// Print the log of a build that was run, the newest of a derivation or output.
 #[derive(Debug, Args)]
@@ -35,6 +39,9 @@ impl Log {
             },
             Err(_) => {
                 let ids = store.run_ids_starting(&self.of)?;
+                if ids.len() > 1 && !self.list {
+                    return Err(ambiguous(&self.of, &ids));
+                }
                 let runs: Result<Vec<Option<Run>>, _> = ids.into_iter().map(|id| store.run(id)).collect();
                 runs?.into_iter().flatten().collect()
             }
@@ -71,4 +78,13 @@ impl Log {
         }
         Ok(Exit::Success)
     }
+}
+
+/// More candidates than this are not listed.
+const MAX_CANDIDATES: usize = 20;
+
+fn ambiguous(digits: &str, ids: &[RunId]) -> Failure {
+    let mut failure = Failure::usage(format!("`{}` begins the ids of {} runs", escape(digits), ids.len()));
+    failure.notes = ids.iter().take(MAX_CANDIDATES).map(RunId::to_string).collect();
+    failure.hint("type more digits, or list them with their derivations: --list")
 }

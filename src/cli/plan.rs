@@ -12,6 +12,9 @@ use crate::{
     nix::store_path::StorePath,
 };
 
+/// The engine every machine runs in.
+const ENGINE: &str = "qemu";
+
 const DIM: Style = Style::new().dimmed();
 const BUILD: Style = AnsiColor::Cyan.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -46,6 +49,9 @@ struct StepOf<'a> {
     action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<&'a str>,
+    /// The engine of the machine that would run it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     outputs: Vec<Output<'a>>,
@@ -60,12 +66,13 @@ struct Output<'a> {
 impl Plan {
     /// Evaluates, plans and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let json = self.json.open()?;
         let store = context.store()?;
-        let closure = self.installables.evaluate(context)?;
         let takers = self.frontier.takers()?;
+        let closure = self.installables.evaluate(context)?;
         let plan = self.frontier.plan(&closure.graph, &store, &takers, &[]);
-        self.json.write(&document(&closure.graph, &plan))?;
-        if !self.json.is_stdout() {
+        json.write(&document(&closure.graph, &plan))?;
+        if !json.is_stdout() {
             print(&closure.graph, &plan, self.all).map_err(|error| Failure::io("standard output", &error))?;
         }
         let refused = plan.steps.iter().any(|step| matches!(step.action, Action::Refuse(_)));
@@ -84,6 +91,7 @@ fn document<'a>(graph: &'a Graph, plan: &'a Steps) -> Document<'a> {
             Kind::Machine { system } => Some(system),
             _ => None,
         },
+        engine: engine(step),
         reason: reason(step),
         outputs: step
             .outputs
@@ -120,6 +128,11 @@ fn reason(step: &Step) -> Option<String> {
     }
 }
 
+/// What would run it.
+fn engine(step: &Step) -> Option<&'static str> {
+    matches!((&step.kind, &step.action), (Kind::Machine { .. }, Action::Build)).then_some(ENGINE)
+}
+
 fn print(graph: &Graph, plan: &Steps, all: bool) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
     for (node, step) in graph.nodes().iter().zip(&plan.steps) {
@@ -133,8 +146,8 @@ fn print(graph: &Graph, plan: &Steps, all: bool) -> std::io::Result<()> {
             _ => DIM,
         };
         write!(out, "{style}{:<10}{style:#} {}", action(step), node.name())?;
-        if let (Kind::Machine { system }, Action::Build) = (&step.kind, &step.action) {
-            write!(out, "  {DIM}{system}, qemu{DIM:#}")?;
+        if let (Kind::Machine { system }, Some(engine)) = (&step.kind, engine(step)) {
+            write!(out, "  {DIM}{system}, {engine}{DIM:#}")?;
         }
         if let Some(why) = reason(step) {
             write!(out, "  {why}")?;

@@ -6,7 +6,10 @@ use clap::Args;
 
 use super::{Exit, Failure};
 use crate::{
-    source::{Mirror, Natively, NixProgram, Provider, SourceError, apt::Apt},
+    source::{
+        Mirror, Natively, NixProgram, Provider, SourceError,
+        apt::{Apt, Archives},
+    },
     store::Store,
 };
 
@@ -17,6 +20,9 @@ pub struct Sourcing {
     /// A hashed mirror: sources are asked for at BASE/sha256/HASH
     #[arg(long = "mirror", value_name = "BASE")]
     mirrors: Vec<String>,
+    /// The mirror of the Debian archive that packages are taken from [default: the one this machine's apt uses]
+    #[arg(long, value_name = "URI", value_parser = Archives::at)]
+    apt_mirror: Option<Archives>,
     /// Ask no network: no package client, no fetching by `nix`
     #[arg(long)]
     offline: bool,
@@ -25,7 +31,11 @@ pub struct Sourcing {
 impl Sourcing {
     /// The machine's package client, with its private state below `state`. Whether there is one shows when it is asked.
     pub fn apt(&self, state: &Path) -> Apt {
-        Apt::of_machine(&state.join("apt"))
+        let root = state.join("apt");
+        match &self.apt_mirror {
+            Some(archives) => Apt::new(&root, archives.clone()),
+            None => Apt::of_machine(&root),
+        }
     }
 
     /// Everything that may be asked.

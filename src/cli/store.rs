@@ -25,7 +25,7 @@ enum Verb {
     Ls,
     /// Re-hash everything and follow every reference
     Verify {
-        /// Remove what is damaged
+        /// Remove what is damaged, and forget paths that refer to what is not here
         #[arg(long)]
         repair: bool,
     },
@@ -143,9 +143,12 @@ fn verify(store: &mut store::Store, repair: bool, context: &Context) -> Result<E
     if report.abandoned > 0 {
         print(&format!("{} unfinished files of killed processes, harmless", report.abandoned))?;
     }
-    if repair && !report.corrupt.is_empty() {
-        store.repair(&report)?;
+    if repair && !report.is_clean() {
+        let forgotten = store.repair(&report)?;
         print(&format!("removed {} damaged entries", report.corrupt.len()))?;
+        for path in forgotten {
+            print(&format!("forgot {path}: what it refers to is not all here"))?;
+        }
         return Ok(Exit::Success);
     }
     Ok(verdict(&report))

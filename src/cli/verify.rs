@@ -71,6 +71,7 @@ impl From<Fixed> for Setting {
 impl Verify {
     /// Verifies and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let json = self.json.open()?;
         let workshop = self.work.open(context)?;
         let closure = &workshop.closure;
         let targets = targets(closure)?;
@@ -95,11 +96,11 @@ impl Verify {
         for error in verification.failed_inputs.iter().chain(round_errors(&verification)) {
             realising::failure(error).print();
         }
-        if !self.json.is_stdout() {
+        if !json.is_stdout() {
             report::verify::write(&mut anstream::stdout().lock(), &verification)
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
-        self.json.write(&report::verify::document(&verification))?;
+        json.write(&report::verify::document(&verification))?;
         verification.forget_rounds(&workshop.store)?;
         Ok(exit(&verification))
     }

@@ -83,16 +83,46 @@ impl Store {
         Ok(report)
     }
 
-    /// Removes what a report calls corrupt, and the names that depended on it. Needs the store alone.
-    pub fn repair(&mut self, report: &Report) -> Result<(), StoreError> {
+    /// Removes what a report calls corrupt, and forgets every path whose closure is not whole, for it or for what it had
+    /// removed; gives those paths. Needs the store alone.
+    pub fn repair(&mut self, report: &Report) -> Result<Vec<StorePath>, StoreError> {
         self.alone(|store| {
             for finding in &report.corrupt {
                 if finding.file.strip_prefix(&store.root).is_ok() {
                     tmp::remove(&finding.file).context("remove", &finding.file)?;
                 }
             }
-            ["paths", "runs", "rounds", "nar"].iter().try_for_each(|dir| sync_dir(&store.dir(dir)))
+            let forgotten = store.forget_open()?;
+            ["paths", "runs", "rounds", "nar"].iter().try_for_each(|dir| sync_dir(&store.dir(dir)))?;
+            Ok(forgotten)
         })
+    }
+
+    /// Forgets paths that refer to something that is not here, until none does.
+    fn forget_open(&self) -> Result<Vec<StorePath>, StoreError> {
+        let mut references: BTreeMap<StorePath, BTreeSet<StorePath>> = BTreeMap::new();
+        for info in self.paths()? {
+            let info = info?;
+            references.insert(info.path, info.references);
+        }
+        let mut referrers: BTreeMap<&StorePath, Vec<&StorePath>> = BTreeMap::new();
+        for (path, referred) in &references {
+            for reference in referred {
+                referrers.entry(reference).or_default().push(path);
+            }
+        }
+        let absent = referrers.keys().filter(|path| !references.contains_key(**path));
+        let mut left: Vec<&StorePath> = absent.copied().collect();
+        let mut forgotten = BTreeSet::new();
+        while let Some(gone) = left.pop() {
+            for referrer in referrers.get(gone).into_iter().flatten() {
+                if forgotten.insert((*referrer).clone()) {
+                    self.forget(referrer)?;
+                    left.push(referrer);
+                }
+            }
+        }
+        Ok(forgotten.into_iter().collect())
     }
 
     fn check_paths(

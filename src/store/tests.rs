@@ -413,6 +413,24 @@ fn what_nobody_writes_any_more_goes_and_what_somebody_writes_stays() {
 }
 
 #[test]
+fn repair_forgets_every_path_that_hangs_in_the_air_however_far_up() {
+    let (_dir, mut store) = store();
+    let nar = add(&store, b"one");
+    for (name, references) in [("a", vec!["gone"]), ("b", vec!["a", "b"]), ("c", vec!["b"]), ("d", vec!["d"])]
+    {
+        let references: Vec<StorePath> = references.into_iter().map(path).collect();
+        store.register(&info(&path(name), nar, &references.iter().collect::<Vec<_>>())).unwrap();
+    }
+    let report = verify(&store);
+    assert_eq!(report.dangling, [(path("a"), path("gone"))]);
+    let mut forgotten = store.repair(&report).unwrap();
+    forgotten.sort_by(|a, b| a.name().cmp(b.name()));
+    assert_eq!(forgotten, [path("a"), path("b"), path("c")]);
+    assert!(store.path(&path("d")).unwrap().is_some());
+    assert!(verify(&store).is_clean());
+}
+
+#[test]
 fn verify_finds_each_kind_of_damage_and_repair_removes_it() {
     let (_dir, mut store) = store();
     let run = store.save_run(&path("a.drv"), &(), &[("console.log", b"hello")]).unwrap();

@@ -29,6 +29,14 @@ pub enum AptError {
          that Debian signs; give a mirror of the Debian archive with --apt-mirror URI"
     )]
     NoMirror,
+    /// A mirror's address is none.
+    #[error(
+        "{uri:?} is no mirror of the Debian archive: it is spelled as in sources.list, http://HOST/debian"
+    )]
+    Mirror {
+        /// What was given.
+        uri: String,
+    },
     /// The list of packages could not be downloaded.
     #[error("apt could not get the package lists of {suite} for {arch}:\n{said}")]
     Update {
@@ -107,7 +115,7 @@ impl AptError {
             AptError::Tool(error) => error.code(),
             AptError::Pin(error) => error.code(),
             AptError::Io { .. } => Code(424),
-            AptError::NoMirror => Code(425),
+            AptError::NoMirror | AptError::Mirror { .. } => Code(425),
             AptError::Update { .. } => Code(426),
             AptError::UnknownPackage { .. } => Code(427),
             AptError::VersionGone { .. } | AptError::NoSourceFile { .. } => Code(428),

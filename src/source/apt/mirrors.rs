@@ -43,8 +43,9 @@ impl Archives {
 
     /// A mirror of the Debian archive given by its URI, with no archive of security updates.
     pub fn at(uri: &str) -> Result<Self, AptError> {
-        if uri.is_empty() || uri.chars().any(|c| c.is_whitespace() || c.is_control() || "[]#".contains(c)) {
-            return Err(AptError::NoMirror);
+        let remote = uri.contains(":/");
+        if !remote || uri.chars().any(|c| c.is_whitespace() || c.is_control() || "[]#".contains(c)) {
+            return Err(AptError::Mirror { uri: uri.to_owned() });
         }
         let options = signed_by(None, Path::new(KEYRING).exists());
         Ok(Archives { main: Archive { uri: uri.to_owned(), options }, security: None })
