@@ -15,7 +15,7 @@ pub struct Limits {
     pub moved_bytes: u64,
     /// Bytes of one side that are split into lines; they are held in memory.
     pub text_bytes: u64,
-    /// Lines of one side that are matched. The worst case takes time with the square of it.
+    /// Lines of one side that are matched; the worst case takes time in proportion.
     pub text_lines: u64,
     /// Strings kept for one place and side.
     pub strings: usize,
@@ -29,7 +29,7 @@ impl Default for Limits {
             sample: 4096,
             moved_bytes: 32 << 20,
             text_bytes: 16 << 20,
-            text_lines: 6_000,
+            text_lines: 100_000,
             strings: 256,
         }
     }

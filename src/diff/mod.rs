@@ -13,6 +13,7 @@ mod elf;
 mod error;
 mod file;
 mod limits;
+mod matching;
 mod moved;
 mod novelty;
 mod text;

@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, ops::Range as Lines};
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
-
 use super::{
     Finding, Note, Pair, Range, Ranges, ReadError, Side,
     bytes::{failed, piece},
     content::Window,
     limits::Effort,
+    matching,
 };
 
 /// Whether a file that begins with `head` is text: no NUL, and next to no other control characters.
@@ -164,12 +163,7 @@ struct Placed<'a> {
 impl Placed<'_> {
     fn ranges(&self, ids: &Pair<Vec<u32>>, effort: &Effort<'_>) -> Result<Ranges, ReadError> {
         let mut hunks = Vec::new();
-        // Lines that only one side has once keep their order: what is left between them is small in real text.
-        for op in capture_diff_slices(Algorithm::Patience, &ids.a, &ids.b) {
-            if matches!(op, DiffOp::Equal { .. }) {
-                continue;
-            }
-            let (old, new) = (op.old_range(), op.new_range());
+        for (old, new) in matching::hunks(&ids.a, &ids.b) {
             // As many lines as before: pair them one by one.
             if old.len() == new.len() {
                 hunks.extend(old.zip(new).map(|(a, b)| (a..a + 1, b..b + 1)));
