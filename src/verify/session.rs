@@ -61,7 +61,7 @@ pub struct TargetResult {
     /// Its outputs.
     pub outputs: Vec<OutputResult>,
     /// What its rounds are kept under until the verification is over.
-    kept: Vec<RoundKey>,
+    pub kept: Vec<RoundKey>,
 }
 
 /// How something that the targets were built from came into the store.
@@ -278,4 +278,107 @@ fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> (Vec<Input>, Vec<Un
         }
     }
     (inputs, unknown)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        machine::Settings,
+        nix::hash::NarHash,
+        store::RunId,
+        verify::derivation::{Built, Round},
+    };
+
+    pub(crate) fn path(name: &str) -> StorePath {
+        StorePath::from_base_name(format!("{}-{name}", "0".repeat(32)).as_bytes()).unwrap()
+    }
+
+    fn key(round: &str) -> RoundKey {
+        let nothing = String::new;
+        RoundKey {
+            derivation: path("a.drv"),
+            round: round.to_owned(),
+            settings: nothing(),
+            inputs: nothing(),
+            bundle: nothing(),
+            engine: nothing(),
+            tool: nothing(),
+        }
+    }
+
+    /// Two rounds with equal bits, the first from an earlier run.
+    pub(crate) fn verification() -> Verification {
+        let hash = NarHash([1; 32]);
+        let round = |label: &str, wall| Round {
+            label: label.to_owned(),
+            settings: Settings::default(),
+            varied: Vec::new(),
+            result: Some(Ok(Built {
+                outputs: [("out".to_owned(), hash)].into(),
+                run: RunId([2; 32]).to_string(),
+                instructions: Some(1_000_000),
+                wall,
+            })),
+        };
+        let rounds = Rounds {
+            rounds: vec![round("round 1", None), round("round 2", Some(Duration::from_secs(3)))],
+            probes: Vec::new(),
+            plan: RoundPlan::new(2, Settings::default(), &[]),
+        };
+        let finding = rounds.finding("out");
+        let conclusion = crate::verify::conclusion::conclude(&finding, &[]);
+        let output = OutputResult {
+            output: "out".to_owned(),
+            path: Some(path("a")),
+            finding,
+            compared: Vec::new(),
+            conclusion,
+            divergences: Vec::new(),
+            notes: Vec::new(),
+        };
+        let target = Target { installable: ".#a".to_owned(), index: 0, outputs: vec!["out".to_owned()] };
+        let kept = vec![key("round 1"), key("round 2")];
+        let target =
+            TargetResult { target, drv: path("a.drv"), rounds: Some(rounds), outputs: vec![output], kept };
+        Verification {
+            targets: vec![target],
+            failed_inputs: Vec::new(),
+            inputs: Vec::new(),
+            unknown_inputs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_reproduced_while_an_input_is_unknown() {
+        let mut verification = verification();
+        verification.round_down();
+        assert_eq!(verification.targets[0].outputs[0].conclusion.verdict, Verdict::Reproduced);
+        let error = StoreError::Damaged { file: "paths/b.json".into(), why: "it is no JSON".to_owned() };
+        verification.unknown_inputs.push(UnknownInput { path: path("b"), error });
+        verification.round_down();
+        let conclusion = &verification.targets[0].outputs[0].conclusion;
+        assert_eq!((conclusion.verdict, conclusion.level), (Verdict::NotChecked, Level::Built));
+        assert!(conclusion.reason.as_ref().unwrap().contains("-b came from"));
+    }
+
+    #[test]
+    fn rounds_stay_on_record_until_every_one_of_the_target_is_built() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let run = store.save_run(&path("a.drv"), &(), &[]).unwrap();
+        let round = crate::store::Round { run, outputs: BTreeMap::new() };
+        store.save_round(&key("round 1"), &round).unwrap();
+        let there = || store.round(&key("round 1")).unwrap().is_some();
+        let mut interrupted = verification();
+        if let Some(rounds) = &mut interrupted.targets[0].rounds {
+            rounds.rounds[1].result = None;
+        }
+        interrupted.forget_rounds(&store).unwrap();
+        assert!(there());
+        verification().forget_rounds(&store).unwrap();
+        assert!(!there());
+    }
 }
