@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use crate::clock::Clock;
+use crate::csr::Csr;
 use crate::hart::{Firmware, Hart, Stop};
 use crate::memory::{Memory, PAGE};
 use crate::sbi;
@@ -68,6 +69,16 @@ impl Machine {
     /// The integer registers.
     pub fn registers(&self) -> [u64; 32] {
         std::array::from_fn(|i| self.hart.x[i])
+    }
+
+    /// The floating-point registers, as bits; a single-precision number has all higher bits set.
+    pub fn float_registers(&self) -> [u64; 32] {
+        self.hart.f
+    }
+
+    /// The privilege mode and the control and status registers, as they were when the last run came back.
+    pub fn csr(&self) -> &Csr {
+        &self.hart.csr
     }
 
     /// The root of its whole state (see [`state`]).

@@ -1,6 +1,5 @@
 //! The firmware: the RISC-V Supervisor Binary Interface 2.0, answered by the machine itself.
 
-use crate::csr::Mode;
 use crate::hart::{Hart, Stop};
 use crate::trap::interrupt;
 
@@ -180,10 +179,9 @@ fn console(hart: &mut Hart, function: u64, argument: [u64; 6]) -> Answer {
     }
 }
 
-/// The registers a kernel starts with: the hart's number and the device tree's address.
+/// The registers a kernel or a guest's own firmware starts with: the hart's number and the device tree's address.
 pub(crate) fn hand_over(hart: &mut Hart, entry: u64, device_tree: u64) {
-    debug_assert_eq!(hart.csr.mode, Mode::Supervisor);
-    hart.pc = entry;
+    hart.pc = entry & !1;
     hart.x[10] = 0;
     hart.x[11] = device_tree;
 }
