@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::steady::Steady;
+use super::web::Web;
 
 use crate::{
     nix::{
@@ -28,8 +28,6 @@ const MAX_NARINFO: u64 = 4 << 20;
 const MAX_NAR: u64 = 16 << 30;
 /// What `xz -9` needs is 65 MiB.
 const XZ_MEMORY: u64 = 96 << 20;
-const CONNECT_TIME: Duration = Duration::from_secs(30);
-const SILENCE: Duration = Duration::from_secs(60);
 /// A whole transfer, however large.
 const TOTAL_TIME: Duration = Duration::from_secs(4 * 3600);
 
@@ -76,7 +74,7 @@ pub struct BinaryCache {
 #[derive(Clone, Debug)]
 enum Place {
     Folder(PathBuf),
-    Web(ureq::Agent),
+    Web(Web),
 }
 
 /// Why a cache could not give what it was asked for. That it has no such path is not an error.
@@ -186,15 +184,7 @@ impl BinaryCache {
         let place = match address.split_once("://") {
             Some(("file", path)) if path.starts_with('/') => Place::Folder(PathBuf::from(path)),
             Some((scheme @ ("http" | "https"), _)) if plain => {
-                let config = ureq::Agent::config_builder()
-                    .https_only(scheme == "https")
-                    .http_status_as_error(false)
-                    .accept_encoding("identity")
-                    .timeout_global(Some(TOTAL_TIME))
-                    .timeout_connect(Some(CONNECT_TIME))
-                    .timeout_per_read(Some(SILENCE))
-                    .build();
-                Place::Web(config.into())
+                Place::Web(Web::new(scheme == "https", TOTAL_TIME))
             }
             _ => return Err(CacheError::Address(address)),
         };
@@ -263,18 +253,9 @@ impl BinaryCache {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(failed(error)),
             },
-            Place::Web(agent) => {
-                let response = agent.get(self.url(name)).call().map_err(|error| failed(error.into_io()))?;
-                match response.status().as_u16() {
-                    200 => {
-                        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
-                        Ok(Some(Box::new(Steady::new(body))))
-                    }
-                    404 | 410 => Ok(None),
-                    status => {
-                        Err(failed(io::Error::other(format!("the server answered with status {status}"))))
-                    }
-                }
+            Place::Web(web) => {
+                let body = web.get(self.url(name)).map_err(failed)?;
+                Ok(body.map(|body| Box::new(body) as Box<dyn Read>))
             }
         }
     }

@@ -1,24 +1,14 @@
 //! Hashed mirrors: `<base>/<algorithm>/<hash in base-16>`, as nixpkgs' `hashedMirrors` are laid out.
-//!
-//! The only place where this room speaks HTTP itself, and only to where the user pointed it.
 
 use std::io;
 use std::time::Duration;
 
-use super::contents::{Contents, MAX_INPUT};
+use super::contents::Contents;
+use super::web::Web;
 use crate::nix::hash::Hash;
 
 /// A whole download, however large.
 const TOTAL_TIME: Duration = Duration::from_secs(3600);
-
-/// Between two pieces of one: a server that trickles is as good as none.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// Until a connection stands.
-const CONNECT_TIME: Duration = Duration::from_secs(15);
-
-/// Mirrors that send on are usual (to a content network), chains are not.
-const MAX_REDIRECTS: u32 = 4;
 
 /// Why a base is no mirror.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +22,7 @@ pub struct MirrorError {
 #[derive(Clone, Debug)]
 pub struct Mirror {
     base: String,
-    agent: ureq::Agent,
+    web: Web,
 }
 
 impl Mirror {
@@ -43,18 +33,8 @@ impl Mirror {
         if !(encrypted || plain) || base.contains(['?', '#', ' ', '\n', '\r', '\t']) {
             return Err(MirrorError { base: base.to_owned() });
         }
-        let config = ureq::Agent::config_builder()
-            // From an encrypted mirror no redirect leads to an unencrypted one.
-            .https_only(encrypted)
-            .max_redirects(MAX_REDIRECTS)
-            .http_status_as_error(false)
-            // The bytes as they are: the hash is over them, not over what they decompress to.
-            .accept_encoding("identity")
-            .timeout_global(Some(TOTAL_TIME))
-            .timeout_connect(Some(CONNECT_TIME))
-            .timeout_per_read(Some(SILENCE))
-            .build();
-        Ok(Mirror { base: base.trim_end_matches('/').to_owned(), agent: config.into() })
+        // From an encrypted mirror no redirect leads to an unencrypted one.
+        Ok(Mirror { base: base.trim_end_matches('/').to_owned(), web: Web::new(encrypted, TOTAL_TIME) })
     }
 
     /// Where it would have a hash.
@@ -64,14 +44,6 @@ impl Mirror {
 
     /// Asks for a hash; `None` when the mirror says that it has none. Any other answer is an error, not a no.
     pub(super) fn fetch(&self, hash: &Hash) -> io::Result<Option<Contents>> {
-        let response = self.agent.get(self.url(hash)).call().map_err(ureq::Error::into_io)?;
-        match response.status().as_u16() {
-            200 => {
-                let body = response.into_body().into_with_config().limit(MAX_INPUT).reader();
-                Contents::read(body).map(Some)
-            }
-            404 | 410 => Ok(None),
-            status => Err(io::Error::other(format!("the server answered with status {status}"))),
-        }
+        self.web.get(self.url(hash))?.map(Contents::read).transpose()
     }
 }

@@ -24,6 +24,7 @@ mod pypi;
 mod steady;
 pub mod tar;
 mod tool;
+mod web;
 
 pub use contents::Form;
 pub use error::{NotFound, SourceError};
