@@ -245,7 +245,9 @@ impl Csr {
         csr.mode = Mode::Supervisor;
         csr.medeleg = DELEGABLE & !(1 << 9);
         csr.mideleg = interrupt::SUPERVISOR;
+        // Cycle, time and instret; a kernel that drives no performance counters leaves the second as it finds it.
         csr.mcounteren = 7;
+        csr.scounteren = 7;
         csr.pmp = Pmp::open();
         csr
     }

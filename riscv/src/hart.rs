@@ -639,11 +639,12 @@ impl Hart {
         }
     }
 
-    /// The half word at `pc`, the first of a page, when that page is in the cache.
-    pub fn second_half(&mut self, pc: u64) -> Option<u16> {
+    /// Whether the page of `pc`, which is its first half word, is in the cache and begins with `half`.
+    #[inline(never)]
+    pub fn second_half_is(&mut self, pc: u64, half: u16) -> bool {
         let entry = self.code_tlb().code[Tlb::code_index(pc)];
-        (entry.tag == Tlb::tag(pc, 1))
-            .then(|| self.memory.get::<2>(entry.offset + (pc & (PAGE - 1)) as usize) as u16)
+        let known = entry.tag == Tlb::tag(pc, 1);
+        known && self.memory.get::<2>(entry.offset + (pc & (PAGE - 1)) as usize) == u64::from(half)
     }
 
     /// Forgets the block of the instruction at `pc`, which reaches into the next page.

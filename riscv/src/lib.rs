@@ -36,3 +36,7 @@ pub mod trap;
 
 pub use hart::{FLUSH_INTERVAL, Firmware, Stop};
 pub use machine::Machine;
+
+/// The version of the machine. Another version may give the same guest another course: what is kept of one is of no use to
+/// another.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -86,6 +86,11 @@ impl Machine {
         state::root(&mut self.hart, &mut self.tree)
     }
 
+    /// Empties the caches of translations.
+    pub fn flush(&mut self) {
+        self.hart.flush();
+    }
+
     /// Writes its state. The caches of translations are emptied, which a guest may notice that changes its page tables
     /// without saying so: a run that stores its state here and goes on is the same as one that goes on from what was
     /// stored, and the same as one that does neither where [`crate::FLUSH_INTERVAL`] has them emptied anyway.

@@ -247,6 +247,9 @@ fn run_record(
         input: hex(&prepared.input.sha256),
         end: run.end,
         instructions: run.instructions,
+        state: run
+            .state
+            .map(|state| run_record::StateRoots { first: hex(&state.first), last: hex(&state.last) }),
         result: result.map(|record| GuestResult {
             stopped: record.stopped,
             status: record.status,

@@ -29,6 +29,9 @@ pub struct RunRecord {
     pub end: End,
     /// Instructions retired, as the engine counts them.
     pub instructions: Option<u64>,
+    /// Roots of the hash tree over the machine's state, from an engine that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateRoots>,
     /// What the guest said about it; absent when it left no valid record.
     pub result: Option<GuestResult>,
     /// Hash of the whole console.
@@ -41,6 +44,15 @@ pub struct RunRecord {
     pub outputs: Vec<RecordedOutput>,
     /// Code of the error, when it did not: `RP0710`.
     pub error: Option<String>,
+}
+
+/// Roots of the hash tree over a machine's whole state (`docs/state-tree.md`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRoots {
+    /// When the guest had booted and its drives were attached.
+    pub first: String,
+    /// When the machine had stopped.
+    pub last: String,
 }
 
 /// What the guest said in its result record.

@@ -44,6 +44,7 @@ impl Machine for Pretended {
             instructions: Some(5),
             console,
             output: Region::new(Arc::new(file), 0, drive.len() as u64),
+            state: None,
             engine_log: b"engine says".to_vec(),
             wall: Duration::ZERO,
         })

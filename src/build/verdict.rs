@@ -27,7 +27,9 @@ pub fn judge(run: &Run, record: Result<&Record, RecordError>, log: &[u8]) -> Res
         End::Silence => return Err(BuildError::Silent),
         End::ConsoleOverflow => return Err(BuildError::LogLimit),
         End::Cancelled => return Err(BuildError::Cancelled),
-        End::EngineFailed => return Err(BuildError::EngineFailed { tail: tail(&run.engine_log) }),
+        End::EngineFailed | End::Stuck => {
+            return Err(BuildError::EngineFailed { tail: tail(&run.engine_log) });
+        }
     }
     let record = record.map_err(|why| BuildError::NoRecord { why, tail: tail(&run.console) })?;
     // A builder that was refused processes or memory fails in many ways; this is the cause of all of them.

@@ -81,6 +81,8 @@ stty -F /dev/console raw -echo
 echo -1000 >/proc/self/oom_score_adj
 umask 022
 
+# From here on the drives are looked at; up to here every run with the same settings is the same, and an engine may keep it.
+note attach
 while read -r module; do must insmod "/modules/$module"; done </modules/order
 echo 1 >/proc/sys/kernel/printk # the console belongs to the builder from here on
 tries=0

@@ -2,6 +2,8 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
+use reprove_riscv::memory::Memory;
+
 /// An input drive: a host file the guest may read.
 pub struct Drive {
     /// The image, from offset 0.
@@ -12,10 +14,33 @@ pub struct Drive {
     pub sha256: [u8; 32],
 }
 
-/// A range of a file, read by position; clones share the file.
+/// Where the bytes of a region are.
+#[derive(Clone)]
+enum Bytes {
+    File(Arc<File>),
+    Memory(Arc<Memory>),
+}
+
+impl Bytes {
+    /// Reads what there is at `offset`, at most all of `buffer`.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Bytes::File(file) => file.read_at(buffer, offset),
+            Bytes::Memory(memory) => {
+                let rest = usize::try_from(offset).ok().and_then(|offset| memory.bytes().get(offset..));
+                let rest = rest.unwrap_or_default();
+                let n = rest.len().min(buffer.len());
+                buffer[..n].copy_from_slice(&rest[..n]);
+                Ok(n)
+            }
+        }
+    }
+}
+
+/// A range of a file or of a machine's memory, read by position; clones share what is behind it.
 #[derive(Clone)]
 pub struct Region {
-    file: Arc<File>,
+    bytes: Bytes,
     start: u64,
     len: u64,
 }
@@ -23,7 +48,12 @@ pub struct Region {
 impl Region {
     /// The `len` bytes of `file` from `start`.
     pub fn new(file: Arc<File>, start: u64, len: u64) -> Self {
-        Region { file, start, len }
+        Region { bytes: Bytes::File(file), start, len }
+    }
+
+    /// The `len` bytes of a machine's memory from `start`, counted from its first byte.
+    pub fn of_memory(memory: Memory, start: u64, len: u64) -> Self {
+        Region { bytes: Bytes::Memory(Arc::new(memory)), start, len }
     }
 
     /// Length in bytes.
@@ -40,7 +70,7 @@ impl Region {
     #[must_use]
     pub fn part(&self, offset: u64, len: u64) -> Region {
         let offset = offset.min(self.len);
-        Region { file: Arc::clone(&self.file), start: self.start + offset, len: len.min(self.len - offset) }
+        Region { bytes: self.bytes.clone(), start: self.start + offset, len: len.min(self.len - offset) }
     }
 
     /// Fills `buffer` from `offset`; an error of kind `UnexpectedEof` when that reaches over the end.
@@ -49,7 +79,16 @@ impl Region {
         if end.is_none() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.file.read_exact_at(buffer, self.start + offset)
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.bytes.read_at(&mut buffer[done..], self.start + offset + done as u64) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// A reader over the `len` bytes from `offset`, cut at the region's end.
@@ -69,7 +108,7 @@ pub struct RegionReader<'a> {
 impl io::Read for RegionReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = (self.end - self.position).min(buffer.len() as u64) as usize;
-        let n = self.region.file.read_at(&mut buffer[..left], self.region.start + self.position)?;
+        let n = self.region.bytes.read_at(&mut buffer[..left], self.region.start + self.position)?;
         self.position += n as u64;
         Ok(n)
     }

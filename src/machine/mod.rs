@@ -4,10 +4,15 @@
 //! ended, how far it ran, its console and its output drive. What the drives mean is the business of `build`;
 //! what the guest does with them is written in `docs/guest-protocol.md`.
 
+mod board;
 mod drive;
 mod error;
+mod fdt;
+mod layout;
+mod limits;
 mod settings;
 
+pub mod embedded;
 pub mod qemu;
 
 pub use drive::{Drive, Region};
@@ -121,6 +126,8 @@ pub enum End {
     ConsoleOverflow,
     /// The watcher cancelled it.
     Cancelled,
+    /// The guest waits for something that can never happen.
+    Stuck,
     /// The engine itself failed (exit code or signal in the engine's log).
     EngineFailed,
 }
@@ -136,10 +143,21 @@ pub struct Run {
     pub console: Vec<u8>,
     /// The output drive as the guest left it. Hostile.
     pub output: Region,
+    /// Hashes of the machine's whole state, from an engine that can tell.
+    pub state: Option<StateRoots>,
     /// What the engine wrote to its own standard error; for people.
     pub engine_log: Vec<u8>,
     /// Wall-clock time the run took. Not part of any comparison.
     pub wall: Duration,
+}
+
+/// Roots of the hash tree over a machine's whole state (see `docs/state-tree.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateRoots {
+    /// When the guest had booted and its drives were attached.
+    pub first: [u8; 32],
+    /// When the machine had stopped.
+    pub last: [u8; 32],
 }
 
 /// A deterministic machine.

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
     code::Code,
     guest::{Bundle, Cache, GuestError, Lock},
-    machine::{Arch, Machine, MachineError, qemu::Qemu},
+    machine::{Arch, Machine, MachineError, embedded::Embedded, qemu::Qemu},
     source::apt::Apt,
 };
 
@@ -46,6 +46,7 @@ impl HostError {
 /// Every machine of this host.
 pub struct Machines {
     cache: Cache,
+    boots: PathBuf,
     client: Apt,
     found: Mutex<BTreeMap<Arch, Host>>,
 }
@@ -53,7 +54,12 @@ pub struct Machines {
 impl Machines {
     /// Machines whose guests are kept in `state`; packages of theirs that are not there yet come from `client`.
     pub fn new(state: &Path, client: Apt) -> Self {
-        Machines { cache: Cache::new(state.join("guests")), client, found: Mutex::default() }
+        Machines {
+            cache: Cache::new(state.join("guests")),
+            boots: state.join("boots"),
+            client,
+            found: Mutex::default(),
+        }
     }
 
     /// The machine for `arch`; its guest is built now if it never was.
@@ -62,7 +68,10 @@ impl Machines {
         if let Some(host) = found.get(&arch) {
             return Ok(host.clone());
         }
-        let machine = Arc::new(Qemu::find(arch)?);
+        let machine: Arc<dyn Machine> = match arch {
+            Arch::Riscv64 => Arc::new(Embedded::new(Some(self.boots.clone()))),
+            Arch::X86_64 => Arc::new(Qemu::find(arch)?),
+        };
         let bundle = Arc::new(self.cache.get(arch, &Lock::released()?, &self.client)?);
         let host = Host { machine, bundle };
         found.insert(arch, host.clone());

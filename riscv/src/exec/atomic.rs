@@ -5,7 +5,7 @@
 
 use super::data::{Width, Word, writable};
 use super::integer::Binary;
-use super::{leave_after, next, trap};
+use super::{leave_after, next, trapped};
 use crate::hart::Hart;
 use crate::op::Op;
 use crate::trap::{Cause, Trap};
@@ -14,18 +14,28 @@ use crate::trap::{Cause, Trap};
 pub(crate) unsafe fn reserve<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena.
     unsafe {
+        if reserved::<W>(hart, op, left, pc) {
+            next(hart, op, left, pc)
+        }
+    }
+}
+
+/// Whether the next operation is to follow, or the block was left; never inlined, as [`super::data`] says.
+#[inline(never)]
+unsafe fn reserved<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
+    // SAFETY: as above.
+    unsafe {
         let o = &*op;
         let address = hart.x[o.rs1 as usize];
         if !address.is_multiple_of(W::SIZE) {
-            return trap(hart, op, left, pc, Trap::new(Cause::LoadMisaligned, address));
+            return trapped(hart, op, left, pc, Trap::new(Cause::LoadMisaligned, address));
         }
-        hart.left = super::left_before(hart, op, left);
         match hart.reserve(address, W::SIZE) {
             Ok(bits) => {
                 hart.x[o.rd as usize] = W::extend(bits);
-                next(hart, op, left, pc)
+                true
             }
-            Err(refused) => trap(hart, op, left, pc, refused),
+            Err(refused) => trapped(hart, op, left, pc, refused),
         }
     }
 }
@@ -34,18 +44,28 @@ pub(crate) unsafe fn reserve<W: Width>(hart: &mut Hart, op: *const Op, left: i64
 pub(crate) unsafe fn conditional<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
+        if stored::<W>(hart, op, left, pc) {
+            next(hart, op, left, pc)
+        }
+    }
+}
+
+/// As [`reserved`].
+#[inline(never)]
+unsafe fn stored<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
+    // SAFETY: as above.
+    unsafe {
         let o = &*op;
         let address = hart.x[o.rs1 as usize];
         if !address.is_multiple_of(W::SIZE) {
-            return trap(hart, op, left, pc, Trap::new(Cause::StoreMisaligned, address));
+            return trapped(hart, op, left, pc, Trap::new(Cause::StoreMisaligned, address));
         }
-        hart.left = super::left_before(hart, op, left);
         match hart.store_conditional(address, W::SIZE, hart.x[o.rs2 as usize]) {
             Ok((stored, changed)) => {
                 hart.x[o.rd as usize] = u64::from(!stored);
-                if changed { leave_after(hart, op, left, pc) } else { next(hart, op, left, pc) }
+                !changed || leave_after(hart, op, left, pc)
             }
-            Err(refused) => trap(hart, op, left, pc, refused),
+            Err(refused) => trapped(hart, op, left, pc, refused),
         }
     }
 }
@@ -73,28 +93,30 @@ pub(crate) unsafe fn modify<W: Width, F: Binary>(hart: &mut Hart, op: *const Op,
             hart.x[o.rd as usize] = W::extend(before);
             return next(hart, op, left, pc);
         }
-        modify_slowly::<W, F>(hart, op, left, pc)
+        if modified::<W, F>(hart, op, left, pc) {
+            next(hart, op, left, pc)
+        }
     }
 }
 
+/// As [`reserved`].
 #[cold]
 #[inline(never)]
-unsafe fn modify_slowly<W: Width, F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+unsafe fn modified<W: Width, F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
         let address = hart.x[o.rs1 as usize];
         if !address.is_multiple_of(W::SIZE) {
-            return trap(hart, op, left, pc, Trap::new(Cause::StoreMisaligned, address));
+            return trapped(hart, op, left, pc, Trap::new(Cause::StoreMisaligned, address));
         }
-        hart.left = super::left_before(hart, op, left);
         let register = hart.x[o.rs2 as usize];
         match hart.modify(address, W::SIZE, |memory| combine::<W, F>(memory, register)) {
             Ok((before, changed)) => {
                 hart.x[o.rd as usize] = W::extend(before);
-                if changed { leave_after(hart, op, left, pc) } else { next(hart, op, left, pc) }
+                !changed || leave_after(hart, op, left, pc)
             }
-            Err(refused) => trap(hart, op, left, pc, refused),
+            Err(refused) => trapped(hart, op, left, pc, refused),
         }
     }
 }

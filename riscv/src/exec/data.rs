@@ -1,6 +1,6 @@
 //! Loads and stores of integers and floating-point numbers.
 
-use super::{leave_after, next, trap};
+use super::{leave_after, next};
 use crate::hart::Hart;
 use crate::op::Op;
 use crate::tlb::Tlb;
@@ -93,8 +93,20 @@ pub(crate) unsafe fn load<W: Width>(hart: &mut Hart, op: *const Op, left: i64, p
 }
 
 #[cold]
-#[inline(never)]
 unsafe fn load_slowly<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        if loaded::<W>(hart, op, left, pc) {
+            next(hart, op, left, pc)
+        }
+    }
+}
+
+/// Loads with everything that can happen on the way; whether the next operation is to follow, or the block was left.
+///
+/// Never inlined: a handler with anything of its own on the stack cannot jump to the next one (see `build.rs`).
+#[inline(never)]
+unsafe fn loaded<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -103,9 +115,9 @@ unsafe fn load_slowly<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u
         match hart.read(address, W::SIZE) {
             Ok(bits) => {
                 hart.x[o.rd as usize] = W::extend(bits);
-                next(hart, op, left, pc)
+                true
             }
-            Err(refused) => trap(hart, op, left, pc, refused),
+            Err(refused) => super::trapped(hart, op, left, pc, refused),
         }
     }
 }
@@ -126,7 +138,6 @@ pub(crate) unsafe fn store<W: Width>(hart: &mut Hart, op: *const Op, left: i64, 
 }
 
 #[cold]
-#[inline(never)]
 unsafe fn store_slowly<W: Width>(
     hart: &mut Hart,
     op: *const Op,
@@ -137,11 +148,29 @@ unsafe fn store_slowly<W: Width>(
 ) {
     // SAFETY: as above.
     unsafe {
+        if stored::<W>(hart, op, left, pc, address, value) {
+            next(hart, op, left, pc)
+        }
+    }
+}
+
+/// As [`loaded`].
+#[inline(never)]
+unsafe fn stored<W: Width>(
+    hart: &mut Hart,
+    op: *const Op,
+    left: i64,
+    pc: u64,
+    address: u64,
+    value: u64,
+) -> bool {
+    // SAFETY: as above.
+    unsafe {
         hart.left = super::left_before(hart, op, left);
         match hart.write(address, W::SIZE, value) {
-            Ok(false) => next(hart, op, left, pc),
+            Ok(false) => true,
             Ok(true) => leave_after(hart, op, left, pc),
-            Err(refused) => trap(hart, op, left, pc, refused),
+            Err(refused) => super::trapped(hart, op, left, pc, refused),
         }
     }
 }
@@ -151,22 +180,35 @@ pub(crate) unsafe fn load_float<W: Width>(hart: &mut Hart, op: *const Op, left: 
     // SAFETY: as above.
     unsafe {
         let o = &*op;
-        if !hart.csr.float_enabled() {
-            let word = hart.word_at(op, pc);
-            return trap(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word));
-        }
         let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
-        let bits = if let Some(host) = readable::<W>(hart, address) {
-            W::get(host)
-        } else {
-            hart.left = super::left_before(hart, op, left);
-            match hart.read(address, W::SIZE) {
-                Ok(bits) => bits,
-                Err(refused) => return trap(hart, op, left, pc, refused),
+        if hart.csr.float_enabled()
+            && let Some(host) = readable::<W>(hart, address)
+        {
+            hart.set_float(o.rd, W::extend(W::get(host)));
+            return next(hart, op, left, pc);
+        }
+        if loaded_float::<W>(hart, op, left, pc, address) {
+            next(hart, op, left, pc)
+        }
+    }
+}
+
+/// As [`loaded`].
+#[inline(never)]
+unsafe fn loaded_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64, address: u64) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        if !hart.csr.float_enabled() {
+            return float_disabled(hart, op, left, pc);
+        }
+        hart.left = super::left_before(hart, op, left);
+        match hart.read(address, W::SIZE) {
+            Ok(bits) => {
+                hart.set_float((*op).rd, W::extend(bits));
+                true
             }
-        };
-        hart.set_float(o.rd, W::extend(bits));
-        next(hart, op, left, pc)
+            Err(refused) => super::trapped(hart, op, left, pc, refused),
+        }
     }
 }
 
@@ -175,16 +217,26 @@ pub(crate) unsafe fn store_float<W: Width>(hart: &mut Hart, op: *const Op, left:
     // SAFETY: as above.
     unsafe {
         let o = &*op;
-        if !hart.csr.float_enabled() {
-            let word = hart.word_at(op, pc);
-            return trap(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word));
+        if hart.csr.float_enabled() {
+            let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+            let value = hart.f[o.rs2 as usize & 31];
+            if let Some(host) = writable::<W>(hart, address) {
+                W::set(host, value);
+                return next(hart, op, left, pc);
+            }
+            return store_slowly::<W>(hart, op, left, pc, address, value);
         }
-        let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
-        let value = hart.f[o.rs2 as usize & 31];
-        if let Some(host) = writable::<W>(hart, address) {
-            W::set(host, value);
-            return next(hart, op, left, pc);
-        }
-        store_slowly::<W>(hart, op, left, pc, address, value)
+        float_disabled(hart, op, left, pc);
+    }
+}
+
+/// Floating point is off: its instructions are illegal. The block was left.
+#[cold]
+#[inline(never)]
+unsafe fn float_disabled(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        let word = hart.word_at(op, pc);
+        super::trapped(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word))
     }
 }

@@ -1,6 +1,6 @@
 //! Floating-point computation: F and D (Unprivileged ISA, chapters F and D), on [`crate::float`].
 
-use super::{next, trap};
+use super::{next, trapped};
 use crate::float::{self, Flags, Rounding, f32, f64};
 use crate::hart::Hart;
 use crate::op::Op;
@@ -11,10 +11,10 @@ pub(crate) unsafe fn compute(hart: &mut Hart, op: *const Op, left: i64, pc: u64)
     // SAFETY: the loop calls handlers with an operation of the arena.
     unsafe {
         let word = (*op).imm as u32;
-        if !hart.csr.float_enabled() || run(hart, word).is_none() {
-            return trap(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, u64::from(word)));
+        if hart.csr.float_enabled() && run(hart, word) {
+            return next(hart, op, left, pc);
         }
-        next(hart, op, left, pc)
+        trapped(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, u64::from(word)));
     }
 }
 
@@ -47,16 +47,20 @@ struct Context<'a> {
     flags: Flags,
 }
 
-/// Runs `word`; nothing when its rounding mode is not one.
-fn run(hart: &mut Hart, word: u32) -> Option<()> {
+/// Runs `word`; false when its rounding mode is not one. Never inlined, as [`super::data`] says.
+#[inline(never)]
+fn run(hart: &mut Hart, word: u32) -> bool {
     let rm = match word >> 12 & 7 {
         7 => hart.csr.frm,
         rm => rm as u8,
     };
     let mut context = Context { hart, word, flags: Flags(0) };
-    context.run(Rounding::from_bits(rm))?;
-    context.hart.raise_float_flags(context.flags.0);
-    Some(())
+    let done = context.run(Rounding::from_bits(rm)).is_some();
+    let flags = context.flags.0;
+    if done {
+        hart.raise_float_flags(flags);
+    }
+    done
 }
 
 impl Context<'_> {

@@ -112,23 +112,27 @@ pub(crate) unsafe fn left_before(hart: &Hart, op: *const Op, left: i64) -> i64 {
     }
 }
 
-/// Leaves because the instruction of `op` did not complete.
+/// Leaves because the instruction of `op` did not complete. Never whether to go on.
 #[cold]
-pub(crate) unsafe fn trap(hart: &mut Hart, op: *const Op, left: i64, pc: u64, trap: Trap) {
+#[inline(never)]
+pub(crate) unsafe fn trapped(hart: &mut Hart, op: *const Op, left: i64, pc: u64, trap: Trap) -> bool {
     // SAFETY: the caller's operation.
     unsafe {
         hart.trap = trap;
         leave(hart, left_before(hart, op, left), pc_of(op, pc), Exit::Trap);
     }
+    false
 }
 
 /// Leaves after the instruction of `op`, which is not the last of its block, because something beside the registers
-/// changed.
+/// changed. Never whether to go on.
 #[cold]
-pub(crate) unsafe fn leave_after(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+#[inline(never)]
+pub(crate) unsafe fn leave_after(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
     // SAFETY: an operation that is not the last has another after it.
     unsafe {
         let op = op.add(1);
         leave(hart, left_before(hart, op, left), pc_of(op, pc), Exit::Check);
     }
+    false
 }

@@ -1,6 +1,6 @@
 //! Operations that leave to the loop: what only it can do, and what ends a block in the middle.
 
-use super::{leave, left_before, pc_of, trap};
+use super::{leave, left_before, pc_of, trapped};
 use crate::hart::{Exit, Hart};
 use crate::op::Op;
 use crate::trap::{Cause, Trap};
@@ -19,7 +19,7 @@ pub(crate) unsafe fn illegal(hart: &mut Hart, op: *const Op, left: i64, pc: u64)
     // SAFETY: as above.
     unsafe {
         let word = u64::from((*op).imm as u32);
-        trap(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word))
+        trapped(hart, op, left, pc, Trap::new(Cause::IllegalInstruction, word));
     }
 }
 
@@ -28,7 +28,7 @@ pub(crate) unsafe fn illegal(hart: &mut Hart, op: *const Op, left: i64, pc: u64)
 pub(crate) unsafe fn second_half(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
-        if hart.second_half(pc.wrapping_add(2)) == Some((*op).imm as u16) {
+        if hart.second_half_is(pc.wrapping_add(2), (*op).imm as u16) {
             return super::next(hart, op, left, pc);
         }
         leave(hart, left_before(hart, op, left), pc, Exit::Straddle)

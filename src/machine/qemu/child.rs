@@ -8,9 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::memory;
+use crate::machine::limits::{Limits, Vigil};
 use crate::machine::{End, MachineError, Watch};
 
 /// How often the child and its console are looked at. Only how soon a person sees something depends on it.
@@ -21,16 +22,6 @@ const LOG: u64 = 64 << 10;
 
 /// Console bytes read at a time.
 const CHUNK: usize = 64 << 10;
-
-/// Where a run is stopped from outside.
-pub struct Limits {
-    /// Wall-clock time.
-    pub wall: Duration,
-    /// Wall-clock time without a byte on the console.
-    pub silence: Duration,
-    /// Bytes of console.
-    pub console: u64,
-}
 
 /// What is known about an engine that has ended.
 pub struct Outcome {
@@ -60,13 +51,13 @@ pub fn run(
     command.args(arguments).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(messages);
     inherit(&mut command, files);
-    let started = Instant::now();
+    let mut vigil = Vigil::begin(limits);
     let child = command.spawn().map_err(failed(format!("starting {}", program.display())))?;
     let mut guard = Guard(child);
     let mut tail = Tail { file: console, bytes: Vec::new() };
-    let end = follow(&mut guard.0, &mut tail, started, limits, watch)
+    let end = follow(&mut guard.0, &mut tail, &mut vigil, watch)
         .map_err(failed(format!("looking after {}", program.display())))?;
-    let wall = started.elapsed();
+    let wall = vigil.elapsed();
 
     let mut messages = vec![0; log.metadata().map_or(0, |log| log.len()).min(LOG) as usize];
     log.read_exact_at(&mut messages, 0).map_err(failed("reading the engine's messages".to_owned()))?;
@@ -80,37 +71,21 @@ pub fn run(
 fn follow(
     child: &mut Child,
     tail: &mut Tail<'_>,
-    started: Instant,
-    limits: &Limits,
+    vigil: &mut Vigil<'_>,
     watch: &mut dyn Watch,
 ) -> io::Result<(End, Option<ExitStatus>)> {
-    let mut heard = Instant::now();
     loop {
         let ended = child.try_wait()?;
-        if tail.read(limits.console, watch)? {
-            heard = Instant::now();
-        }
-        // First of all, so that it does not matter when the engine is looked at.
-        let overflow = tail.bytes.len() as u64 >= limits.console;
+        tail.read(vigil.limits.console, watch)?;
+        let stop = vigil.stop(tail.bytes.len() as u64, watch);
         if let Some(status) = ended {
-            let end = match (overflow, status.success()) {
+            let end = match (stop == Some(End::ConsoleOverflow), status.success()) {
                 (true, _) => End::ConsoleOverflow,
                 (false, true) => End::PoweredOff,
                 (false, false) => End::EngineFailed,
             };
             return Ok((end, Some(status)));
         }
-        let stop = if overflow {
-            Some(End::ConsoleOverflow)
-        } else if watch.cancelled() {
-            Some(End::Cancelled)
-        } else if started.elapsed() >= limits.wall {
-            Some(End::WallTime)
-        } else if heard.elapsed() >= limits.silence {
-            Some(End::Silence)
-        } else {
-            None
-        };
         if let Some(end) = stop {
             return Ok((end, None));
         }
@@ -125,15 +100,14 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// Reads what is new, up to `cap` bytes in all, and shows it; whether there was anything.
-    fn read(&mut self, cap: u64, watch: &mut dyn Watch) -> io::Result<bool> {
-        let before = self.bytes.len();
+    /// Reads what is new, up to `cap` bytes in all, and shows it.
+    fn read(&mut self, cap: u64, watch: &mut dyn Watch) -> io::Result<()> {
         let mut buffer = [0; CHUNK];
         loop {
             let room = cap.saturating_sub(self.bytes.len() as u64).min(CHUNK as u64) as usize;
             let n = self.file.read_at(&mut buffer[..room], self.bytes.len() as u64)?;
             if n == 0 {
-                return Ok(self.bytes.len() > before);
+                return Ok(());
             }
             self.bytes.extend_from_slice(&buffer[..n]);
             watch.console(&buffer[..n]);

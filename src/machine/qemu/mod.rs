@@ -3,10 +3,7 @@
 //! The command lines, and what was measured with them, are in `docs/machine.md`.
 
 mod child;
-mod fdt;
-mod layout;
 mod memory;
-mod riscv;
 mod version;
 mod x86;
 
@@ -16,14 +13,13 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::layout::Layout;
+use super::board::{self, Boot};
+use super::layout::Layout;
+use super::limits::Limits;
 use super::{Arch, Job, Machine, MachineError, Region, Run, Watch};
 
-/// Console bytes allowed on top of the build log: firmware, kernel, and a beat every ten guest seconds.
-const CONSOLE_SLACK: u64 = 1 << 20;
-
-/// Console bytes of one guest second: a tenth of a beat, rounded up.
-const BEAT: u64 = 4;
+/// The riscv64 board, and the one processor all its guests have.
+const RISCV_BOARD: &[&str] = &["-M", "virt,aia=none,memory-backend=ram", "-cpu", "sifive-u54"];
 
 /// QEMU's system emulator for one architecture, as found on this host.
 #[derive(Clone, Debug)]
@@ -64,12 +60,7 @@ impl Machine for Qemu {
         }
         let layout = Layout::new(self.arch, job.settings, job.caps, job.input.len)?;
         let files = Files::new(job, &layout)?;
-        let limits = child::Limits {
-            wall: job.caps.wall,
-            silence: job.caps.silence,
-            console: (job.caps.log_bytes.saturating_add(CONSOLE_SLACK))
-                .saturating_add(job.caps.guest_seconds.saturating_mul(BEAT)),
-        };
+        let limits = Limits::of(job.caps);
         let arguments = arguments(self.arch, job, &layout, &files);
         let outcome =
             child::run(&self.program, &arguments, &files.inherited(), &files.console, &limits, watch)?;
@@ -87,6 +78,7 @@ impl Machine for Qemu {
             instructions: instructions(&output, job.settings.rate),
             console: outcome.console,
             output,
+            state: None,
             engine_log: outcome.log,
             wall: outcome.wall,
         })
@@ -110,7 +102,7 @@ impl Files {
             memory.set_len(layout.total)?;
             memory::copy(&job.input.file, job.input.len, &memory, layout.input.offset)?;
             let device_tree = match job.bundle.arch {
-                Arch::Riscv64 => Some(riscv::device_tree(layout, job.settings.seed)),
+                Arch::Riscv64 => Some(board::device_tree(layout, job.settings.seed, &Boot::Firmware)),
                 Arch::X86_64 => None,
             };
             Ok(Files {
@@ -135,7 +127,7 @@ impl Files {
 fn arguments(arch: Arch, job: &Job<'_>, layout: &Layout, files: &Files) -> Vec<String> {
     let settings = job.settings;
     let (board, rest) = match arch {
-        Arch::Riscv64 => (riscv::BOARD, riscv::COMMAND_LINE.to_owned()),
+        Arch::Riscv64 => (RISCV_BOARD, board::COMMAND_LINE.to_owned()),
         Arch::X86_64 => (x86::BOARD, x86::command_line(layout)),
     };
     let size = format!("{}M", layout.total >> 20);
@@ -153,7 +145,7 @@ fn arguments(arch: Arch, job: &Job<'_>, layout: &Layout, files: &Files) -> Vec<S
     add(&["-seed", &settings.seed.to_string()]);
     add(&["-rtc", "base=2020-01-01T00:00:00,clock=vm"]);
     add(&["-kernel", &memory::path(&files.kernel), "-initrd", &memory::path(&files.initrd)]);
-    add(&["-append", &format!("console=ttyS0 quiet panic=-1 {rest} reprove.seed={:016x}", settings.seed)]);
+    add(&["-append", &board::command_line(&rest, settings.seed)]);
     add(&["-serial", &format!("file:{}", memory::path(&files.console))]);
     if let Some(firmware) = &files.firmware {
         add(&["-bios", &memory::path(firmware)]);

@@ -1,6 +1,6 @@
 //! The x86_64 machine: QEMU's `microvm` board; the kernel is entered as an ELF file by the PVH protocol.
 
-use super::layout::Layout;
+use crate::machine::layout::Layout;
 
 /// The board, and the one processor all its guests have: baseline x86-64-v1, without RDRAND.
 ///

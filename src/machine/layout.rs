@@ -1,7 +1,7 @@
 //! Where everything lies in a guest's memory.
 //!
-//! The whole of it is one file: `[guest memory | input drive | output drive | pad]`. The guest is told of the
-//! first part as memory and of the drives as persistent memory; the pad is where the engine and its firmware
+//! The whole of it is one range: `[guest memory | input drive | output drive | pad]`, a file with QEMU. The guest is told
+//! of the first part as memory and of the drives as persistent memory; the pad is where the engine and its firmware
 //! put tables of their own (a second device tree, ACPI), away from the drives.
 
 use crate::machine::{Arch, Caps, MachineError, Settings};
@@ -47,6 +47,9 @@ struct Rules {
     unit: u64,
     /// Drives never start below this file offset.
     drives: u64,
+    /// The input drive has this length at least, and otherwise a power of two: guests that boot before they see their
+    /// drive's content (see `embedded`) then have few layouts. None where lengths are multiples of `unit` only.
+    input_class: Option<u64>,
     /// Length of the pad.
     pad: u64,
     /// Guest physical address of the file's first byte, for the drives.
@@ -57,10 +60,18 @@ fn rules(arch: Arch) -> Rules {
     match arch {
         // QEMU 7.2 puts the device tree right below 3 GiB or the end of memory, whichever is lower (newer ones: the
         // end of memory): with drives from 3 GiB on and a pad behind them it never lies in a drive.
-        Arch::Riscv64 => Rules { unit: 2 << 20, drives: 1 << 30, pad: 32 << 20, base: 0x8000_0000 },
+        Arch::Riscv64 => Rules {
+            unit: 2 << 20,
+            drives: 1 << 30,
+            input_class: Some(256 << 20),
+            pad: 32 << 20,
+            base: 0x8000_0000,
+        },
         // microvm has 3 GiB of memory below the PCI hole and the rest from 4 GiB on; the file knows no hole. With
         // all drives above it, no drive is cut by it; what lies between `memory` and 3 GiB is reserved.
-        Arch::X86_64 => Rules { unit: 128 << 20, drives: 3 << 30, pad: 128 << 20, base: 1 << 30 },
+        Arch::X86_64 => {
+            Rules { unit: 128 << 20, drives: 3 << 30, input_class: None, pad: 128 << 20, base: 1 << 30 }
+        }
     }
 }
 
@@ -88,7 +99,11 @@ impl Layout {
             offset += len;
             range
         };
-        let input = take(input.max(1).next_multiple_of(rules.unit));
+        let input = match rules.input_class {
+            Some(least) => input.max(least).next_power_of_two(),
+            None => input.max(1),
+        };
+        let input = take(input.next_multiple_of(rules.unit));
         let output = take(output.next_multiple_of(rules.unit));
         let pad = take(rules.pad);
         Ok(Layout { memory, input, output, pad, total: offset })

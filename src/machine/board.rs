@@ -1,4 +1,4 @@
-//! The riscv64 machine: QEMU's `virt` board, of which our device tree shows one hart, a console and the drives.
+//! What a riscv64 guest is told of its machine: one hart, a console and the drives, at the same addresses on every engine.
 
 use sha2::{Digest, Sha256};
 
@@ -6,21 +6,37 @@ use super::fdt::Fdt;
 use super::layout::Layout;
 
 /// Physical address of the first byte of memory.
-const MEMORY: u64 = 0x8000_0000;
+pub const MEMORY: u64 = 0x8000_0000;
 
 /// Handles other nodes are named by.
 const HART_INTERRUPTS: u32 = 1;
 const PLATFORM_INTERRUPTS: u32 = 2;
 const POWER: u32 = 3;
 
-/// The board, and the one processor all its guests have.
-pub const BOARD: &[&str] = &["-M", "virt,aia=none,memory-backend=ram", "-cpu", "sifive-u54"];
-
-/// The kernel's command line but for the seed: three-level page tables, whatever the processor of a QEMU release has.
+/// What stands in the kernel's command line beside what every architecture has: three-level page tables, whatever the processor of a QEMU release has.
 pub const COMMAND_LINE: &str = "no4lvl no5lvl";
 
+/// The whole command line of a kernel of any architecture: `rest` is what its own architecture needs.
+pub fn command_line(rest: &str, seed: u64) -> String {
+    format!("console=ttyS0 quiet panic=-1 {rest} reprove.seed={seed:016x}")
+}
+
+/// Who boots the kernel.
+pub enum Boot<'a> {
+    /// QEMU with firmware, which say the rest themselves: QEMU the command line and where the initial file system is. The
+    /// firmware finds its devices in the tree.
+    Firmware,
+    /// The machine, which is its own firmware.
+    Direct {
+        /// The kernel's command line.
+        command_line: &'a str,
+        /// Address of the initial file system, and the address after it.
+        initrd: (u64, u64),
+    },
+}
+
 /// The device tree of a machine laid out as `layout`, with a random seed made from `seed`.
-pub fn device_tree(layout: &Layout, seed: u64) -> Vec<u8> {
+pub fn device_tree(layout: &Layout, seed: u64, boot: &Boot<'_>) -> Vec<u8> {
     let mut fdt = Fdt::new();
     fdt.cells("#address-cells", &[2]);
     fdt.cells("#size-cells", &[2]);
@@ -31,6 +47,11 @@ pub fn device_tree(layout: &Layout, seed: u64) -> Vec<u8> {
     fdt.strings("stdout-path", &["/soc/serial@10000000"]);
     let digest = Sha256::new().chain_update(b"rng-seed").chain_update(seed.to_be_bytes()).finalize();
     fdt.bytes("rng-seed", &digest);
+    if let Boot::Direct { command_line, initrd } = boot {
+        fdt.strings("bootargs", &[command_line]);
+        fdt.bytes("linux,initrd-start", &initrd.0.to_be_bytes());
+        fdt.bytes("linux,initrd-end", &initrd.1.to_be_bytes());
+    }
     fdt.end();
 
     fdt.begin("memory@80000000");
@@ -46,8 +67,19 @@ pub fn device_tree(layout: &Layout, seed: u64) -> Vec<u8> {
         fdt.end();
     }
     processor(&mut fdt);
-    power(&mut fdt);
-    devices(&mut fdt);
+    if let Boot::Firmware = boot {
+        power(&mut fdt);
+    }
+    fdt.begin("soc");
+    fdt.cells("#address-cells", &[2]);
+    fdt.cells("#size-cells", &[2]);
+    fdt.strings("compatible", &["simple-bus"]);
+    fdt.flag("ranges");
+    if let Boot::Firmware = boot {
+        firmware_devices(&mut fdt);
+    }
+    console(&mut fdt);
+    fdt.end();
     fdt.finish()
 }
 
@@ -92,13 +124,8 @@ fn power(fdt: &mut Fdt) {
     fdt.end();
 }
 
-fn devices(fdt: &mut Fdt) {
-    fdt.begin("soc");
-    fdt.cells("#address-cells", &[2]);
-    fdt.cells("#size-cells", &[2]);
-    fdt.strings("compatible", &["simple-bus"]);
-    fdt.flag("ranges");
-
+/// What only firmware talks to.
+fn firmware_devices(fdt: &mut Fdt) {
     fdt.begin("test@100000");
     fdt.strings("compatible", &["sifive,test1", "sifive,test0", "syscon"]);
     fdt.range(0x10_0000, 0x1000);
@@ -110,7 +137,9 @@ fn devices(fdt: &mut Fdt) {
     fdt.range(0x200_0000, 0x1_0000);
     fdt.cells("interrupts-extended", &[HART_INTERRUPTS, 3, HART_INTERRUPTS, 7]);
     fdt.end();
+}
 
+fn console(fdt: &mut Fdt) {
     fdt.begin("interrupt-controller@c000000");
     fdt.strings("compatible", &["sifive,plic-1.0.0", "riscv,plic0"]);
     fdt.cells("#interrupt-cells", &[1]);
@@ -128,7 +157,5 @@ fn devices(fdt: &mut Fdt) {
     fdt.cells("interrupts", &[10]);
     fdt.cells("interrupt-parent", &[PLATFORM_INTERRUPTS]);
     fdt.cells("clock-frequency", &[3_686_400]);
-    fdt.end();
-
     fdt.end();
 }

@@ -184,18 +184,21 @@ mod tests {
 
     #[test]
     fn the_machines_own_tree_is_what_dtc_makes_of_its_source_and_has_no_warnings() {
-        use crate::machine::qemu::{layout::Layout, riscv};
-        use crate::machine::{Arch, Caps, Settings};
+        use crate::machine::board::{self, Boot};
+        use crate::machine::{Arch, Caps, Settings, layout::Layout};
         let layout = Layout::new(Arch::Riscv64, &Settings::default(), &Caps::default(), 5 << 20).unwrap();
-        let tree = riscv::device_tree(&layout, 7);
-        let (source, complaints) = dtc(&["-I", "dtb", "-O", "dts"], &tree);
-        assert_eq!(complaints, "", "warnings of dtc");
-        let (again, _) = dtc(&["-q", "-I", "dts", "-O", "dtb", "-b", "0"], &source);
-        let structure = |blob: &[u8]| {
-            let word = |at: usize| u32::from_be_bytes(blob[at..at + 4].try_into().unwrap()) as usize;
-            blob[word(8)..word(8) + word(36)].to_vec()
-        };
-        assert_eq!(structure(&again), structure(&tree));
-        assert_ne!(tree, riscv::device_tree(&layout, 8), "the seed is not in the tree");
+        let direct = Boot::Direct { command_line: "quiet", initrd: (0x8800_0000, 0x8840_0001) };
+        for boot in [Boot::Firmware, direct] {
+            let tree = board::device_tree(&layout, 7, &boot);
+            let (source, complaints) = dtc(&["-I", "dtb", "-O", "dts"], &tree);
+            assert_eq!(complaints, "", "warnings of dtc");
+            let (again, _) = dtc(&["-q", "-I", "dts", "-O", "dtb", "-b", "0"], &source);
+            let structure = |blob: &[u8]| {
+                let word = |at: usize| u32::from_be_bytes(blob[at..at + 4].try_into().unwrap()) as usize;
+                blob[word(8)..word(8) + word(36)].to_vec()
+            };
+            assert_eq!(structure(&again), structure(&tree));
+            assert_ne!(tree, board::device_tree(&layout, 8, &boot), "the seed is not in the tree");
+        }
     }
 }

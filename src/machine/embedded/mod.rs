@@ -1,0 +1,224 @@
+//! The embedded machine: `reprove-riscv` with the same guest and drives as on QEMU, and nothing to install.
+//!
+//! A guest boots before its drives have content, up to a mark that its init writes to the console. What it is then depends
+//! on bundle, settings and layout only, so that state is kept and taken up by the next run of the same kind (`boots`).
+
+mod boots;
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use reprove_riscv::{self as riscv, Firmware, Stop};
+
+use self::boots::Boots;
+use super::board::{self, Boot};
+use super::layout::Layout;
+use super::limits::{Limits, Vigil};
+use super::{Arch, End, Job, Machine, MachineError, Region, Run, StateRoots, Watch};
+
+/// Where parts of the guest lie, from the first byte of memory.
+mod place {
+    /// The kernel: Linux wants a multiple of 2 MiB, and leaves what is below it alone.
+    pub const KERNEL: u64 = 2 << 20;
+    /// The device tree.
+    pub const DEVICE_TREE: u64 = 127 << 20;
+    /// The initial file system.
+    pub const INITRD: u64 = 128 << 20;
+}
+
+/// What init writes when nothing is left to do but to look at the drives.
+const MARK: &[u8] = b"\n@reprove - attach\n";
+
+/// Steps between two looks at the host's clock: some milliseconds.
+const SLICE: u64 = 1 << 22;
+
+/// Console bytes that are kept of a boot at most: a kernel that is quiet and an init that says one line.
+const BOOT_CONSOLE: u64 = 1 << 20;
+
+/// The embedded machine.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    boots: Option<Boots>,
+}
+
+impl Embedded {
+    /// A machine that keeps the states of guests that have booted in the folder `boots`, if one is given.
+    pub fn new(boots: Option<PathBuf>) -> Embedded {
+        Embedded { boots: boots.map(Boots::new) }
+    }
+}
+
+impl Machine for Embedded {
+    fn engine(&self) -> String {
+        format!("embedded {}", riscv::VERSION)
+    }
+
+    fn arch(&self) -> Arch {
+        Arch::Riscv64
+    }
+
+    fn run(&self, job: &Job<'_>, watch: &mut dyn Watch) -> Result<Run, MachineError> {
+        if job.bundle.arch != Arch::Riscv64 {
+            return Err(MachineError::DoesNotFit(format!(
+                "the guest is for {}, the machine is riscv64",
+                job.bundle.arch
+            )));
+        }
+        let layout = Layout::new(Arch::Riscv64, job.settings, job.caps, job.input.len)?;
+        let limits = Limits::of(job.caps);
+        let mut course = Course { console: Vec::new(), vigil: Vigil::begin(&limits), watch };
+        let mut machine = match self.booted(job, &layout, &mut course)? {
+            Booted::Ready(machine) => machine,
+            Booted::Ended(machine, end) => return Ok(course.end(machine, &layout, end, None)),
+        };
+        attach(&mut machine, job, &layout).map_err(|source| MachineError::Io {
+            what: "filling a machine's input drive".to_owned(),
+            source,
+        })?;
+        let first = machine.state_root();
+        let end = course.follow(&mut machine);
+        Ok(course.end(machine, &layout, end, Some(first)))
+    }
+}
+
+/// A guest that has booted, or has not.
+enum Booted {
+    /// It waits for its drives.
+    Ready(riscv::Machine),
+    /// It came to its end before that.
+    Ended(riscv::Machine, End),
+}
+
+impl Embedded {
+    /// A guest that has booted: a kept one, or a new one, which is kept.
+    fn booted(
+        &self,
+        job: &Job<'_>,
+        layout: &Layout,
+        course: &mut Course<'_>,
+    ) -> Result<Booted, MachineError> {
+        let key = boots::key(job.bundle, job.settings, layout);
+        if let Some((machine, console)) =
+            self.boots.as_ref().and_then(|boots| boots.load(&key, || empty(layout, job)))
+        {
+            course.hear(&console);
+            return Ok(Booted::Ready(machine));
+        }
+        let mut machine = start(job, layout)?;
+        machine.stop_at_mark(Some(MARK));
+        if let Some(end) = course.until_mark(&mut machine) {
+            return Ok(Booted::Ended(machine, end));
+        }
+        machine.stop_at_mark(None);
+        // Taken from the caches of translations whether or not it is kept: the runs are the same.
+        machine.flush();
+        if let Some(boots) = &self.boots
+            && course.console.len() as u64 <= BOOT_CONSOLE
+        {
+            // Not to be able to keep it costs the next run its time, nothing else.
+            let _ = boots.keep(&key, &mut machine, &course.console);
+        }
+        Ok(Booted::Ready(machine))
+    }
+}
+
+/// What a person sees of a run while it goes on, and where it is stopped.
+struct Course<'a> {
+    console: Vec<u8>,
+    vigil: Vigil<'a>,
+    watch: &'a mut dyn Watch,
+}
+
+impl Course<'_> {
+    fn hear(&mut self, bytes: &[u8]) {
+        let room = self.vigil.limits.console.saturating_sub(self.console.len() as u64);
+        let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        if !bytes.is_empty() {
+            self.console.extend_from_slice(bytes);
+            self.watch.console(bytes);
+        }
+    }
+
+    /// Runs to the mark; how it ended when it did not come there.
+    fn until_mark(&mut self, machine: &mut riscv::Machine) -> Option<End> {
+        loop {
+            let stop = machine.run(machine.clock().now() + SLICE);
+            self.hear(&machine.take_console());
+            match stop {
+                Stop::Marked => return None,
+                Stop::PoweredOff { .. } => return Some(End::PoweredOff),
+                Stop::Stuck => return Some(End::Stuck),
+                Stop::Reached => {}
+            }
+            if let Some(end) = self.vigil.stop(self.console.len() as u64, self.watch) {
+                return Some(end);
+            }
+        }
+    }
+
+    /// Runs to the end.
+    fn follow(&mut self, machine: &mut riscv::Machine) -> End {
+        loop {
+            if let Some(end) = self.until_mark(machine) {
+                return end;
+            }
+        }
+    }
+
+    /// What is left of a run that ended.
+    fn end(self, mut machine: riscv::Machine, layout: &Layout, end: End, first: Option<[u8; 32]>) -> Run {
+        let instructions = Some(machine.clock().retired());
+        let state = first.map(|first| StateRoots { first, last: machine.state_root() });
+        let output = Region::of_memory(machine.into_memory(), layout.output.offset, layout.output.len);
+        let wall = self.vigil.elapsed();
+        let engine_log = match end {
+            End::Stuck => b"the guest waits for an interrupt that can never come\n".to_vec(),
+            _ => Vec::new(),
+        };
+        Run { end, instructions, console: self.console, output, state, engine_log, wall }
+    }
+}
+
+/// A machine without content.
+fn empty(layout: &Layout, job: &Job<'_>) -> Result<riscv::Machine, MachineError> {
+    riscv::Machine::new(layout.pad.offset, job.settings.rate, Firmware::Machine).map_err(|why| {
+        MachineError::Io {
+            what: "a machine's memory".to_owned(),
+            source: io::Error::new(io::ErrorKind::OutOfMemory, why),
+        }
+    })
+}
+
+/// A machine about to boot the job's guest.
+fn start(job: &Job<'_>, layout: &Layout) -> Result<riscv::Machine, MachineError> {
+    let at = |offset: u64| board::MEMORY + offset;
+    let initrd = (at(place::INITRD), at(place::INITRD) + job.bundle.initrd.len() as u64);
+    let command_line = board::command_line(board::COMMAND_LINE, job.settings.seed);
+    let boot = Boot::Direct { command_line: &command_line, initrd };
+    let device_tree = board::device_tree(layout, job.settings.seed, &boot);
+    let parts = [
+        ("the kernel", place::KERNEL, &job.bundle.kernel, place::DEVICE_TREE),
+        ("the device tree", place::DEVICE_TREE, &device_tree, place::INITRD),
+        ("the initial file system", place::INITRD, &job.bundle.initrd, layout.memory),
+    ];
+    let mut machine = empty(layout, job)?;
+    for (what, from, bytes, to) in parts {
+        if bytes.len() as u64 > to - from || !machine.memory_mut().write(at(from), bytes) {
+            return Err(MachineError::DoesNotFit(format!(
+                "{what} has {} bytes, more than the {} there are for it",
+                bytes.len(),
+                to - from
+            )));
+        }
+    }
+    machine.start(at(place::KERNEL), at(place::DEVICE_TREE));
+    Ok(machine)
+}
+
+/// Puts the content of the input drive where the guest will find it.
+fn attach(machine: &mut riscv::Machine, job: &Job<'_>, layout: &Layout) -> io::Result<()> {
+    let drive = machine.memory_mut().slice_mut(layout.input.address, job.input.len);
+    let drive = drive.ok_or_else(|| io::Error::other("the input drive is larger than its place"))?;
+    job.input.file.read_exact_at(drive, 0)
+}
