@@ -2,7 +2,7 @@
 
 mod support;
 
-use reprove::machine::{Arch, End};
+use reprove::machine::{Arch, Caps, End};
 use support::guest::{Builder, RUN, run};
 
 #[test]
@@ -16,6 +16,31 @@ fn a_builder_that_forks_without_end_is_refused_processes() {
     assert_ne!(outcome.record("status"), "0", "{outcome}");
 }
 
+/// The limit is met before memory runs out, and says so.
+fn forks_in_the_smallest_machine(arch: Arch) {
+    let mut builder = Builder::script("f() { f | f & }; f; while :; do sleep 1; f; done");
+    builder.settings.memory = 256 << 20;
+    builder.caps.processes = Caps::default().processes;
+    builder.caps.guest_seconds = 8;
+    let outcome = run(arch, &builder);
+    assert_eq!(outcome.run.end, End::PoweredOff, "{outcome}");
+    assert_ne!(outcome.record("processes_refused"), "0", "{outcome}");
+    assert_eq!(outcome.record("memory_killed"), "0", "{outcome}");
+    assert_ne!(outcome.record("status"), "0", "{outcome}");
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn riscv64_forks_without_end_in_the_smallest_machine_are_refused() {
+    forks_in_the_smallest_machine(Arch::Riscv64);
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn x86_64_forks_without_end_in_the_smallest_machine_are_refused() {
+    forks_in_the_smallest_machine(Arch::X86_64);
+}
+
 #[test]
 #[ignore = "slow: boots a machine"]
 fn a_builder_that_never_ends_is_stopped_after_its_guest_seconds() {
@@ -25,7 +50,7 @@ fn a_builder_that_never_ends_is_stopped_after_its_guest_seconds() {
     assert_eq!(outcome.record("stopped"), "seconds", "{outcome}");
     assert_eq!(outcome.record("status"), "137", "{outcome}");
     assert_eq!(outcome.record("tar"), "none", "{outcome}");
-    assert!(outcome.log().contains(&format!("\n@reprove {RUN} beat 20\n")), "{outcome}");
+    assert!(outcome.log().contains(&format!("\n@reprove {} beat 20\n", RUN.hex())), "{outcome}");
 }
 
 #[test]
@@ -40,7 +65,7 @@ fn a_builder_that_prints_without_end_is_stopped_at_the_byte() {
 #[ignore = "slow: boots a machine"]
 fn a_builder_that_fills_its_root_is_told_so() {
     let mut builder = Builder::script("dd if=/dev/zero of=big bs=1M; echo ended");
-    builder.root_bytes = 16 << 20;
+    builder.root_bytes = Some(16 << 20);
     let outcome = run(Arch::Riscv64, &builder);
     assert_eq!(outcome.record("root_full"), "1", "{outcome}");
     assert!(outcome.log().contains("No space left"), "{outcome}");

@@ -4,8 +4,10 @@
 
 mod support;
 
-use reprove::machine::{Arch, Setting};
-use support::guest::{Builder, Outcome, run};
+use std::time::Duration;
+
+use reprove::machine::{Arch, End, Setting, Watch};
+use support::guest::{Builder, Outcome, run, run_watched};
 
 /// Tells one value per line for the settings that Nix's contract leaves open.
 const TELL: &str = "
@@ -71,4 +73,64 @@ fn riscv64_with_more_than_3_gib() {
 #[ignore = "slow: boots a machine"]
 fn x86_64_with_more_than_3_gib() {
     large_memory(Arch::X86_64);
+}
+
+/// A builder that never ends, by itself or by a cap inside the guest.
+fn endless(script: &str) -> Builder {
+    let mut builder = Builder::script(script);
+    builder.caps.guest_seconds = 1 << 30;
+    builder
+}
+
+/// Nothing of a run that the host stopped counts: no record, nothing in the outputs.
+fn stopped(outcome: &Outcome, end: End) {
+    assert_eq!(outcome.run.end, end, "{outcome}");
+    assert_eq!(outcome.record("stopped"), "(absent)", "{outcome}");
+    assert_eq!(outcome.run.instructions, None, "{outcome}");
+    assert!(outcome.tar().is_empty(), "{outcome}");
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn the_wall_cap_ends_a_machine_whatever_it_does() {
+    let mut builder = endless("while :; do :; done");
+    builder.caps.wall = Duration::from_secs(1);
+    let outcome = run(Arch::Riscv64, &builder);
+    stopped(&outcome, End::WallTime);
+    assert!(outcome.run.wall >= builder.caps.wall, "{outcome}");
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn silence_ends_a_machine_that_says_nothing() {
+    // The first beat comes after ten guest seconds; a busy guest needs longer for them than the cap on silence.
+    let mut builder = endless("echo last words; while :; do :; done");
+    builder.caps.silence = Duration::from_secs(1);
+    let outcome = run(Arch::Riscv64, &builder);
+    stopped(&outcome, End::Silence);
+}
+
+/// Cancels once the builder has said something.
+#[derive(Default)]
+struct Heard(Vec<u8>);
+
+impl Watch for Heard {
+    fn console(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn cancelled(&self) -> bool {
+        String::from_utf8_lossy(&self.0).contains("the builder is here")
+    }
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn a_watcher_that_cancels_ends_a_machine() {
+    let builder = endless("echo the builder is here; while :; do :; done");
+    let mut heard = Heard::default();
+    let outcome = run_watched(Arch::Riscv64, &builder, &mut heard);
+    stopped(&outcome, End::Cancelled);
+    assert_eq!(outcome.log(), "the builder is here\n", "{outcome}");
+    assert_eq!(heard.0, outcome.run.console);
 }

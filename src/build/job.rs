@@ -47,6 +47,12 @@ impl RunId {
 /// Memory that is never part of the build root, in all but the smallest machines.
 const OUTSIDE: u64 = 320 << 20;
 
+/// Guest memory for each process a builder may have: less than that, and a builder that forks without end would run out
+/// of memory before it meets its limit. A process of busybox takes some 100 KiB of the kernel's and its own.
+const PER_PROCESS: u64 = 512 << 10;
+/// Fewer than the numbers the kernel has for processes, 32768, some of which are taken.
+const MOST_PROCESSES: u64 = 30_000;
+
 /// What `init` is told.
 pub struct Job<'a> {
     /// The run.
@@ -66,6 +72,7 @@ impl Job<'_> {
         // What the kernel, `init` and the builder's processes need stays outside of the build root: a full disk is then seen
         // before memory runs out, however small the machine.
         let memory = self.settings.memory;
+        let processes = u64::from(self.caps.processes).min(memory / PER_PROCESS).min(MOST_PROCESSES);
         let root_bytes = memory.saturating_sub((memory / 4).max(OUTSIDE)).max(memory / 4);
         [
             ("protocol", "1".to_owned()),
@@ -75,7 +82,7 @@ impl Job<'_> {
             ("root_bytes", root_bytes.to_string()),
             ("limit_seconds", self.caps.guest_seconds.to_string()),
             ("limit_log", self.caps.log_bytes.to_string()),
-            ("limit_processes", self.caps.processes.to_string()),
+            ("limit_processes", processes.to_string()),
             ("outputs", outputs.join(" ")),
         ]
         .map(|(name, value)| format!("{name}='{value}'\n"))

@@ -10,24 +10,26 @@ use std::path::Path;
 use reprove::build::contract::TERMINAL;
 use reprove::build::drive::write_drive;
 use reprove::build::erofs::{Data, Image, Meta};
+use reprove::build::job::{self, RunId};
 use reprove::build::program::{Enter, enter, entropy, terminal};
 use reprove::guest::{Bundle, Cache, Lock};
 use reprove::machine::qemu::Qemu;
-use reprove::machine::{Arch, Caps, Job, Machine, Run, Settings, Unwatched};
+use reprove::machine::{Arch, Caps, Job, Machine, Run, Settings, Unwatched, Watch};
 use reprove::source::apt::Apt;
 
 /// The only output of every builder.
 pub const OUT: &str = "/nix/store/8fjm9y7nirl4k1m12aq7ks4q3gd4rlif-out";
 
 /// A run's token.
-pub const RUN: &str = "5d5b09f6dcb2d53a5fffc60c4ac0d55fabdf556069d6631545f42aa6e3500f2e";
+pub const RUN: RunId = RunId([0x5d; 32]);
 
 /// What to run and under which caps.
 pub struct Builder {
     pub script: String,
     pub settings: Settings,
     pub caps: Caps,
-    pub root_bytes: u64,
+    /// Size of the build root, when not what the memory gives.
+    pub root_bytes: Option<u64>,
 }
 
 impl Builder {
@@ -43,7 +45,7 @@ impl Builder {
                 processes: 64,
                 ..Caps::default()
             },
-            root_bytes: 256 << 20,
+            root_bytes: None,
         }
     }
 }
@@ -63,8 +65,8 @@ impl Outcome {
     /// What the builder printed, as far as it is text.
     pub fn log(&self) -> String {
         let console = String::from_utf8_lossy(&self.run.console).into_owned();
-        let log = console.split_once(&format!("@reprove {RUN} begin\n")).map_or("", |(_, log)| log);
-        let log = log.split_once(&format!("\n@reprove {RUN} end\n")).map_or(log, |(log, _)| log);
+        let log = console.split_once(&format!("@reprove {} begin\n", RUN.hex())).map_or("", |(_, log)| log);
+        let log = log.split_once(&format!("\n@reprove {} end\n", RUN.hex())).map_or(log, |(log, _)| log);
         log.to_owned()
     }
 
@@ -109,11 +111,16 @@ impl fmt::Display for Outcome {
 
 /// Runs a builder.
 pub fn run(arch: Arch, builder: &Builder) -> Outcome {
+    run_watched(arch, builder, &mut Unwatched)
+}
+
+/// Runs a builder while `watch` looks on.
+pub fn run_watched(arch: Arch, builder: &Builder, watch: &mut dyn Watch) -> Outcome {
     let machine = Qemu::find(arch).unwrap_or_else(|error| panic!("{error}: install QEMU's system emulators"));
     let bundle = bundle(arch);
     let drive = drive(arch, builder);
     let job = Job { bundle: &bundle, settings: &builder.settings, caps: &builder.caps, input: &drive };
-    let run = machine.run(&job, &mut Unwatched).unwrap();
+    let run = machine.run(&job, watch).unwrap();
     let mut record = vec![0; 4096];
     run.output.read_exact_at(&mut record, 0).unwrap();
     let text = String::from_utf8(record).unwrap().trim_end_matches('\0').to_owned();
@@ -149,19 +156,15 @@ pub fn drive(arch: Arch, builder: &Builder) -> reprove::machine::Drive {
         },
     )
     .unwrap();
-    let job = format!(
-        "protocol='1'\nrun='{RUN}'\nclock='{}'\nhostname='{}'\nroot_bytes='{}'\nlimit_seconds='{}'\n\
-         limit_log='{}'\nlimit_processes='{}'\noutputs='{OUT}'\n",
-        settings.clock,
-        settings.hostname,
-        builder.root_bytes,
-        builder.caps.guest_seconds,
-        builder.caps.log_bytes,
-        builder.caps.processes,
-    );
+    let out = OUT.parse().unwrap();
+    let mut text = job::Job { run: RUN, settings, caps: &builder.caps, outputs: vec![&out] }.text();
+    if let Some(bytes) = builder.root_bytes {
+        // The last assignment counts.
+        text.push_str(&format!("root_bytes='{bytes}'\n"));
+    }
     let mut image = Image::new(Meta::stored(0o555));
     let executable = Meta::stored(0o555);
-    image.file(Image::ROOT, b"job", Meta::stored(0o444), Data::Memory(job.into_bytes())).unwrap();
+    image.file(Image::ROOT, b"job", Meta::stored(0o444), Data::Memory(text.into_bytes())).unwrap();
     image.file(Image::ROOT, b"enter", executable, Data::Memory(program)).unwrap();
     let terminal = terminal(arch, TERMINAL, settings.uid).unwrap();
     image.file(Image::ROOT, b"terminal", executable, Data::Memory(terminal)).unwrap();

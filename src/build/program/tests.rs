@@ -141,6 +141,24 @@ fn strings_no_program_can_be_given_are_refused() {
     assert!(matches!(enter(Arch::X86_64, &job(b"/b", &[], &env)), Err(ProgramError::Nul(_))));
 }
 
+/// Extended attributes by the usual way; then, as a 32-bit program would, by `int 0x80` (with 32-bit addresses): `chmod`
+/// to 755 and 4755, `setxattr`, `fchmodat` to 2755.
+const INT_80: &str = r#"
+import ctypes, mmap, os
+try: os.setxattr("f", "user.x", b"1")
+except OSError as e: print(e.errno)
+MAP_32BIT = 0x40
+low = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+# push rbx; mov eax, edi; mov ebx, esi; int 0x80; pop rbx; ret
+low[:9] = b"\x53\x89\xf8\x89\xf3\xcd\x80\x5b\xc3"
+low[64:66] = b"f\0"
+address = ctypes.addressof(ctypes.c_char.from_buffer(low))
+# number, first, third, second
+call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int)(address)
+f = address + 64
+print(call(15, f, 0, 0o755), call(15, f, 0, 0o4755), call(226, f, 0, f), call(306, -100, 0o2755, f))
+"#;
+
 #[test]
 fn a_set_id_bit_and_an_extended_attribute_are_refused_by_the_filter() {
     // The filter alone, on this host: chmod u+s fails, plain chmod works, setfattr fails.
@@ -148,7 +166,7 @@ fn a_set_id_bit_and_an_extended_attribute_are_refused_by_the_filter() {
     let script = format!(
         "cd {} && : > f && chmod 755 f && echo plain; chmod 4755 f 2>/dev/null || echo refused; \
          chmod g+s . 2>/dev/null || echo refused; \
-         python3 -c 'import os\ntry: os.setxattr(\"f\", \"user.x\", b\"1\")\nexcept OSError as e: print(e.errno)'",
+         python3 -c '{INT_80}'",
         folder.path().display()
     );
     let args = [b"-c".to_vec(), script.into_bytes()];
@@ -161,7 +179,7 @@ fn a_set_id_bit_and_an_extended_attribute_are_refused_by_the_filter() {
     program.call(Call::Seccomp, &[1, 0, header], OnFailure::Say(b"seccomp".to_vec()));
     become_builder(&mut program, &job(b"/bin/sh", &args, &env)).unwrap();
     let output = run(Arch::X86_64, &program.finish().unwrap());
-    assert_eq!(output.stdout.escape_ascii().to_string(), "plain\\nrefused\\nrefused\\n95\\n");
+    assert_eq!(output.stdout.escape_ascii().to_string(), "plain\\nrefused\\nrefused\\n95\\n0 -1 -95 -1\\n");
 }
 
 fn disassembly(arch: Arch, elf: &[u8]) -> String {
