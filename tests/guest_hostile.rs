@@ -21,7 +21,7 @@ fn forks_in_the_smallest_machine(arch: Arch) {
     let mut builder = Builder::script("f() { f | f & }; f; while :; do sleep 1; f; done");
     builder.settings.memory = 256 << 20;
     builder.caps.processes = Caps::default().processes;
-    builder.caps.guest_seconds = 8;
+    builder.caps.guest_seconds = 3;
     let outcome = run(arch, &builder);
     assert_eq!(outcome.run.end, End::PoweredOff, "{outcome}");
     assert_ne!(outcome.record("processes_refused"), "0", "{outcome}");

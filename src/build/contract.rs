@@ -1,7 +1,7 @@
 //! The world a builder finds, as an image: its root, its inputs, and what `init` needs to bring it there.
 //!
-//! Texts, modes and owners are those measured in Nix's sandbox (2.8, 2.26 and 2.34 agree but for the mode of `/etc`,
-//! where the newest is followed). `docs/guest-protocol.md` says where things lie.
+//! Texts, modes and owners are those measured in Nix's sandbox with build users (2.8, 2.26 and 2.34 agree but for the mode
+//! of `/etc`, where the newest is followed). `docs/guest-protocol.md` says where things lie.
 
 use super::{
     environment::Environment,

@@ -33,6 +33,12 @@ pub enum ContractError {
         /// What is wrong, as a predicate.
         why: &'static str,
     },
+    /// The exported graphs would take more memory than is set aside.
+    #[error("the graphs of its `exportReferencesGraph` are longer than {} MiB in all, the most that is written", limit >> 20)]
+    GraphsTooLarge {
+        /// The cap in bytes.
+        limit: usize,
+    },
     /// A list of references names something that is neither a store path nor an output.
     #[error("in its `{attribute}`, {specifier} is neither a store path nor one of its outputs")]
     Specifier {
@@ -83,6 +89,21 @@ pub enum BuildError {
         path: StorePath,
         /// The input that refers to it; `None` for the derivation itself.
         needed_by: Option<StorePath>,
+    },
+    /// More than may be copied into a machine.
+    #[error(
+        "the input closure is {bytes} bytes as NARs ({paths} paths, the largest is {largest}), and at most {limit} are copied \
+         into a machine's memory: raise `--input-size`"
+    )]
+    InputsTooLarge {
+        /// Bytes of all NARs.
+        bytes: u64,
+        /// The cap.
+        limit: u64,
+        /// How many there are.
+        paths: usize,
+        /// The largest.
+        largest: StorePath,
     },
     /// The input drive could not be made.
     #[error(transparent)]
@@ -246,15 +267,18 @@ impl BuildError {
         match self {
             BuildError::Unsupported(_)
             | BuildError::InputMissing { .. }
+            | BuildError::InputsTooLarge { .. }
             | BuildError::Image(_)
             | BuildError::Host { .. }
             | BuildError::Machine(_)
             | BuildError::EngineFailed { .. }
             | BuildError::Cancelled
             | BuildError::SetupFailed { .. }
-            | BuildError::Contract(ContractError::Input(_) | ContractError::Setting { .. }) => {
-                Outcome::NotTried
-            }
+            | BuildError::Contract(
+                ContractError::Input(_)
+                | ContractError::Setting { .. }
+                | ContractError::GraphsTooLarge { .. },
+            ) => Outcome::NotTried,
             BuildError::TimedOut { .. } | BuildError::Silent => Outcome::TimedOut,
             _ => Outcome::Failed,
         }
@@ -264,6 +288,8 @@ impl BuildError {
     pub fn code(&self) -> Code {
         Code(match self {
             BuildError::Unsupported(_) => 701,
+            BuildError::Contract(ContractError::GraphsTooLarge { .. })
+            | BuildError::InputsTooLarge { .. } => 707,
             BuildError::Contract(_) => 702,
             BuildError::InputMissing { .. } => 703,
             BuildError::Image(_) | BuildError::Host { .. } => 704,

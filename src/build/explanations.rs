@@ -43,6 +43,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "It was stopped from outside before it ended; nothing of it was kept.",
     },
     Explanation {
+        code: Code(707),
+        title: "the inputs are too large",
+        text: "All inputs of a derivation are copied into the memory of its machine, next to the guest's own. `--input-size` says how \
+               much that may be; the host needs so much memory. Files that `exportReferencesGraph` asks for may be 32 MiB in all: that \
+               limit is fixed, and beyond what any real closure needs. Nothing was tried.",
+    },
+    Explanation {
         code: Code(710),
         title: "the builder failed",
         text: "The builder ended with an exit code other than 0. The last lines of its log are in the message, all of it is shown \
@@ -70,7 +77,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         code: Code(714),
         title: "the build wanted more processes than it may have",
         text: "Processes beyond the limit were refused, and the build then failed or did not end: a fork bomb does that. The limit \
-               can be raised for builds that need so many.",
+               can be raised for builds that need so many; it is never more than two for each MiB of the machine's memory.",
     },
     Explanation {
         code: Code(715),

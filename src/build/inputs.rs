@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::error::BuildError;
 use crate::{
     machine::Region,
     nix::{derivation::Derivation, hash::NarHash, store_path::StorePath},
@@ -37,6 +38,17 @@ pub fn closure(inputs: &Inputs, roots: impl IntoIterator<Item = StorePath>) -> B
     found
 }
 
+/// Refuses inputs of more than `limit` bytes in all, as NARs.
+pub fn check_size(inputs: &Inputs, limit: u64) -> Result<(), BuildError> {
+    let bytes = inputs.values().fold(0u64, |sum, object| sum.saturating_add(object.nar.len()));
+    match inputs.iter().max_by_key(|(_, object)| object.nar.len()) {
+        Some((largest, _)) if bytes > limit => {
+            Err(BuildError::InputsTooLarge { bytes, limit, paths: inputs.len(), largest: largest.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A path that is needed and not in `inputs`, and what needs it; `None` when the closure is complete.
 ///
 /// The paths of input derivations' outputs are not known from the derivation alone; that they are there is the
@@ -49,4 +61,33 @@ pub fn missing<'a>(
     let references =
         inputs.iter().flat_map(|(path, object)| object.references.iter().map(move |r| (r, Some(path))));
     sources.chain(references).find(|(path, _)| !inputs.contains_key(*path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::build::Outcome;
+
+    #[test]
+    fn inputs_beyond_the_cap_are_refused_with_the_way_out() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let inputs: Inputs = [("a", 1000), ("b", 3000), ("c", 1)]
+            .into_iter()
+            .map(|(name, len)| {
+                let nar = Region::new(Arc::clone(&file), 0, len);
+                let path = format!("/nix/store/00000000000000000000000000000000-{name}").parse().unwrap();
+                (path, InputObject { nar, nar_hash: NarHash::of(b""), references: BTreeSet::new() })
+            })
+            .collect();
+        assert!(check_size(&inputs, 4001).is_ok());
+        assert!(check_size(&Inputs::new(), 0).is_ok());
+        let error = check_size(&inputs, 4000).unwrap_err();
+        let text = error.to_string();
+        for part in ["4001 bytes", "at most 4000", "-b)", "3 paths", "--input-size"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!((error.outcome(), error.code().to_string().as_str()), (Outcome::NotTried, "RP0707"));
+    }
 }

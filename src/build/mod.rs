@@ -173,6 +173,7 @@ fn prepare(
     if let Some((path, needed_by)) = inputs::missing(derivation, inputs) {
         return Err(BuildError::InputMissing { path: path.clone(), needed_by: needed_by.cloned() });
     }
+    inputs::check_size(inputs, caps.input_bytes)?;
     let environment = Environment::of(derivation, attributes, settings, inputs)?;
     let run = RunId::of(drv_path, bundle, settings, caps, inputs);
     let outputs = contract::output_paths(derivation).map(|(_, path)| path).collect();

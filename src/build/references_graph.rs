@@ -1,6 +1,6 @@
 //! `exportReferencesGraph`: closures of inputs, written down for the builder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -19,6 +19,10 @@ use crate::nix::{
 
 const NAME: &str = "exportReferencesGraph";
 
+/// Most bytes of all graphs of a derivation together: each names a closure, and there is no end to how often. A closure of
+/// 10,000 paths with ten references each takes 8 MiB.
+pub const GRAPHS_MAX: usize = 32 << 20;
+
 /// Adds the files of a derivation without structured attributes: pairs of a file name and a path in the store. The
 /// format is that of `nix-store --register-validity` without hashes and with empty derivers.
 pub fn add_files(
@@ -27,6 +31,7 @@ pub fn add_files(
     inputs: &Inputs,
 ) -> Result<(), ContractError> {
     let tokens = derivation.env_get(NAME).map(tokens).unwrap_or_default();
+    let mut graphs = Graphs::new(inputs);
     for pair in tokens.chunks(2) {
         let [file, path] = pair else {
             return Err(ContractError::attribute(NAME, "has an odd number of tokens"));
@@ -34,41 +39,83 @@ pub fn add_files(
         if !is_file_name(file) {
             return Err(ContractError::Graph { text: shown(file), why: "is no valid file name" });
         }
-        let mut text = String::new();
-        for path in exported(inputs, [object_of(path)?])? {
-            let references = inputs.get(&path).map(|object| &object.references);
-            text.push_str(&format!("{path}\n\n{}\n", references.map_or(0, BTreeSet::len)));
-            for reference in references.into_iter().flatten() {
-                text.push_str(&format!("{reference}\n"));
-            }
-        }
+        let text = graphs.text(path)?;
         environment.graphs.insert(file.clone(), text.into_bytes());
     }
     Ok(())
 }
 
-/// The closure of some paths as the JSON that structured attributes get.
-pub fn json_graph(inputs: &Inputs, paths: &[Vec<u8>]) -> Result<Value, ContractError> {
-    let roots = paths.iter().map(|path| object_of(path)).collect::<Result<Vec<_>, _>>()?;
-    let size = |path: &StorePath| inputs.get(path).map_or(0, |object| object.nar.len());
-    let mut list = Vec::new();
-    for path in exported(inputs, roots)? {
-        let Some(object) = inputs.get(&path) else { continue };
-        let closure_size: u64 = closure(inputs, [path.clone()]).iter().map(size).sum();
-        let references: Vec<String> = object.references.iter().map(ToString::to_string).collect();
-        let mut entry = json!({
-            "closureSize": closure_size,
-            "narHash": object.nar_hash.to_nix(),
-            "narSize": object.nar.len(),
-            "path": path.to_string(),
-            "references": references,
-        });
-        if let Some(ca) = content_address(&path, object)? {
-            entry["ca"] = Value::String(ca);
-        }
-        list.push(entry);
+/// Writes the graphs of one derivation, within bounds.
+pub struct Graphs<'a> {
+    inputs: &'a Inputs,
+    /// Bytes that may still be written.
+    left: usize,
+    /// Bytes of the closures of paths, where known.
+    closure_sizes: BTreeMap<StorePath, u64>,
+}
+
+impl<'a> Graphs<'a> {
+    /// No graph yet.
+    pub fn new(inputs: &'a Inputs) -> Graphs<'a> {
+        Graphs { inputs, left: GRAPHS_MAX, closure_sizes: BTreeMap::new() }
     }
-    Ok(Value::Array(list))
+
+    /// The closure of the object that `path` lies in, as text.
+    fn text(&mut self, path: &[u8]) -> Result<String, ContractError> {
+        let mut text = String::new();
+        for path in exported(self.inputs, [object_of(path)?])? {
+            let references = self.inputs.get(&path).map(|object| &object.references);
+            let before = text.len();
+            text.push_str(&format!("{path}\n\n{}\n", references.map_or(0, BTreeSet::len)));
+            for reference in references.into_iter().flatten() {
+                text.push_str(&format!("{reference}\n"));
+            }
+            self.wrote(text.len() - before)?;
+        }
+        Ok(text)
+    }
+
+    /// The closure of some paths as the JSON that structured attributes get.
+    pub fn json(&mut self, paths: &[Vec<u8>]) -> Result<Value, ContractError> {
+        let roots = paths.iter().map(|path| object_of(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut list = Vec::new();
+        for path in exported(self.inputs, roots)? {
+            let Some(object) = self.inputs.get(&path) else { continue };
+            let references: Vec<String> = object.references.iter().map(ToString::to_string).collect();
+            // A name, quotes and a comma for each; the rest of an entry is shorter than 256 bytes.
+            self.wrote(
+                256 + path.to_string().len() + references.iter().map(|path| path.len() + 3).sum::<usize>(),
+            )?;
+            let mut entry = json!({
+                "closureSize": self.closure_size(&path),
+                "narHash": object.nar_hash.to_nix(),
+                "narSize": object.nar.len(),
+                "path": path.to_string(),
+                "references": references,
+            });
+            if let Some(ca) = content_address(&path, object)? {
+                entry["ca"] = Value::String(ca);
+            }
+            list.push(entry);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn wrote(&mut self, bytes: usize) -> Result<(), ContractError> {
+        self.left =
+            self.left.checked_sub(bytes).ok_or(ContractError::GraphsTooLarge { limit: GRAPHS_MAX })?;
+        Ok(())
+    }
+
+    fn closure_size(&mut self, path: &StorePath) -> u64 {
+        if let Some(size) = self.closure_sizes.get(path) {
+            return *size;
+        }
+        let nar_size = |path: &StorePath| self.inputs.get(path).map_or(0, |object| object.nar.len());
+        let size = closure(self.inputs, [path.clone()]).iter().map(nar_size).sum();
+        self.closure_sizes.insert(path.clone(), size);
+        size
+    }
 }
 
 fn exported(

@@ -8,7 +8,7 @@ use super::{
     error::ContractError,
     inputs::Inputs,
     json_text,
-    references_graph::json_graph,
+    references_graph::Graphs,
 };
 use crate::nix::derivation::Derivation;
 
@@ -25,9 +25,10 @@ pub fn add(
     let outputs = outputs.map(|(name, path)| (name.clone(), Value::String(path.to_string()))).collect();
     attributes.insert("outputs".to_owned(), Value::Object(outputs));
     if let Some(Value::Object(graphs)) = attributes.get("exportReferencesGraph").cloned() {
+        let mut written = Graphs::new(inputs);
         for (name, paths) in graphs {
             let paths = strings("exportReferencesGraph", &paths)?;
-            attributes.insert(name, json_graph(inputs, &paths)?);
+            attributes.insert(name, written.json(&paths)?);
         }
     }
     let placeholders = placeholders(derivation);

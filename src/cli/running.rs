@@ -35,13 +35,16 @@ pub struct Running {
     /// Stop a machine that has said nothing for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = Caps::default().silence.as_secs(), value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     max_silent_time: u64,
+    /// Build nothing whose inputs, which are copied into memory, are larger, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = Caps::default().input_bytes >> 20, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    input_size: u64,
     /// Room for the outputs, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Caps::default().output_bytes >> 20, value_parser = clap::value_parser!(u64).range(1..=262_144))]
     output_size: u64,
     /// Stop a builder that wrote this much log, in MiB
     #[arg(long, value_name = "MIB", default_value_t = Caps::default().log_bytes >> 20, value_parser = clap::value_parser!(u64).range(1..=4096))]
     log_size: u64,
-    /// Processes a builder may have at once
+    /// Processes a builder may have at once, and never more than two for each MiB of guest memory
     #[arg(long, value_name = "N", default_value_t = Caps::default().processes)]
     processes: u32,
 }
@@ -66,6 +69,7 @@ impl Running {
             guest_seconds: self.guest_seconds,
             wall: Duration::from_secs(self.timeout),
             silence: Duration::from_secs(self.max_silent_time),
+            input_bytes: self.input_size << 20,
             output_bytes: self.output_size << 20,
             log_bytes: self.log_size << 20,
             processes: self.processes,

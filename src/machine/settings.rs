@@ -165,6 +165,8 @@ pub struct Caps {
     pub wall: Duration,
     /// How long the console may stay silent, in wall-clock time.
     pub silence: Duration,
+    /// Bytes of the input closure, as NARs: it is copied into the machine's memory. Looked at before anything is.
+    pub input_bytes: u64,
     /// Size of the output drive in bytes: what the outputs may take as a tar stream.
     pub output_bytes: u64,
     /// Bytes of build log, enforced inside; the engine allows a little more console on top for the kernel.
@@ -179,6 +181,7 @@ impl Default for Caps {
             guest_seconds: 24 * 3600,
             wall: Duration::from_secs(24 * 3600),
             silence: Duration::from_secs(3600),
+            input_bytes: 8 << 30,
             output_bytes: 1 << 30,
             log_bytes: 64 << 20,
             processes: 8192,

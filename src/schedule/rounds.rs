@@ -75,8 +75,9 @@ fn round_key(
     inputs: &Inputs,
 ) -> RoundKey {
     let each = Setting::ALL.map(|which| format!("{}={}", which.name(), settings.value(which)));
-    // The caps that the guest can see; how long a run may take on the host's clock changes no bit.
-    let Caps { guest_seconds, log_bytes, processes, output_bytes, wall: _, silence: _ } = caps;
+    // The caps that the guest can see; how long a run may take on the host's clock, and how large its inputs may be, changes no bit.
+    let Caps { guest_seconds, log_bytes, processes, output_bytes, input_bytes: _, wall: _, silence: _ } =
+        caps;
     let caps =
         format!("guest-seconds={guest_seconds} log={log_bytes} processes={processes} output={output_bytes}");
     let mut digest = Sha256::new();
@@ -171,7 +172,8 @@ mod tests {
         for (n, other) in others.iter().enumerate() {
             assert!(*other != base && !others[..n].contains(other), "{n}: {other:?}");
         }
-        let patient = Caps { wall: Duration::from_secs(1), silence: Duration::from_secs(1), ..caps };
+        let patient =
+            Caps { input_bytes: 1, wall: Duration::from_secs(1), silence: Duration::from_secs(1), ..caps };
         assert_eq!(base, key("a.drv", "round 1", &settings, &patient, &qemu, &inputs));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use super::*;
 use crate::{
-    build::{contract, inputs::InputObject},
+    build::{BuildError, Outcome, contract, inputs::InputObject},
     machine::Region,
     nix::{hash::NarHash, store_path::StorePath},
 };
@@ -233,4 +233,54 @@ fn what_nix_refuses_is_refused() {
     assert!(refused(r#"("__json","[")"#).contains("`__json` cannot be read"));
     assert!(refused(r#"("__json","[]")"#).contains("`__json` cannot be read"));
     assert!(refused("(\"__json\",\"\u{ff}{}\")").contains("`__json` cannot be read"));
+}
+
+/// A closure of 200 objects in a chain.
+fn chain() -> Inputs {
+    let path = |n: usize| -> StorePath { format!("/nix/store/{n:032}-object").parse().unwrap() };
+    let word = |word: &str| {
+        let mut bytes = [&(word.len() as u64).to_le_bytes(), word.as_bytes()].concat();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    };
+    let nar = ["nix-archive-1", "(", "type", "regular", "contents", "", ")"].map(word).concat();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&nar).unwrap();
+    let file = Arc::new(file);
+    let object = |n: usize| InputObject {
+        nar: Region::new(Arc::clone(&file), 0, nar.len() as u64),
+        nar_hash: NarHash::of(&nar),
+        references: if n > 0 { [path(n - 1)].into() } else { Default::default() },
+    };
+    (0..200).map(|n| (path(n), object(n))).collect()
+}
+
+#[test]
+fn a_graph_asked_for_without_end_is_refused_before_it_takes_memory() {
+    let inputs = chain();
+    let top = inputs.keys().next_back().unwrap();
+    let of = |env: String| {
+        let text = format!(
+            r#"Derive([("out","/nix/store/00000000000000000000000000000000-x","","")],[],[],"x86_64-linux","/b",[],[{env}])"#
+        );
+        let derivation = Derivation::parse(text.as_bytes()).unwrap();
+        let attributes = Attributes::of(&derivation).unwrap();
+        Environment::of(&derivation, &attributes, &Settings::default(), &inputs)
+    };
+    // Some 20 KiB a graph as text, more as JSON: a thousand fit, three thousand do not.
+    let files = |count: usize| {
+        let pairs: String = (0..count).map(|n| format!("f{n} {top} ")).collect();
+        of(format!(r#"("exportReferencesGraph","{pairs}")"#))
+    };
+    assert_eq!(files(500).unwrap().graphs.len(), 500);
+    assert!(matches!(files(3000), Err(ContractError::GraphsTooLarge { limit }) if limit == 32 << 20));
+    let json = |count: usize| {
+        let graphs: Vec<String> = (0..count).map(|n| format!(r#"\"f{n}\":[\"{top}\"]"#)).collect();
+        of(format!(r#"("__json","{{\"exportReferencesGraph\":{{{}}}}}")"#, graphs.join(",")))
+    };
+    assert_eq!(json(100).unwrap().files.len(), 2);
+    assert!(matches!(json(3000), Err(ContractError::GraphsTooLarge { .. })));
+    // A cap of ours, not a fault of the derivation's.
+    let error = BuildError::from(json(3000).unwrap_err());
+    assert_eq!((error.outcome(), error.code().to_string().as_str()), (Outcome::NotTried, "RP0707"));
 }
