@@ -9,7 +9,7 @@ use super::{
     content_address::content_address,
     environment::Environment,
     error::ContractError,
-    inputs::{Inputs, closure},
+    inputs::{InputObject, Inputs, closure},
 };
 use crate::nix::{
     derivation::Derivation,
@@ -50,14 +50,14 @@ pub struct Graphs<'a> {
     inputs: &'a Inputs,
     /// Bytes that may still be written.
     left: usize,
-    /// Bytes of the closures of paths, where known.
-    closure_sizes: BTreeMap<StorePath, u64>,
+    /// What JSON says of a path, for those asked for before: it takes reading them.
+    entries: BTreeMap<StorePath, Value>,
 }
 
 impl<'a> Graphs<'a> {
     /// No graph yet.
     pub fn new(inputs: &'a Inputs) -> Graphs<'a> {
-        Graphs { inputs, left: GRAPHS_MAX, closure_sizes: BTreeMap::new() }
+        Graphs { inputs, left: GRAPHS_MAX, entries: BTreeMap::new() }
     }
 
     /// The closure of the object that `path` lies in, as text.
@@ -81,40 +81,42 @@ impl<'a> Graphs<'a> {
         let mut list = Vec::new();
         for path in exported(self.inputs, roots)? {
             let Some(object) = self.inputs.get(&path) else { continue };
-            let references: Vec<String> = object.references.iter().map(ToString::to_string).collect();
             // A name, quotes and a comma for each; the rest of an entry is shorter than 256 bytes.
-            self.wrote(
-                256 + path.to_string().len() + references.iter().map(|path| path.len() + 3).sum::<usize>(),
-            )?;
-            let mut entry = json!({
-                "closureSize": self.closure_size(&path),
-                "narHash": object.nar_hash.to_nix(),
-                "narSize": object.nar.len(),
-                "path": path.to_string(),
-                "references": references,
+            let length = |path: &StorePath| path.to_string().len() + 3;
+            self.wrote(256 + length(&path) + object.references.iter().map(length).sum::<usize>())?;
+            list.push(match self.entries.get(&path) {
+                Some(entry) => entry.clone(),
+                None => {
+                    let entry = self.entry(&path, object)?;
+                    self.entries.insert(path, entry.clone());
+                    entry
+                }
             });
-            if let Some(ca) = content_address(&path, object)? {
-                entry["ca"] = Value::String(ca);
-            }
-            list.push(entry);
         }
         Ok(Value::Array(list))
+    }
+
+    fn entry(&self, path: &StorePath, object: &InputObject) -> Result<Value, ContractError> {
+        let size = |path: &StorePath| self.inputs.get(path).map_or(0, |object| object.nar.len());
+        let closure_size: u64 = closure(self.inputs, [path.clone()]).iter().map(size).sum();
+        let references: Vec<String> = object.references.iter().map(ToString::to_string).collect();
+        let mut entry = json!({
+            "closureSize": closure_size,
+            "narHash": object.nar_hash.to_nix(),
+            "narSize": object.nar.len(),
+            "path": path.to_string(),
+            "references": references,
+        });
+        if let Some(ca) = content_address(path, object)? {
+            entry["ca"] = Value::String(ca);
+        }
+        Ok(entry)
     }
 
     fn wrote(&mut self, bytes: usize) -> Result<(), ContractError> {
         self.left =
             self.left.checked_sub(bytes).ok_or(ContractError::GraphsTooLarge { limit: GRAPHS_MAX })?;
         Ok(())
-    }
-
-    fn closure_size(&mut self, path: &StorePath) -> u64 {
-        if let Some(size) = self.closure_sizes.get(path) {
-            return *size;
-        }
-        let nar_size = |path: &StorePath| self.inputs.get(path).map_or(0, |object| object.nar.len());
-        let size = closure(self.inputs, [path.clone()]).iter().map(nar_size).sum();
-        self.closure_sizes.insert(path.clone(), size);
-        size
     }
 }
 
