@@ -79,6 +79,8 @@ pub(crate) struct Hart {
     pub clock: Clock,
     /// The physical address that is reserved; none when there is no reservation.
     pub reservation: Option<u64>,
+    /// Whether a `wfi` was run and nothing has ended its waiting yet.
+    pub waiting: bool,
     pub memory: Memory,
     pub devices: Devices,
     pub firmware: Firmware,
@@ -121,6 +123,7 @@ impl Hart {
             csr: if firmware == Firmware::Machine { Csr::supervisor() } else { Csr::reset() },
             clock,
             reservation: None,
+            waiting: false,
             memory,
             devices: Devices::new(firmware == Firmware::Guest),
             firmware,
@@ -153,6 +156,8 @@ impl Hart {
 
     /// Runs until the clock reads `until`, or the machine stops by itself.
     pub fn run(&mut self, until: u64) -> Stop {
+        // So far from overflow that nothing below need think of it.
+        let until = until.min(1 << 62);
         loop {
             if let Some(stop) = self.devices.stop() {
                 return stop;
@@ -161,6 +166,12 @@ impl Hart {
                 self.flush();
             }
             self.update_interrupts();
+            if self.waiting {
+                match self.wait(until) {
+                    Some(stop) => return stop,
+                    None => continue,
+                }
+            }
             if let Some(bit) = self.csr.pending_interrupt() {
                 let code = u64::from(bit.trailing_zeros());
                 self.pc = self.csr.enter(code, true, 0, self.pc);
@@ -177,11 +188,11 @@ impl Hart {
             match self.exit {
                 Exit::Look | Exit::Check | Exit::Straddle => {}
                 Exit::Trap => self.take(self.trap),
-                Exit::System => match self.system(until) {
-                    Ok(Some(stop)) => return stop,
-                    Ok(None) => {}
-                    Err(trap) => self.take(trap),
-                },
+                Exit::System => {
+                    if let Err(trap) = self.system() {
+                        self.take(trap);
+                    }
+                }
             }
         }
     }
@@ -250,7 +261,7 @@ impl Hart {
 
     // --- instructions only the loop runs --------------------------------------------------------------------------
 
-    fn system(&mut self, until: u64) -> Result<Option<Stop>, Trap> {
+    fn system(&mut self) -> Result<(), Trap> {
         let word = self.word;
         let illegal = Trap::new(Cause::IllegalInstruction, u64::from(word));
         let next = self.pc.wrapping_add(4);
@@ -258,7 +269,7 @@ impl Hart {
             self.register_instruction(word).ok_or(illegal)?;
             self.pc = next;
             self.clock.advance(1);
-            return Ok(None);
+            return Ok(());
         }
         let tsr = self.csr.mstatus & status::TSR != 0;
         match word {
@@ -269,7 +280,7 @@ impl Hart {
                         self.pc = next;
                         self.clock.advance(1);
                         sbi::call(self);
-                        return Ok(None);
+                        return Ok(());
                     }
                     Mode::Supervisor => Cause::CallFromSupervisor,
                     Mode::Machine => Cause::CallFromMachine,
@@ -292,8 +303,7 @@ impl Hart {
                     return Err(illegal);
                 }
                 self.pc = next;
-                self.clock.advance(1);
-                return Ok(self.wait(until));
+                self.waiting = true;
             }
             _ if word & 0xfe00_7fff == 0x1200_0073 => {
                 let tvm = self.csr.mstatus & status::TVM != 0;
@@ -312,22 +322,24 @@ impl Hart {
             _ => return Err(illegal),
         }
         self.clock.advance(1);
-        Ok(None)
+        Ok(())
     }
 
-    /// `wfi`: the clock jumps to the next thing that can happen.
+    /// After `wfi`: lets the clock jump to the next thing that can happen. Whether the run is over: the clock has come to
+    /// `until`, or nothing can ever happen.
     fn wait(&mut self, until: u64) -> Option<Stop> {
-        self.update_interrupts();
-        if self.csr.mip & self.csr.mie != 0 {
-            return None;
-        }
-        match self.clock.timer_step() {
-            Some(step) => {
-                self.clock.idle_to(step.min(until));
-                None
+        if self.csr.mip & self.csr.mie == 0 {
+            match self.clock.timer_step() {
+                Some(step) if step > until => {
+                    self.clock.idle_to(until);
+                    return Some(Stop::Reached);
+                }
+                Some(step) => self.clock.idle_to(step),
+                None => return Some(Stop::Stuck),
             }
-            None => Some(Stop::Stuck),
         }
+        self.waiting = false;
+        None
     }
 
     /// `csrrw` and its kin.

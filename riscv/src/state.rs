@@ -220,6 +220,7 @@ fn visit(hart: &mut Hart, visitor: &mut impl Visitor) {
     let mut stop = stop_word(hart.devices.stop);
     visitor.word(&mut stop);
     hart.devices.stop = stop_of(stop);
+    visitor.flag(&mut hart.waiting);
 }
 
 /// How the machine stopped, as a word: 0 when it has not.

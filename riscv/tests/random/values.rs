@@ -81,8 +81,8 @@ pub fn any(random: &mut Random) -> u64 {
         4 => random.pick(&DOUBLES) | bits & 1 << 63,
         5 => BOX | u64::from(random.pick(&SINGLES)) | bits & 1 << 31,
         // Near one, so that exponents do not run away.
-        6 => bits & (1 << 63 | (1 << 52) - 1) | (0x3ff - 8 + bits % 16) << 52,
-        7 => BOX | bits & (1 << 31 | (1 << 23) - 1) | (0x7f - 8 + (bits >> 32) % 16) << 23,
+        6 => bits & !(0x7ff << 52) | (0x3ff - 8 + bits % 16) << 52,
+        7 => BOX | bits & 0x807f_ffff | (0x7f - 8 + (bits >> 32) % 16) << 23,
         // Few bits set, so that results lie halfway between numbers.
         8 => bits & 0xfff0_0000_8000_0001 & !(1 << 62),
         9 => BOX | bits & 0xbf80_0401,
