@@ -18,6 +18,9 @@ const SLOTS: usize = 6 << 20;
 /// Slots a block takes at most: its header, its operations, the one that ends it, and that one's links.
 const SLOTS_OF_BLOCK: usize = 2 + LONGEST + 2;
 
+/// Pages with a table, at most, each of 16 KiB; as above. A guest could have an instruction in every page there is.
+const PAGES: usize = 1 << 14;
+
 /// What stands before a block's operations.
 #[repr(C, align(16))]
 pub(crate) struct Header {
@@ -119,7 +122,7 @@ impl Blocks {
 
     /// Whether there is room for another block.
     pub fn has_room(&self) -> bool {
-        self.arena.capacity() - self.arena.len() >= SLOTS_OF_BLOCK
+        self.arena.capacity() - self.arena.len() >= SLOTS_OF_BLOCK && self.pages.len() < PAGES
     }
 
     /// Forgets everything; as with [`Blocks::forget`].

@@ -34,6 +34,12 @@ impl Clock {
         Clock { rate: rate.min(6), steps: 0, traps: 0, idle: 0, deadline: u64::MAX, flushed: 0 }
     }
 
+    /// Whether it can have come to read so.
+    pub(crate) fn is_sound(&self) -> bool {
+        let counted = self.traps.checked_add(self.idle).is_some_and(|other| other <= self.steps);
+        counted && self.rate <= 6 && self.steps >> 62 == 0 && self.flushed <= self.steps >> FLUSH_INTERVAL
+    }
+
     /// Steps since reset.
     pub fn now(&self) -> u64 {
         self.steps

@@ -252,6 +252,11 @@ impl Csr {
         csr
     }
 
+    /// Whether the fields that are read without a mask have values that can be written to them.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.fflags < 32 && self.frm < 8 && matches!(self.satp >> 60, 0 | 8) && self.pmp.is_sound()
+    }
+
     /// `mstatus` as it is read.
     fn status(&self) -> u64 {
         let dirty = if self.mstatus & status::FS == status::FS { status::SD } else { 0 };

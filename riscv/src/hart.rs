@@ -11,7 +11,7 @@ use crate::op::Op;
 use crate::pmp::Access;
 use crate::sbi;
 use crate::tlb::{Context, Tlb};
-use crate::translate::translate;
+use crate::translate::{Target, translate};
 use crate::trap::{Cause, Trap, interrupt};
 
 /// Why a block went back to the loop.
@@ -86,6 +86,9 @@ pub(crate) struct Hart {
     pub firmware: Firmware,
 
     // What blocks and the loop tell each other.
+    /// Whether an access to data changed something that the rest of its block must not be run without looking at:
+    /// decoded code was forgotten, or a device was read.
+    changed: bool,
     /// Steps left until something else is due.
     pub left: i64,
     /// Steps there were when the loop last let blocks run.
@@ -127,6 +130,7 @@ impl Hart {
             memory,
             devices: Devices::new(firmware == Firmware::Guest),
             firmware,
+            changed: false,
             left: 0,
             given: 0,
             block: std::ptr::null(),
@@ -146,6 +150,11 @@ impl Hart {
     pub fn restored(&mut self) {
         self.flush();
         self.choose_context();
+    }
+
+    /// Whether its registers, which may have come from anywhere, are such as it can have.
+    pub fn is_sound(&self) -> bool {
+        self.x[0] == 0 && self.pc & 1 == 0 && self.csr.is_sound() && self.clock.is_sound()
     }
 
     /// The memory alone.
@@ -344,6 +353,7 @@ impl Hart {
 
     /// `csrrw` and its kin.
     fn register_instruction(&mut self, word: u32) -> Option<()> {
+        self.update_interrupts();
         let number = (word >> 20) as u16;
         let field = (word >> 15 & 31) as usize;
         let operand = if word >> 14 & 1 != 0 { field as u64 } else { self.x[field] };
@@ -440,7 +450,7 @@ impl Hart {
     }
 
     /// The physical address of `address`.
-    fn translate(&mut self, address: u64, access: Access, mode: Mode) -> Result<u64, Trap> {
+    fn translate(&mut self, address: u64, access: Access, mode: Mode) -> Result<Target, Trap> {
         let mut written = None;
         let target =
             translate(&self.csr, &mut self.memory, address, access, mode, &mut |at| written = Some(at));
@@ -452,8 +462,15 @@ impl Hart {
         target
     }
 
+    /// Whether an access to data since the last call changed something the loop must look at before the next
+    /// instruction.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
     /// Forgets the blocks of the page at `offset`.
     fn forget_code(&mut self, offset: usize) {
+        self.changed = true;
         self.blocks.forget(offset, &mut self.memory);
         let page = offset & !(PAGE as usize - 1);
         self.each_tlb(|tlb| tlb.forget_blocks(Some(page)));
@@ -473,9 +490,10 @@ impl Hart {
         }
         let mode = self.csr.data_mode();
         let target = self.translate(address, access, mode)?;
-        let Some(offset) = self.memory.offset(target, size) else {
-            return Ok(Place::Device(target));
+        let Some(offset) = self.memory.offset(target.physical, size) else {
+            return Ok(Place::Device(target.physical));
         };
+        self.data_tlb().note_size(address, target.level);
         let page = offset & !(PAGE as usize - 1);
         let host = self.memory.host(page);
         if access == Access::Write {
@@ -487,12 +505,16 @@ impl Hart {
         Ok(Place::Memory(offset))
     }
 
-    /// Reads `size` bytes at the virtual `address` with everything that can happen on the way.
+    /// Reads `size` bytes at the virtual `address` with everything that can happen on the way; see
+    /// [`Hart::take_changed`].
     ///
     /// `left` must be what was left before the instruction.
     pub fn read(&mut self, address: u64, size: u64) -> Result<u64, Trap> {
         if (address & (PAGE - 1)) + size > PAGE {
-            // Over the end of a page: byte by byte, lowest first.
+            // Over the end of a page: byte by byte, when all of them are memory.
+            let last = address.wrapping_add(size - 1);
+            self.locate_memory(address, 1, Access::Read, Cause::LoadAccess)?;
+            self.locate_memory(last & !(PAGE - 1), 1, Access::Read, Cause::LoadAccess)?;
             let mut bytes = [0; 8];
             for (i, byte) in bytes.iter_mut().enumerate().take(size as usize) {
                 *byte = self.read(address.wrapping_add(i as u64), 1)? as u8;
@@ -505,6 +527,7 @@ impl Hart {
                 let mut present = self.clock.clone();
                 present.advance((self.given - self.left) as u64);
                 let time = present.time();
+                self.changed = true;
                 let value = self.devices.read(physical, size, &self.clock, time);
                 value.ok_or(Trap::new(Cause::LoadAccess, address))
             }
@@ -516,8 +539,9 @@ impl Hart {
     pub fn write(&mut self, address: u64, size: u64, value: u64) -> Result<bool, Trap> {
         if (address & (PAGE - 1)) + size > PAGE {
             // Over the end of a page: nothing is written unless all can be.
-            self.locate(address, 1, Access::Write)?;
-            self.locate(address.wrapping_add(size - 1), 1, Access::Write)?;
+            let last = address.wrapping_add(size - 1);
+            self.locate_memory(address, 1, Access::Write, Cause::StoreAccess)?;
+            self.locate_memory(last & !(PAGE - 1), 1, Access::Write, Cause::StoreAccess)?;
             let mut changed = false;
             for (i, byte) in value.to_le_bytes().into_iter().enumerate().take(size as usize) {
                 changed |= self.write(address.wrapping_add(i as u64), 1, u64::from(byte))?;
@@ -526,14 +550,13 @@ impl Hart {
         }
         match self.locate(address, size, Access::Write)? {
             Place::Memory(offset) => {
-                let was_code = self.memory.is_code(offset);
-                if was_code {
+                if self.memory.is_code(offset) {
                     self.forget_code(offset);
                 }
                 let host = self.memory.host(offset & !(PAGE as usize - 1));
                 self.data_tlb().set_write(address, host, false);
                 self.put(offset, size, value);
-                Ok(was_code)
+                Ok(self.take_changed())
             }
             Place::Device(physical) => {
                 let written = self.devices.write(physical, size, value, &mut self.clock);
@@ -542,9 +565,15 @@ impl Hart {
         }
     }
 
-    /// Where an atomic access goes; devices have none.
-    fn locate_atomic(&mut self, address: u64, size: u64, access: Access) -> Result<usize, Trap> {
-        let cause = if access == Access::Read { Cause::LoadAccess } else { Cause::StoreAccess };
+    /// Where an access goes that devices do not have: an atomic one, or one over the end of a page. `cause` is what is said
+    /// otherwise.
+    fn locate_memory(
+        &mut self,
+        address: u64,
+        size: u64,
+        access: Access,
+        cause: Cause,
+    ) -> Result<usize, Trap> {
         match self.locate(address, size, access)? {
             Place::Memory(offset) => Ok(offset),
             Place::Device(_) => Err(Trap::new(cause, address)),
@@ -553,23 +582,23 @@ impl Hart {
 
     /// `lr`: reads and reserves.
     pub fn reserve(&mut self, address: u64, size: u64) -> Result<u64, Trap> {
-        let offset = self.locate_atomic(address, size, Access::Read)?;
+        let offset = self.locate_memory(address, size, Access::Read, Cause::LoadAccess)?;
         self.reservation = Some(crate::memory::BASE + offset as u64);
         Ok(self.get(offset, size))
     }
 
     /// `sc`: whether it stored, and whether something else changed.
     pub fn store_conditional(&mut self, address: u64, size: u64, value: u64) -> Result<(bool, bool), Trap> {
-        let offset = self.locate_atomic(address, size, Access::Write)?;
+        let offset = self.locate_memory(address, size, Access::Write, Cause::StoreAccess)?;
         if self.reservation.take() != Some(crate::memory::BASE + offset as u64) {
-            return Ok((false, false));
+            return Ok((false, self.take_changed()));
         }
         Ok((true, self.write(address, size, value)?))
     }
 
     /// An AMO: what was there before, and whether something else changed.
     pub fn modify(&mut self, address: u64, size: u64, f: impl Fn(u64) -> u64) -> Result<(u64, bool), Trap> {
-        let offset = self.locate_atomic(address, size, Access::Write)?;
+        let offset = self.locate_memory(address, size, Access::Write, Cause::StoreAccess)?;
         let before = self.get(offset, size);
         Ok((before, self.write(address, size, f(before))?))
     }
@@ -603,7 +632,8 @@ impl Hart {
         let mode = self.csr.mode;
         let target = self.translate(pc, Access::Execute, mode)?;
         let refused = Trap::new(Cause::InstructionAccess, pc);
-        let offset = self.memory.offset(target, 2).ok_or(refused)?;
+        let offset = self.memory.offset(target.physical, 2).ok_or(refused)?;
+        self.code_tlb().note_size(pc, target.level);
         let page = offset & !(PAGE as usize - 1);
         let table = self.blocks.table(page);
         self.code_tlb().set_code(pc, page, table);

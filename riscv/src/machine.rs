@@ -51,7 +51,7 @@ impl Machine {
         self.hart.devices.uart.look_for(mark);
     }
 
-    /// What was written to the console since the last call.
+    /// What was written to the console since the last call; of a run that writes more than 16 MiB, the beginning.
     pub fn take_console(&mut self) -> Vec<u8> {
         self.hart.devices.uart.take_output()
     }

@@ -70,6 +70,14 @@ impl Pmp {
         self.address.copy_from_slice(&registers[2..]);
     }
 
+    /// Whether every register has a value that can be written to it.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.config
+            .iter()
+            .all(|config| config & !config::WRITABLE == 0 && config & config::MATCH != config::NATURAL_FOUR)
+            && self.address.iter().all(|address| address & !ADDRESS == 0)
+    }
+
     /// Eight configurations from entry `first` on; zero where there are no entries.
     pub(crate) fn config(&self, first: usize) -> u64 {
         let entry = |i: usize| self.config.get(first + i).copied().unwrap_or(0);

@@ -44,8 +44,8 @@ const ALREADY_AVAILABLE: i64 = -6;
 const VERSION: u64 = 2 << 24;
 /// The number of this implementation; the specification keeps a list that it is not on.
 const IMPLEMENTATION: u64 = 0x7270;
-/// Bytes one call writes to the console at most; the caller asks again for the rest.
-const CONSOLE_MOST: u64 = 1 << 16;
+/// Bytes one call writes to the console at most, so that no step takes long; the caller asks again for the rest.
+const CONSOLE_MOST: u64 = 256;
 
 type Answer = Result<u64, i64>;
 

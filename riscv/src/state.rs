@@ -270,6 +270,10 @@ pub(crate) fn restore(hart: &mut Hart, page: &[u8]) -> Result<(), String> {
         _ => return Err("it has no page of registers that this version knows".to_owned()),
     }
     visit(hart, &mut Reader { words: words[3..].iter() });
+    // A word that does not come back was none of a machine's; nor are those that come back and mean nothing.
+    if registers(hart) != page || !hart.is_sound() {
+        return Err("it has registers that no machine can have".to_owned());
+    }
     Ok(())
 }
 
@@ -321,11 +325,16 @@ mod tests {
         let words = page.as_chunks_mut::<8>().0;
         // Every word that is a plain register may have any value.
         for (i, word) in words.iter_mut().enumerate().skip(4).take(65).filter(|(i, _)| *i != 5) {
-            *word = (0x1111_1111_1111_1111 * (i as u64 % 15 + 1)).to_le_bytes();
+            *word = (0x2222_2222_2222_2222 * (i as u64 % 7 + 1)).to_le_bytes();
         }
         let mut hart = machine();
         restore(&mut hart, &page).unwrap();
         assert_eq!(registers(&mut hart), page);
+        for (word, value) in [(3, 7), (3, 300), (4, 1), (5, 1), (69, 2), (70, 32), (71, 8), (94, 9 << 60)] {
+            let mut page = page.clone();
+            page.as_chunks_mut::<8>().0[word] = u64::to_le_bytes(value);
+            assert!(restore(&mut machine(), &page).is_err(), "word {word} is {value:#x}");
+        }
         assert!(restore(&mut hart, &page[..4088]).is_err());
         page[8] ^= 1;
         assert!(restore(&mut hart, &page).unwrap_err().contains("memory"));

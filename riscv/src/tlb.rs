@@ -73,13 +73,15 @@ pub(crate) struct Tlb {
     pub write: [DataEntry; DATA],
     pub code: [CodeEntry; CODE],
     used: bool,
+    /// For pages of 2 MiB and of 1 GiB: a bit for each residue of their number of which a part is known here.
+    large: [u64; 2],
 }
 
 impl Tlb {
     pub fn new() -> Tlb {
         let data = DataEntry { tag: NONE, addend: 0 };
         let code = CodeEntry { tag: NONE, offset: 0, blocks: &NOTHING.0 };
-        Tlb { read: [data; DATA], write: [data; DATA], code: [code; CODE], used: false }
+        Tlb { read: [data; DATA], write: [data; DATA], code: [code; CODE], used: false, large: [0; 2] }
     }
 
     /// Index of `address` in [`Tlb::read`] and [`Tlb::write`].
@@ -183,10 +185,26 @@ impl Tlb {
         self.write.iter_mut().for_each(|entry| entry.tag = NONE);
         self.code.iter_mut().for_each(|entry| entry.tag = NONE);
         self.used = false;
+        self.large = [0; 2];
     }
 
-    /// Forgets the page of `address`.
+    /// The bit of the large page of `address` that a page table of `level` describes.
+    fn large_bit(address: u64, level: u32) -> u64 {
+        1 << (address >> (12 + 9 * level) & 63)
+    }
+
+    /// Remembers that the page of `address` is a part of a larger one when `level`, that of its page table, is not 0.
+    pub fn note_size(&mut self, address: u64, level: u32) {
+        if level > 0 {
+            self.large[level as usize - 1] |= Tlb::large_bit(address, level);
+        }
+    }
+
+    /// Forgets the page of `address`. When it may be a part of a large page, all parts of that must go: everything does.
     pub fn flush_page(&mut self, address: u64) {
+        if (1..=2).any(|level| self.large[level as usize - 1] & Tlb::large_bit(address, level) != 0) {
+            return self.flush();
+        }
         let page = address & !(PAGE - 1);
         let data = Tlb::data_index(address);
         for tag in [

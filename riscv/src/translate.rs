@@ -30,6 +30,14 @@ fn causes(access: Access) -> (Cause, Cause) {
     }
 }
 
+/// Where an address leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub physical: u64,
+    /// The level of the page table that says so: 0 for a page, 1 for 2 MiB, 2 for 1 GiB; 0 when none was asked.
+    pub level: u32,
+}
+
 /// The physical address of `address` for an `access` with the rights of `mode`.
 ///
 /// `written` is called for the offset in memory of every page table entry that changes.
@@ -40,14 +48,14 @@ pub(crate) fn translate(
     access: Access,
     mode: Mode,
     written: &mut dyn FnMut(usize),
-) -> Result<u64, Trap> {
+) -> Result<Target, Trap> {
     let (page_fault, access_fault) = causes(access);
     let refused = Trap::new(access_fault, address);
-    let checked = |physical: u64| {
-        if csr.pmp.allows(physical, access, mode) { Ok(physical) } else { Err(refused) }
+    let checked = |physical: u64, level: u32| {
+        if csr.pmp.allows(physical, access, mode) { Ok(Target { physical, level }) } else { Err(refused) }
     };
     if mode == Mode::Machine || csr.satp >> 60 == 0 {
-        return checked(address);
+        return checked(address, 0);
     }
     let fault = Trap::new(page_fault, address);
     // Bits 63 to 39 are copies of bit 38.
@@ -90,7 +98,7 @@ pub(crate) fn translate(
             memory.set::<8>(offset, pte | wanted);
             written(offset);
         }
-        return checked(frame | address & inside);
+        return checked(frame | address & inside, level);
     }
 }
 

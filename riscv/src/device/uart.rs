@@ -28,6 +28,9 @@ const LOOPBACK: u8 = 0x10;
 /// Carrier, data set ready, clear to send, in the modem status register.
 const CONNECTED: u8 = 0xb0;
 
+/// Bytes kept until they are taken, at most: what a guest writes beyond them in one run is lost.
+const KEPT: usize = 16 << 20;
+
 /// The console.
 #[derive(Clone)]
 pub(crate) struct Uart {
@@ -88,7 +91,9 @@ impl Uart {
 
     /// Writes a byte.
     pub fn send(&mut self, byte: u8) {
-        self.output.push(byte);
+        if self.output.len() < KEPT {
+            self.output.push(byte);
+        }
         self.written += 1;
         if let Some(mark) = &mut self.mark {
             mark.seen = match mark.text.get(mark.seen) {

@@ -33,7 +33,7 @@ unsafe fn reserved<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64)
         match hart.reserve(address, W::SIZE) {
             Ok(bits) => {
                 hart.x[o.rd as usize] = W::extend(bits);
-                true
+                !hart.take_changed() || leave_after(hart, op, left, pc)
             }
             Err(refused) => trapped(hart, op, left, pc, refused),
         }

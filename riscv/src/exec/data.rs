@@ -115,7 +115,7 @@ unsafe fn loaded<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -
         match hart.read(address, W::SIZE) {
             Ok(bits) => {
                 hart.x[o.rd as usize] = W::extend(bits);
-                true
+                !hart.take_changed() || super::leave_after(hart, op, left, pc)
             }
             Err(refused) => super::trapped(hart, op, left, pc, refused),
         }
@@ -205,7 +205,7 @@ unsafe fn loaded_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: 
         match hart.read(address, W::SIZE) {
             Ok(bits) => {
                 hart.set_float((*op).rd, W::extend(bits));
-                true
+                !hart.take_changed() || super::leave_after(hart, op, left, pc)
             }
             Err(refused) => super::trapped(hart, op, left, pc, refused),
         }

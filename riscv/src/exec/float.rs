@@ -195,7 +195,10 @@ impl Context<'_> {
             0x04 => sign_double(a, b, rm),
             0x05 if rm == 0 => f64::min(a, b, flags),
             0x05 => f64::max(a, b, flags),
-            0x08 => float::f32_to_f64(self.single(15), &mut self.flags),
+            0x08 => {
+                rounding?; // always exact, but a mode that is none is none here, too
+                float::f32_to_f64(self.single(15), &mut self.flags)
+            }
             0x1a => match self.rs2() {
                 0 => f64::from_i32(self.integer() as i32, rounding?, &mut self.flags),
                 1 => f64::from_u32(self.integer() as u32, rounding?, &mut self.flags),
