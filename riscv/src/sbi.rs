@@ -37,7 +37,6 @@ mod extension {
 /// Errors.
 const NOT_SUPPORTED: i64 = -2;
 const INVALID_PARAMETER: i64 = -3;
-const INVALID_ADDRESS: i64 = -5;
 const ALREADY_AVAILABLE: i64 = -6;
 
 /// SBI 2.0.
@@ -165,8 +164,9 @@ fn console(hart: &mut Hart, function: u64, argument: [u64; 6]) -> Answer {
     match function {
         0 => {
             let len = argument[0].min(CONSOLE_MOST);
-            let refused = if argument[2] == 0 { INVALID_ADDRESS } else { INVALID_PARAMETER };
-            let bytes = hart.memory.slice(argument[1], len).ok_or(refused)?;
+            // The upper half of an address of twice a register's width.
+            let bytes = hart.memory.slice(argument[1], len).filter(|_| argument[2] == 0);
+            let bytes = bytes.ok_or(INVALID_PARAMETER)?;
             bytes.iter().for_each(|byte| hart.devices.uart.send(*byte));
             Ok(len)
         }
