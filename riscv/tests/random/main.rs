@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compressed;
+mod depth;
 mod item;
 mod machine;
 mod program;

@@ -54,8 +54,21 @@ impl Program {
     /// The program of `seed`, of about `items` instructions.
     pub fn new(seed: u64, items: usize) -> Program {
         let mut random = Random(seed);
-        let mut constants: Vec<u64> = (0..AREA / 8).map(|_| values::any(&mut random)).collect();
-        let data = (0..AREA / 8).map(|_| values::any(&mut random)).collect();
+        let mut chunks = Vec::new();
+        let mut count = 0;
+        while count < items {
+            let len = 1 + random.below(50) as usize;
+            let items = (0..len).map(|_| item::item(&mut random)).collect();
+            count += len;
+            chunks.push((1 + random.below(12), items));
+        }
+        Program::of(&mut random, chunks)
+    }
+
+    /// A program of these instructions, each run some rounds, with random values to begin with.
+    pub fn of(random: &mut Random, chunks: Vec<(u64, Vec<Item>)>) -> Program {
+        let mut constants: Vec<u64> = (0..AREA / 8).map(|_| values::any(random)).collect();
+        let data = (0..AREA / 8).map(|_| values::any(random)).collect();
         // Pointers stay so far from the ends of their area that nothing beside it is reached.
         let margin = REACH as u64 + 64;
         for i in 0..2 * POINTERS {
@@ -63,16 +76,9 @@ impl Program {
             let inside = random.below(AREA - 2 * margin) & !7;
             constants[(AREA / 16 + i) as usize] = area + margin + inside;
         }
-        let mut chunks = Vec::new();
-        let mut count = 0;
-        while count < items {
-            let len = 1 + random.below(50) as usize;
-            let items: Vec<Item> = (0..len).map(|_| item::item(&mut random)).collect();
-            count += len;
-            chunks.push(Chunk { fresh: fresh(&mut random), rounds: 1 + random.below(12), items });
-        }
         assert!(chunks.len() as u64 * RECORD <= END - RECORDS, "too many chunks");
-        Program { chunks, constants, data }
+        let chunk = |(rounds, items)| Chunk { fresh: fresh(random), rounds, items };
+        Program { chunks: chunks.into_iter().map(chunk).collect(), constants, data }
     }
 
     /// The same as far as the chunk with number `chunk`, of which only so many rounds and these items are left.
