@@ -1,8 +1,9 @@
 //! Tells the machine whether the compiler turns calls in tail position into jumps.
 //!
 //! Blocks of decoded instructions call one another in tail position. An optimising build makes jumps of these calls
-//! (`tests/random/depth.rs` runs long programs on a small stack to see that it does); any other build goes back to the
-//! loop after every block instead, so that the depth of the stack is bounded by the length of one block.
+//! (`tests/random/depth.rs` runs long programs on a small stack to see that it does). Any other build, and one with
+//! debug assertions, goes back to the loop after every block instead, so that the depth of the stack is bounded by the
+//! length of one block.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -135,7 +135,7 @@ impl Blocks {
 
     /// Begins a block of the page with number `page`; there must be room for it.
     pub fn write(&mut self, page: u32) -> Writer<'_> {
-        debug_assert!(self.has_room());
+        debug_assert!(self.arena.capacity() - self.arena.len() >= SLOTS_OF_BLOCK);
         let header = self.arena.len();
         self.arena.extend_from_slice(&[Slot([0; 2]); 2]);
         Writer { arena: &mut self.arena, header, starts: 0, count: 0, page }

@@ -27,7 +27,7 @@ pub(crate) unsafe fn next(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
 /// Goes on with the block `header` at `pc`, when there are steps left for all of it.
 #[inline(always)]
 pub(crate) unsafe fn enter(hart: &mut Hart, header: *const Header, left: i64, pc: u64) {
-    if cfg!(chained) {
+    if cfg!(all(chained, not(debug_assertions))) {
         // SAFETY: `header` is one of the arena's, which is emptied only by the loop.
         unsafe {
             let after = left - i64::from((*header).count);
