@@ -27,7 +27,11 @@ pub fn run(program: &Program, name: &str) -> Outcome {
     let needed = "this test needs qemu-user: scripts/install-deps --tests";
     let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}; {needed}"));
     assert!(status.success(), "{command:?}: {status}");
-    let output = fs::read(output).expect("its output");
+    let bytes = fs::read(&output).expect("its output");
+    for file in [path, output] {
+        fs::remove_file(file).expect("it is ours");
+    }
+    let output = bytes;
     assert_eq!(output.len() as u64, AREA + program.chunks.len() as u64 * RECORD, "output is missing");
     let (data, records) = output.split_at(AREA as usize);
     Outcome { data: data.to_vec(), records: records.to_vec() }
