@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::host;
 use crate::memory::{Memory, PAGE};
 use crate::op::Op;
 use crate::tlb::BlockTable;
@@ -28,9 +29,12 @@ pub(crate) struct Header {
     pub starts: u128,
     /// Instructions in it.
     pub count: u32,
-    /// The page of memory it comes from.
+    /// The page of memory it comes from; [`FORGOTTEN`] when that has changed since.
     pub page: u32,
 }
+
+/// The page of a block that must not be entered any more.
+const FORGOTTEN: u32 = u32::MAX;
 
 impl Header {
     /// The first operation of the block.
@@ -40,12 +44,39 @@ impl Header {
         unsafe { this.add(1).cast() }
     }
 
+    /// The half word at which the instruction after the one at half word `at` begins; none when that one is the last.
+    pub fn after(&self, at: u8) -> Option<u8> {
+        let rest = self.starts.checked_shr(u32::from(at) + 1).unwrap_or(0);
+        (rest != 0).then(|| at + 1 + rest.trailing_zeros() as u8)
+    }
+
     /// How many instructions of the block come before the one at half word `at`.
     pub fn before(&self, at: u8) -> u32 {
         match 1u128.checked_shl(u32::from(at)) {
             Some(bit) => (self.starts & (bit - 1)).count_ones(),
             None => self.starts.count_ones(),
         }
+    }
+}
+
+/// Where a jump went and what is there: it holds when the page of the address is still the one of the block.
+#[derive(Clone, Copy)]
+pub(crate) struct Jump {
+    pub target: u64,
+    pub header: *const Header,
+}
+
+impl Jump {
+    /// Jumps that are remembered; a power of two.
+    pub const MOST: usize = 4096;
+
+    /// No jump: instructions have even addresses.
+    pub const NONE: Jump = Jump { target: 1, header: std::ptr::null() };
+
+    /// Where a jump to `target` is remembered.
+    #[inline(always)]
+    pub fn index(target: u64) -> usize {
+        (target >> 1) as usize & (Jump::MOST - 1)
     }
 }
 
@@ -92,7 +123,9 @@ pub(crate) struct Writer<'a> {
 
 impl Blocks {
     pub fn new() -> Blocks {
-        Blocks { arena: Vec::with_capacity(SLOTS), pages: BTreeMap::new() }
+        let arena: Vec<Slot> = Vec::with_capacity(SLOTS);
+        host::prefer_large_pages(arena.as_ptr().cast(), SLOTS * size_of::<Slot>());
+        Blocks { arena, pages: BTreeMap::new() }
     }
 
     /// The table of the page at `offset` in memory, if anything of it is decoded.
@@ -110,14 +143,24 @@ impl Blocks {
     /// Remembers that `header` begins at `offset`, whose page has a table.
     pub fn insert(&mut self, offset: usize, header: *const Header) {
         if let Some(table) = self.pages.get_mut(&(offset / PAGE as usize)) {
-            table[offset % PAGE as usize / 2] = header;
+            let before = std::mem::replace(&mut table[offset % PAGE as usize / 2], header);
+            Blocks::mark_forgotten(before);
         }
     }
 
     /// Forgets the blocks of the page at `offset`. The caches of translations that lead to its table must go, too.
     pub fn forget(&mut self, offset: usize, memory: &mut Memory) {
-        self.pages.remove(&(offset / PAGE as usize));
+        if let Some(table) = self.pages.remove(&(offset / PAGE as usize)) {
+            table.iter().for_each(|header| Blocks::mark_forgotten(*header));
+        }
         memory.set_code(offset, false);
+    }
+
+    fn mark_forgotten(header: *const Header) {
+        if !header.is_null() {
+            // SAFETY: tables hold blocks of the arena, which nobody refers to by reference while the tables change.
+            unsafe { (*header.cast_mut()).page = FORGOTTEN };
+        }
     }
 
     /// Whether there is room for another block.
@@ -161,6 +204,12 @@ impl Writer<'_> {
             // SAFETY: a slot has the size and at least the alignment of an operation.
             unsafe { (&raw mut *slot).cast::<Op>().write(op) };
         }
+    }
+
+    /// Puts an operation in the place of the last one.
+    pub fn replace(&mut self, op: Op) {
+        self.arena.pop();
+        self.op(op);
     }
 
     /// Adds empty links after the operation that ends the block.

@@ -11,6 +11,9 @@ pub const TICK: u64 = 100;
 /// Ticks of the timer in a second.
 pub const FREQUENCY: u32 = 10_000_000;
 
+/// Steps no machine goes beyond: years of them, and few enough that nothing overflows at any rate.
+pub const LONGEST: u64 = 1 << 56;
+
 /// The clock of a machine, and its one timer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clock {
@@ -37,7 +40,7 @@ impl Clock {
     /// Whether it can have come to read so.
     pub(crate) fn is_sound(&self) -> bool {
         let counted = self.traps.checked_add(self.idle).is_some_and(|other| other <= self.steps);
-        counted && self.rate <= 6 && self.steps >> 62 == 0 && self.flushed <= self.steps >> FLUSH_INTERVAL
+        counted && self.rate <= 6 && self.steps <= LONGEST && self.flushed <= self.steps >> FLUSH_INTERVAL
     }
 
     /// Steps since reset.
@@ -61,7 +64,7 @@ impl Clock {
     }
 
     fn time_at(&self, steps: u64) -> u64 {
-        ((u128::from(steps) << self.rate) / u128::from(TICK)) as u64
+        (steps << self.rate) / TICK // no overflow: see LONGEST
     }
 
     pub(crate) fn advance(&mut self, steps: u64) {
@@ -85,8 +88,9 @@ impl Clock {
 
     /// The first step at which the timer is due, if it ever is.
     pub(crate) fn timer_step(&self) -> Option<u64> {
-        let step = (u128::from(self.deadline) * u128::from(TICK)).div_ceil(1 << self.rate);
-        u64::try_from(step).ok()
+        // A deadline for which this overflows lies beyond LONGEST.
+        let nanoseconds = self.deadline.checked_mul(TICK)?;
+        Some(nanoseconds.checked_add((1 << self.rate) - 1)? >> self.rate)
     }
 
     /// The step up to which blocks may run without looking.

@@ -14,11 +14,21 @@ pub(crate) enum After {
     Leaves,
 }
 
-/// The operation of the 32-bit instruction `word`, which takes `len` bytes (2 when it was compressed) and begins at half
-/// word `at` of its block. Illegal instructions have one, too.
-pub(crate) fn decode(word: u32, at: u8, len: u8) -> (Op, After) {
-    let fields = Fields { word, at, next: at + len / 2 };
-    fields.decode().unwrap_or_else(|| (illegal(word, at), After::Leaves))
+/// An instruction of a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Instruction {
+    /// Its bits; those of the 32-bit one it stands for when it was compressed.
+    pub word: u32,
+    /// The half word of the block at which it begins.
+    pub at: u8,
+    /// The half word at which the next one begins.
+    pub next: u8,
+}
+
+/// The operation of an instruction. Illegal instructions have one, too.
+pub(crate) fn decode(instruction: Instruction) -> (Op, After) {
+    let illegal = || (illegal(instruction.word, instruction.at), After::Leaves);
+    instruction.decode().unwrap_or_else(illegal)
 }
 
 /// The operation of an instruction with these bits that there is not.
@@ -36,38 +46,32 @@ pub(crate) fn second_half(half: u16) -> Op {
     Op { run: system::second_half, imm: i32::from(half), rd: SINK, rs1: 0, rs2: 0, at: 0 }
 }
 
-struct Fields {
-    word: u32,
-    at: u8,
-    next: u8,
-}
-
-impl Fields {
+impl Instruction {
     /// The register written; writes to `x0` go elsewhere.
-    fn rd(&self) -> u8 {
+    pub fn rd(&self) -> u8 {
         match (self.word >> 7 & 31) as u8 {
             0 => SINK,
             rd => rd,
         }
     }
 
-    fn rs1(&self) -> u8 {
+    pub fn rs1(&self) -> u8 {
         (self.word >> 15 & 31) as u8
     }
 
-    fn rs2(&self) -> u8 {
+    pub fn rs2(&self) -> u8 {
         (self.word >> 20 & 31) as u8
     }
 
-    fn funct3(&self) -> u32 {
+    pub fn funct3(&self) -> u32 {
         self.word >> 12 & 7
     }
 
-    fn funct7(&self) -> u32 {
+    pub fn funct7(&self) -> u32 {
         self.word >> 25
     }
 
-    fn imm_i(&self) -> i32 {
+    pub fn imm_i(&self) -> i32 {
         self.word as i32 >> 20
     }
 
@@ -75,13 +79,13 @@ impl Fields {
         (self.word & 0xfe00_0000) as i32 >> 20 | (self.word >> 7 & 31) as i32
     }
 
-    fn imm_b(&self) -> i32 {
+    pub fn imm_b(&self) -> i32 {
         let w = self.word;
         (w & 0x8000_0000) as i32 >> 19
             | ((w >> 25 & 0x3f) << 5 | (w >> 8 & 15) << 1 | (w >> 7 & 1) << 11) as i32
     }
 
-    fn imm_u(&self) -> i32 {
+    pub fn imm_u(&self) -> i32 {
         (self.word & 0xffff_f000) as i32
     }
 
@@ -95,7 +99,7 @@ impl Fields {
     }
 
     /// An offset from the block's first instruction.
-    fn in_block(&self, imm: i32) -> i32 {
+    pub fn in_block(&self, imm: i32) -> i32 {
         2 * i32::from(self.at) + imm
     }
 

@@ -1,11 +1,12 @@
 //! The hart: its registers, and the loop that runs blocks and does what blocks cannot.
 
-use crate::block::{Blocks, Header, LONGEST};
+use crate::block::{Blocks, Header, Jump, LONGEST};
 use crate::clock::Clock;
 use crate::compressed;
 use crate::csr::{Csr, Effect, Mode, Now, status};
-use crate::decode::{self, After};
+use crate::decode::{self, After, Instruction};
 use crate::device::Devices;
+use crate::fuse;
 use crate::memory::{Memory, PAGE};
 use crate::op::Op;
 use crate::pmp::Access;
@@ -101,6 +102,9 @@ pub(crate) struct Hart {
     pub data: *const Tlb,
     pub code: *const Tlb,
 
+    /// Where jumps went: all of them together take less room than the tables of the pages they went to.
+    pub jumps: Box<[Jump; Jump::MOST]>,
+
     tlbs: *mut [Tlb; Context::COUNT],
     blocks: Blocks,
 }
@@ -139,6 +143,7 @@ impl Hart {
             word: 0,
             data: tlbs.cast(),
             code: tlbs.cast(),
+            jumps: Box::new([Jump::NONE; Jump::MOST]),
             tlbs,
             blocks: Blocks::new(),
         };
@@ -166,7 +171,7 @@ impl Hart {
     /// Runs until the clock reads `until`, or the machine stops by itself.
     pub fn run(&mut self, until: u64) -> Stop {
         // So far from overflow that nothing below need think of it.
-        let until = until.min(1 << 62);
+        let until = until.min(crate::clock::LONGEST);
         loop {
             if let Some(stop) = self.devices.stop() {
                 return stop;
@@ -479,6 +484,7 @@ impl Hart {
     /// Forgets all blocks.
     fn forget_all_code(&mut self) {
         self.blocks.clear(&mut self.memory);
+        self.jumps.fill(Jump::NONE);
         self.each_tlb(|tlb| tlb.forget_blocks(None));
     }
 
@@ -702,26 +708,39 @@ impl Hart {
         let mut writer = self.blocks.write((offset / PAGE as usize) as u32);
         let mut offset = offset;
         let mut at = 0u8;
+        let mut before: Option<Instruction> = None;
         while writer.count() < limit && offset < end {
             let half = self.memory.get::<2>(offset) as u16;
             let len: u8 = if half & 3 == 3 { 4 } else { 2 };
-            let (op, after) = if len == 2 {
-                match compressed::expand(half) {
-                    Some(word) => decode::decode(word, at, 2),
-                    None => (decode::illegal(u32::from(half), at), After::Leaves),
-                }
+            let word = if len == 2 {
+                compressed::expand(half)
             } else if end - offset >= 4 {
-                decode::decode(self.memory.get::<4>(offset) as u32, at, 4)
+                Some(self.memory.get::<4>(offset) as u32)
             } else if writer.count() == 0
                 && let Some(second) = second
             {
                 writer.op(decode::second_half(second));
-                decode::decode(u32::from(half) | u32::from(second) << 16, at, 4)
+                Some(u32::from(half) | u32::from(second) << 16)
             } else {
                 break;
             };
             writer.instruction(at);
-            writer.op(op);
+            let here = word.map(|word| Instruction { word, at, next: at + len / 2 });
+            let pair = before.zip(here).filter(|_| limit == LONGEST);
+            let after = if let Some((op, after)) = pair.and_then(|(first, second)| fuse::fuse(first, second))
+            {
+                writer.replace(op);
+                before = None;
+                after
+            } else {
+                let (op, after) = match here {
+                    Some(here) => decode::decode(here),
+                    None => (decode::illegal(u32::from(half), at), After::Leaves),
+                };
+                writer.op(op);
+                before = here;
+                after
+            };
             offset += usize::from(len);
             at += len / 2;
             match after {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`memory`], [`device`], [`clock`] | what the hart reaches |
 //! | [`csr`], [`pmp`], [`trap`], `translate` | privilege: registers, protection, virtual memory |
-//! | `compressed`, `decode`, `op`, `block` | from bits to blocks of operations |
+//! | `compressed`, `decode`, `fuse`, `op`, `block` | from bits to blocks of operations |
 //! | `exec`, [`float`] | what operations do |
 //! | `hart`, `tlb` | the loop, and its caches of translations |
 //! | [`sbi`] | the firmware |
@@ -22,7 +22,9 @@ mod decode;
 pub mod device;
 mod exec;
 pub mod float;
+mod fuse;
 mod hart;
+mod host;
 mod machine;
 pub mod memory;
 mod op;

@@ -1,5 +1,7 @@
 //! The machine's memory: one range of bytes from [`BASE`] up, guest memory and drives alike.
 
+use crate::host;
+
 /// Physical address of the first byte.
 pub const BASE: u64 = 0x8000_0000;
 
@@ -43,6 +45,7 @@ impl Memory {
         // The allocator hands out fresh zero pages for this, which cost nothing until they are touched.
         let bytes = vec![0u8; room];
         let start = bytes.as_ptr().align_offset(PAGE as usize);
+        host::prefer_large_pages(bytes.as_ptr(), room);
         Ok(Memory { bytes, start, len, marks: vec![0; (len / PAGE) as usize] })
     }
 

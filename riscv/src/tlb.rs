@@ -60,6 +60,8 @@ pub(crate) struct CodeEntry {
     pub tag: u64,
     /// Where its bytes begin in memory.
     pub offset: usize,
+    /// Its number in memory, as blocks have it.
+    pub page: u32,
     /// Its decoded blocks: one pointer for each place where an instruction can begin.
     pub blocks: *const BlockTable,
 }
@@ -74,14 +76,14 @@ pub(crate) struct Tlb {
     pub code: [CodeEntry; CODE],
     used: bool,
     /// For pages of 2 MiB and of 1 GiB: a bit for each residue of their number of which a part is known here.
-    large: [u64; 2],
+    large: [[u64; 2]; 2],
 }
 
 impl Tlb {
     pub fn new() -> Tlb {
         let data = DataEntry { tag: NONE, addend: 0 };
-        let code = CodeEntry { tag: NONE, offset: 0, blocks: &NOTHING.0 };
-        Tlb { read: [data; DATA], write: [data; DATA], code: [code; CODE], used: false, large: [0; 2] }
+        let code = CodeEntry { tag: NONE, offset: 0, page: 0, blocks: &NOTHING.0 };
+        Tlb { read: [data; DATA], write: [data; DATA], code: [code; CODE], used: false, large: [[0; 2]; 2] }
     }
 
     /// Index of `address` in [`Tlb::read`] and [`Tlb::write`].
@@ -148,7 +150,8 @@ impl Tlb {
     pub fn set_code(&mut self, address: u64, offset: usize, blocks: Option<*const BlockTable>) {
         self.used = true;
         let blocks = blocks.unwrap_or(&NOTHING.0);
-        self.code[Tlb::code_index(address)] = CodeEntry { tag: address & !(PAGE - 1), offset, blocks };
+        self.code[Tlb::code_index(address)] =
+            CodeEntry { tag: address & !(PAGE - 1), offset, page: (offset / PAGE as usize) as u32, blocks };
     }
 
     /// Makes all stores go the slow way once.
@@ -185,7 +188,12 @@ impl Tlb {
         self.write.iter_mut().for_each(|entry| entry.tag = NONE);
         self.code.iter_mut().for_each(|entry| entry.tag = NONE);
         self.used = false;
-        self.large = [0; 2];
+        self.large = [[0; 2]; 2];
+    }
+
+    /// The half of the address space: large pages are a kernel's own, and what it says of the pages of programs comes often.
+    fn half(address: u64) -> usize {
+        (address >> 63) as usize
     }
 
     /// The bit of the large page of `address` that a page table of `level` describes.
@@ -196,13 +204,14 @@ impl Tlb {
     /// Remembers that the page of `address` is a part of a larger one when `level`, that of its page table, is not 0.
     pub fn note_size(&mut self, address: u64, level: u32) {
         if level > 0 {
-            self.large[level as usize - 1] |= Tlb::large_bit(address, level);
+            self.large[Tlb::half(address)][level as usize - 1] |= Tlb::large_bit(address, level);
         }
     }
 
     /// Forgets the page of `address`. When it may be a part of a large page, all parts of that must go: everything does.
     pub fn flush_page(&mut self, address: u64) {
-        if (1..=2).any(|level| self.large[level as usize - 1] & Tlb::large_bit(address, level) != 0) {
+        let large = self.large[Tlb::half(address)];
+        if (1..=2).any(|level| large[level as usize - 1] & Tlb::large_bit(address, level) != 0) {
             return self.flush();
         }
         let page = address & !(PAGE - 1);

@@ -44,6 +44,9 @@ impl Build {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let workshop = self.work.open(context)?;
+        if workshop.engines().len() > 1 {
+            return Err(Failure::usage("`build` takes one machine; `verify` builds in several and compares"));
+        }
         let plan = workshop.plan(&[]);
         let outcomes = workshop.realiser()?.realise(
             &workshop.closure.graph,

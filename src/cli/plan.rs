@@ -9,11 +9,9 @@ use serde::Serialize;
 use super::{Context, Exit, Failure, document::JsonTo, evaluation::Installables, frontier::Frontier};
 use crate::{
     graph::{Action, Graph, Kind, Plan as Steps, Step},
+    machine::{Arch, Engine},
     nix::store_path::StorePath,
 };
-
-/// The engine every machine runs in.
-const ENGINE: &str = "qemu";
 
 const DIM: Style = Style::new().dimmed();
 const BUILD: Style = AnsiColor::Cyan.on_default();
@@ -128,9 +126,11 @@ fn reason(step: &Step) -> Option<String> {
     }
 }
 
-/// What would run it.
+/// The kind of machine that would run it.
 fn engine(step: &Step) -> Option<&'static str> {
-    matches!((&step.kind, &step.action), (Kind::Machine { .. }, Action::Build)).then_some(ENGINE)
+    let (Kind::Machine { system }, Action::Build) = (&step.kind, &step.action) else { return None };
+    let arch = Arch::of_system(system.as_bytes())?;
+    Engine::ALL.into_iter().find(|engine| engine.runs(arch)).map(Engine::name)
 }
 
 fn print(graph: &Graph, plan: &Steps, all: bool) -> std::io::Result<()> {

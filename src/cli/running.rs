@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::{
-    machine::{Caps, Settings},
+    machine::{Caps, Engine, Settings},
     schedule::OnFailure,
 };
 
@@ -17,6 +17,10 @@ const MAX_SECONDS: u64 = 31_536_000;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Machines")]
 pub struct Running {
+    /// Which machine builds: `embedded` (riscv64 only, and its default) or `qemu`; `verify` compares with every further
+    /// one, as in `embedded,qemu`
+    #[arg(long, value_name = "MACHINE", value_delimiter = ',')]
+    machine: Vec<Engine>,
     /// How many machines run at once [default: the cores of this host, as far as its memory goes]
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -50,6 +54,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// The kinds of machine that were asked for, in order; none when it does not matter.
+    pub fn engines(&self) -> &[Engine] {
+        &self.machine
+    }
+
     /// How many machines run at once.
     pub fn jobs(&self) -> usize {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get();

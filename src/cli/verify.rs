@@ -88,6 +88,7 @@ impl Verify {
             targets: &targets,
             rounds: &rounds,
             references: &self.against,
+            engines: workshop.engines(),
             jobs: workshop.jobs(),
             on_failure: workshop.on_failure(),
             kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },

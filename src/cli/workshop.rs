@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     graph::Plan,
-    machine::{Caps, Settings},
+    machine::{Caps, Engine, Settings},
     schedule::{Machines, OnFailure, Realiser, StoreDir, Taker},
     store::{Origin, Store},
 };
@@ -51,7 +51,7 @@ impl Work {
         let settings = self.running.settings()?;
         let takers = self.frontier.takers()?;
         let state = context.state_dir()?;
-        let machines = Machines::new(&state, self.sourcing.apt(&state));
+        let machines = Machines::new(&state, self.sourcing.apt(&state), self.running.engines());
         let store = context.store()?;
         let closure = self.installables.evaluate(context)?;
         let origin = Origin::Source { place: "evaluation".to_owned() };
@@ -80,6 +80,11 @@ impl Workshop<'_> {
             takers: &self.takers,
             rehashed: Default::default(),
         })
+    }
+
+    /// The kinds of machine that were asked for, in order; none when it does not matter.
+    pub fn engines(&self) -> &[Engine] {
+        self.work.running.engines()
     }
 
     /// How many machines run at once.

@@ -13,6 +13,14 @@ pub enum MachineError {
         /// What was looked for.
         program: String,
     },
+    /// None of the machines that were chosen runs the architecture.
+    #[error("no machine that was chosen runs {arch}: {chosen}")]
+    NoEngine {
+        /// What is to be run.
+        arch: super::Arch,
+        /// What was chosen.
+        chosen: String,
+    },
     /// The engine is older than the oldest one that was measured deterministic.
     #[error("{program} is version {version}; the oldest that is known to be deterministic is 7.2")]
     EngineTooOld {
@@ -46,7 +54,7 @@ impl MachineError {
     /// The stable code of the error.
     pub fn code(&self) -> Code {
         match self {
-            MachineError::EngineMissing { .. } => Code(601),
+            MachineError::EngineMissing { .. } | MachineError::NoEngine { .. } => Code(601),
             MachineError::EngineTooOld { .. } | MachineError::EngineUnknown { .. } => Code(602),
             MachineError::Io { .. } => Code(603),
             MachineError::DoesNotFit(_) => Code(604),
@@ -58,8 +66,9 @@ impl MachineError {
 pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code(601),
-        title: "the emulator was not found on PATH",
-        text: "Builds run inside QEMU's system emulator: `qemu-system-x86_64` for x86_64-linux, \
+        title: "there is no machine to run it",
+        text: "riscv64-linux runs in the machine that is part of this program (`--machine embedded`, the default) or in \
+               QEMU; x86_64-linux runs in QEMU's system emulator only. These are `qemu-system-x86_64` for x86_64-linux and \
                `qemu-system-riscv64` for riscv64-linux. Install it (Debian: `apt install qemu-system-x86 \
                qemu-system-misc`; Nix: `nix shell nixpkgs#qemu`) or put it on PATH.",
     },

@@ -82,6 +82,45 @@ impl FromStr for Arch {
     }
 }
 
+/// A kind of machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Engine {
+    /// Our own, in this process.
+    Embedded,
+    /// QEMU's emulation, as a child process.
+    Qemu,
+}
+
+impl Engine {
+    /// Every kind, the ones that are taken by default first.
+    pub const ALL: [Engine; 2] = [Engine::Embedded, Engine::Qemu];
+
+    /// `embedded`, `qemu`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Embedded => "embedded",
+            Engine::Qemu => "qemu",
+        }
+    }
+
+    /// Whether it runs guests of `arch`.
+    pub fn runs(self, arch: Arch) -> bool {
+        match self {
+            Engine::Embedded => arch == Arch::Riscv64,
+            Engine::Qemu => true,
+        }
+    }
+}
+
+impl FromStr for Engine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Engine::ALL.into_iter().find(|engine| engine.name() == text);
+        found.ok_or_else(|| format!("`{text}` is no machine: embedded, qemu"))
+    }
+}
+
 /// One thing to run: everything the outcome depends on.
 pub struct Job<'a> {
     /// Kernel, initial file system and firmware.

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     code::Code,
     guest::{Bundle, Cache, GuestError, Lock},
-    machine::{Arch, Machine, MachineError, embedded::Embedded, qemu::Qemu},
+    machine::{Arch, Engine, Machine, MachineError, embedded::Embedded, qemu::Qemu},
     source::apt::Apt,
 };
 
@@ -48,33 +48,61 @@ pub struct Machines {
     cache: Cache,
     boots: PathBuf,
     client: Apt,
-    found: Mutex<BTreeMap<Arch, Host>>,
+    engines: Vec<Engine>,
+    bundles: Mutex<BTreeMap<Arch, Arc<Bundle>>>,
+    found: Mutex<BTreeMap<(Engine, Arch), Arc<dyn Machine>>>,
 }
 
 impl Machines {
-    /// Machines whose guests are kept in `state`; packages of theirs that are not there yet come from `client`.
-    pub fn new(state: &Path, client: Apt) -> Self {
+    /// Machines whose guests are kept in `state`; packages of theirs that are not there yet come from `client`. Each
+    /// architecture has the first of `engines` that runs it; all are to choose from when there are none.
+    pub fn new(state: &Path, client: Apt, engines: &[Engine]) -> Self {
         Machines {
             cache: Cache::new(state.join("guests")),
             boots: state.join("boots"),
             client,
+            engines: if engines.is_empty() { Engine::ALL.to_vec() } else { engines.to_vec() },
+            bundles: Mutex::default(),
             found: Mutex::default(),
         }
     }
 
+    /// The engine that runs `arch`.
+    pub fn engine(&self, arch: Arch) -> Result<Engine, MachineError> {
+        self.engines.iter().copied().find(|engine| engine.runs(arch)).ok_or_else(|| {
+            let chosen: Vec<&str> = self.engines.iter().map(|engine| engine.name()).collect();
+            MachineError::NoEngine { arch, chosen: chosen.join(", ") }
+        })
+    }
+
     /// The machine for `arch`; its guest is built now if it never was.
     pub fn host(&self, arch: Arch) -> Result<Host, HostError> {
+        self.host_in(self.engine(arch)?, arch)
+    }
+
+    /// The machine of a kind for `arch`, as [`Machines::host`].
+    pub fn host_in(&self, engine: Engine, arch: Arch) -> Result<Host, HostError> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = found.get(&arch) {
-            return Ok(host.clone());
-        }
-        let machine: Arc<dyn Machine> = match arch {
-            Arch::Riscv64 => Arc::new(Embedded::new(Some(self.boots.clone()))),
-            Arch::X86_64 => Arc::new(Qemu::find(arch)?),
+        let machine = match found.get(&(engine, arch)) {
+            Some(machine) => Arc::clone(machine),
+            None => {
+                let machine: Arc<dyn Machine> = match engine {
+                    Engine::Embedded => Arc::new(Embedded::new(Some(self.boots.clone()))),
+                    Engine::Qemu => Arc::new(Qemu::find(arch)?),
+                };
+                found.insert((engine, arch), Arc::clone(&machine));
+                machine
+            }
         };
-        let bundle = Arc::new(self.cache.get(arch, &Lock::released()?, &self.client)?);
-        let host = Host { machine, bundle };
-        found.insert(arch, host.clone());
-        Ok(host)
+        let mut bundles = self.bundles.lock().unwrap_or_else(PoisonError::into_inner);
+        let bundle = match bundles.get(&arch) {
+            Some(bundle) => Arc::clone(bundle),
+            None => {
+                let bundle = Arc::new(self.cache.get(arch, &Lock::released()?, &self.client)?);
+                bundles.insert(arch, Arc::clone(&bundle));
+                bundle
+            }
+        };
+        Ok(Host { machine, bundle })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     build::{self, Evidence, InputObject, Inputs, Request},
     code::{Code, Explanation},
     graph::{Action, Graph, GraphError, Node, Plan, Step, Unsupported},
-    machine::{Arch, Caps, Region, Settings},
+    machine::{Arch, Caps, Engine, Region, Settings},
     nix::{derivation::Derivation, hash::NarHash, store_path::StorePath},
     source::{FixedOutput, Provider, SourceError},
     store::{Guard, NarSink, Origin, PathInfo, RunId, Store, StoreError},
@@ -209,8 +209,19 @@ impl Realiser<'_> {
         settings: &Settings,
         round: &str,
     ) -> Result<Finished, RealiseError> {
+        self.build_in(&self.host(graph, index)?, graph, index, settings, round)
+    }
+
+    /// The same, in a machine that need not be the one that is usual for the derivation.
+    pub fn build_in(
+        &self,
+        host: &Host,
+        graph: &Graph,
+        index: usize,
+        settings: &Settings,
+        round: &str,
+    ) -> Result<Finished, RealiseError> {
         let node = &graph.nodes()[index];
-        let host = self.host(graph, index)?;
         let inputs = self.inputs(graph, index)?;
         let request = Request {
             derivation: &node.derivation,
@@ -278,6 +289,14 @@ impl Realiser<'_> {
         let node = &graph.nodes()[index];
         let arch = Arch::of_system(&node.derivation.system).unwrap_or(Arch::X86_64);
         self.machines.host(arch).map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })
+    }
+
+    /// The machine of a kind for a derivation.
+    pub fn host_in(&self, engine: Engine, graph: &Graph, index: usize) -> Result<Host, RealiseError> {
+        let node = &graph.nodes()[index];
+        let arch = Arch::of_system(&node.derivation.system).unwrap_or(Arch::X86_64);
+        let host = self.machines.host_in(engine, arch);
+        host.map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })
     }
 
     /// The whole input closure of a derivation. Sources of the evaluation are taken into the store on the way.

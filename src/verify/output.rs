@@ -6,12 +6,13 @@ use super::{
     derivation::{Finding, Rounds},
     divergence::{Divergence, explain},
     reference::{Against, Native, Reference, fetch},
+    rounds::Outputs,
 };
 use crate::{
     code::Code,
     diagnose::Proof,
     graph::Node,
-    machine::{Setting, Settings},
+    machine::{Engine, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
     schedule::RealiseError,
     store::{Origin, Store},
@@ -64,6 +65,13 @@ impl OutputResult {
     }
 }
 
+/// What another machine made of a target.
+pub(super) struct OtherMachine {
+    pub(super) engine: Engine,
+    /// NAR hash of every output, or why there are none.
+    pub(super) outputs: Result<Outputs, String>,
+}
+
 /// What the outputs of one target are checked with.
 pub(super) struct OutputCheck<'a> {
     pub(super) store: &'a Store,
@@ -71,6 +79,7 @@ pub(super) struct OutputCheck<'a> {
     pub(super) rounds: Option<&'a Rounds<RealiseError>>,
     pub(super) references: &'a [Against],
     pub(super) native: Option<&'a dyn Native>,
+    pub(super) machines: &'a [OtherMachine],
     /// Whether this target is the only one.
     pub(super) one_target: bool,
     /// Whether the target has one output that is verified.
@@ -132,6 +141,7 @@ impl OutputCheck<'_> {
             };
             compared.push(Compared { reference: reference.clone(), nar_hash: theirs.ok(), comparison });
         }
+        compared.extend(self.machines.iter().map(|machine| compare_with_machine(machine, output, ours)));
         compared
     }
 
@@ -157,6 +167,21 @@ impl OutputCheck<'_> {
         };
         Some(Compared { reference, nar_hash: Some(info.nar_hash), comparison })
     }
+}
+
+/// Compares with what another kind of machine made: an engine of its own, so its word is independent.
+fn compare_with_machine(machine: &OtherMachine, output: &str, ours: NarHash) -> Compared {
+    let reference = Reference::Machine(machine.engine);
+    let theirs = match &machine.outputs {
+        Ok(outputs) => outputs.get(output).copied().ok_or_else(|| format!("no output `{output}`")),
+        Err(why) => Err(why.clone()),
+    };
+    let comparison = match &theirs {
+        Err(why) => Comparison::Missing { why: format!("{reference}: {why}") },
+        Ok(theirs) if *theirs == ours => Comparison::Equal { independent: true },
+        Ok(_) => Comparison::Different,
+    };
+    Compared { reference, nar_hash: theirs.ok(), comparison }
 }
 
 /// The settings proven to flip the bits, with their two values.
@@ -189,6 +214,7 @@ mod tests {
         store: Store,
         node: Node,
         rounds: Rounds<RealiseError>,
+        machines: Vec<OtherMachine>,
     }
 
     fn path(name: &str) -> StorePath {
@@ -212,14 +238,15 @@ mod tests {
         let node = Node { drv: path("two.drv"), derivation, inputs: Vec::new(), depth: 0 };
         let plan = RoundPlan::new(2, Settings::default(), &[]);
         let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
-        Fixture { dir, store, node, rounds }
+        Fixture { dir, store, node, rounds, machines: Vec::new() }
     }
 
     impl Fixture {
         fn run(&self, output: &str, finding: Finding, references: &[Against]) -> OutputResult {
             let (store, node, rounds) = (&self.store, &self.node, Some(&self.rounds));
             let (one_target, one_output) = (true, false);
-            OutputCheck { store, node, rounds, references, native: None, one_target, one_output }
+            let machines = &self.machines;
+            OutputCheck { store, node, rounds, references, native: None, machines, one_target, one_output }
                 .run(output, finding)
         }
 
@@ -277,6 +304,24 @@ mod tests {
         let unnamed = [format!("{folder}/dev-file").parse().unwrap()];
         let dev = fixture.run("dev", reproduced(dev.finding.nar_hash.unwrap()), &unnamed);
         assert_eq!(dev.conclusion.verdict, Verdict::NotChecked);
+    }
+
+    #[test]
+    fn another_machine_is_an_independent_witness_and_its_failure_none() {
+        let mut fixture = fixture();
+        let (ours, theirs) = (fixture.bits("ours"), fixture.bits("theirs"));
+        let mut with = |outputs: Result<Vec<(&str, NarHash)>, &str>| {
+            let outputs = outputs
+                .map(|all| all.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect())
+                .map_err(str::to_owned);
+            fixture.machines = vec![OtherMachine { engine: Engine::Qemu, outputs }];
+            let result = fixture.run("out", finding(Verdict::Reproduced, ours, None), &[]);
+            (result.conclusion.verdict, result.conclusion.level, result.divergences.len())
+        };
+        assert_eq!(with(Ok(vec![("out", ours)])), (Verdict::Reproduced, Level::CrossEngine, 0));
+        assert_eq!(with(Ok(vec![("out", theirs)])), (Verdict::Diverged, Level::Built, 1));
+        assert_eq!(with(Ok(vec![("dev", ours)])).0, Verdict::NotChecked);
+        assert_eq!(with(Err("it ran into a limit")).0, Verdict::NotChecked);
     }
 
     #[test]

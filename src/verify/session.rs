@@ -6,13 +6,14 @@ use super::{
     Level, Verdict,
     conclusion::Conclusion,
     derivation::{Finding, Rounds, run_rounds},
-    output::{Note, OutputCheck, OutputResult},
+    output::{Note, OtherMachine, OutputCheck, OutputResult},
     reference::{Against, Native},
     rounds::RoundPlan,
     target::{KeptRounds, TargetBuilder},
 };
 use crate::{
     graph::{Action, Graph, Plan},
+    machine::{Arch, Engine},
     nix::store_path::StorePath,
     schedule::{OnFailure, Outcome, RealiseError, Realiser},
     store::{Origin, RoundKey, Store, StoreError},
@@ -41,6 +42,8 @@ pub struct Request<'a> {
     pub rounds: &'a RoundPlan,
     /// What to compare with.
     pub references: &'a [Against],
+    /// Kinds of machine. The first that runs a target does its rounds; what each further one makes of it is compared.
+    pub engines: &'a [Engine],
     /// Machines that run at once.
     pub jobs: usize,
     /// What to do after a failure.
@@ -183,7 +186,9 @@ fn verify_target(
         },
     };
     let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
+    let others = if rounds.is_some() { other_machines(request, realiser, target.index) } else { Vec::new() };
     let check = OutputCheck {
+        machines: &others,
         store: realiser.store,
         node,
         rounds: rounds.as_ref(),
@@ -207,6 +212,20 @@ fn verify_target(
         outputs.iter_mut().for_each(|output| output.notes.push(note.clone()));
     }
     TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs, kept }
+}
+
+/// What every machine but the first makes of a target, under the settings that are not varied.
+fn other_machines(request: &Request<'_>, realiser: &Realiser<'_>, index: usize) -> Vec<OtherMachine> {
+    let system = &request.graph.nodes()[index].derivation.system;
+    let fitting =
+        request.engines.iter().filter(|engine| Arch::of_system(system).is_some_and(|arch| engine.runs(arch)));
+    let build = |engine: &Engine| {
+        let host = realiser.host_in(*engine, request.graph, index).map_err(|error| error.to_string())?;
+        let built = realiser.build_in(&host, request.graph, index, realiser.settings, engine.name());
+        let built = built.map_err(|error| error.to_string())?;
+        Ok(built.outputs.into_iter().map(|(name, output)| (name, output.nar_hash)).collect())
+    };
+    fitting.skip(1).map(|engine| OtherMachine { engine: *engine, outputs: build(engine) }).collect()
 }
 
 /// Why something that has to be there to build `target` is not. What lies behind an input that is there does not matter.

@@ -48,6 +48,30 @@ pub(crate) unsafe fn branch<C: Condition>(hart: &mut Hart, op: *const Op, left: 
     }
 }
 
+/// `li` and a branch that compares with it: the constant is in the low 12 bits of the immediate, where to go in the others.
+/// The constant's register is the branch's first when `FIRST`, its second otherwise.
+pub(crate) unsafe fn with_constant<C: Condition, const FIRST: bool>(
+    hart: &mut Hart,
+    op: *const Op,
+    left: i64,
+    pc: u64,
+) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let constant = i64::from(o.imm << 20 >> 20) as u64;
+        let register = if FIRST { o.rs1 } else { o.rs2 };
+        hart.x[register as usize] = constant;
+        if C::holds(hart.x[o.rs1 as usize], hart.x[o.rs2 as usize]) {
+            let target = pc.wrapping_add(i64::from(o.imm >> 12) as u64);
+            follow(hart, op, left, pc, target, Way::Taken)
+        } else {
+            let target = pc.wrapping_add(2 * u64::from(o.rd));
+            follow(hart, op, left, pc, target, Way::Next)
+        }
+    }
+}
+
 /// Goes to `immediate`, counted from the block's first instruction: `j`, and the end of a block that only ends.
 pub(crate) unsafe fn go(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.

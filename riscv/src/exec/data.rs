@@ -111,14 +111,57 @@ unsafe fn loaded<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -
     unsafe {
         let o = &*op;
         let address = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64);
+        loaded_from::<W>(hart, op, left, pc, address)
+    }
+}
+
+/// The same, from an `address` that is known.
+unsafe fn loaded_from<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64, address: u64) -> bool {
+    // SAFETY: as above.
+    unsafe {
         hart.left = super::left_before(hart, op, left);
         match hart.read(address, W::SIZE) {
             Ok(bits) => {
-                hart.x[o.rd as usize] = W::extend(bits);
+                hart.x[(*op).rd as usize] = W::extend(bits);
                 !hart.take_changed() || super::leave_after(hart, op, left, pc)
             }
             Err(refused) => super::trapped(hart, op, left, pc, refused),
         }
+    }
+}
+
+/// `rd = memory[pc + immediate]`: `auipc` and a load. The load's own offset is in `rs1` and `rs2`.
+pub(crate) unsafe fn load_relative<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let address = super::pc_of(op, pc).wrapping_add(i64::from(o.imm) as u64);
+        if let Some(host) = readable::<W>(hart, address) {
+            hart.x[o.rd as usize] = W::extend(W::get(host));
+            return next(hart, op, left, pc);
+        }
+        if loaded_relative::<W>(hart, op, left, pc, address) {
+            next(hart, op, left, pc)
+        }
+    }
+}
+
+/// As [`loaded`]. Should the load trap, `auipc` has been run.
+#[cold]
+#[inline(never)]
+unsafe fn loaded_relative<W: Width>(
+    hart: &mut Hart,
+    op: *const Op,
+    left: i64,
+    pc: u64,
+    address: u64,
+) -> bool {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let offset = i16::from_le_bytes([o.rs1, o.rs2]);
+        hart.x[o.rd as usize] = address.wrapping_sub(i64::from(offset) as u64);
+        loaded_from::<W>(hart, op, left, pc, address)
     }
 }
 

@@ -50,6 +50,29 @@ pub(crate) unsafe fn copy(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     }
 }
 
+/// `rd = f(rs1 << a, b)`, `a` in the low byte of the immediate and `b` in the next: two shifts, which cut a number to some
+/// of its bits.
+pub(crate) unsafe fn shifts<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let shifted = hart.x[o.rs1 as usize] << (o.imm & 63);
+        hart.x[o.rd as usize] = F::of(shifted, o.imm as u64 >> 8);
+        next(hart, op, left, pc)
+    }
+}
+
+/// `rd = (rs1 << immediate) + rs2`: the address of an element.
+pub(crate) unsafe fn shift_add(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+    // SAFETY: as above.
+    unsafe {
+        let o = &*op;
+        let shifted = hart.x[o.rs1 as usize] << (o.imm & 63);
+        hart.x[o.rd as usize] = shifted.wrapping_add(hart.x[o.rs2 as usize]);
+        next(hart, op, left, pc)
+    }
+}
+
 /// `rd = pc + immediate`: `auipc`, and `auipc` with `addi`.
 pub(crate) unsafe fn relative(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.

@@ -8,7 +8,7 @@ pub(crate) mod float;
 pub(crate) mod integer;
 pub(crate) mod system;
 
-use crate::block::{Header, Links};
+use crate::block::{Header, Jump, Links};
 use crate::hart::{Exit, Hart};
 use crate::op::Op;
 use crate::tlb::Tlb;
@@ -58,8 +58,14 @@ pub(crate) unsafe fn jump(hart: &mut Hart, link: *mut *const Header, left: i64, 
     unsafe {
         let entry = (*hart.code).code.get_unchecked(Tlb::code_index(target));
         if entry.tag == Tlb::tag(target, 1) {
+            let jump = hart.jumps.get_unchecked_mut(Jump::index(target));
+            if jump.target == target && (*jump.header).page == entry.page && link.is_null() {
+                let header = jump.header;
+                return enter(hart, header, left, target);
+            }
             let header = *(*entry.blocks).get_unchecked((target & 0xfff) as usize >> 1);
             if !header.is_null() {
+                *jump = Jump { target, header };
                 // The same page in both kinds of addresses: the link holds wherever this page is mapped.
                 let same = (target ^ pc) >> 12 == 0 && (*header).page == (*hart.block).page;
                 if !link.is_null() && same {
@@ -131,8 +137,11 @@ pub(crate) unsafe fn trapped(hart: &mut Hart, op: *const Op, left: i64, pc: u64,
 pub(crate) unsafe fn leave_after(hart: &mut Hart, op: *const Op, left: i64, pc: u64) -> bool {
     // SAFETY: an operation that is not the last has another after it.
     unsafe {
-        let op = op.add(1);
-        leave(hart, left_before(hart, op, left), pc_of(op, pc), Exit::Check);
+        let header = &*hart.block;
+        // Of two instructions in one operation, the operation after this one may name the second.
+        let at = header.after((*op).at).unwrap_or((*op.add(1)).at);
+        let left = left + i64::from(header.count) - i64::from(header.before(at));
+        leave(hart, left, pc.wrapping_add(2 * u64::from(at)), Exit::Check);
     }
     false
 }
