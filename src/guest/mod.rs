@@ -6,7 +6,7 @@
 mod assemble;
 mod cache;
 mod client;
-mod cpio;
+pub mod cpio;
 mod error;
 mod initrd;
 mod lock;

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::fdt::Fdt;
-use super::layout::Layout;
+use super::layout::Range;
 
 /// Physical address of the first byte of memory.
 pub const MEMORY: u64 = 0x8000_0000;
@@ -35,8 +35,8 @@ pub enum Boot<'a> {
     },
 }
 
-/// The device tree of a machine laid out as `layout`, with a random seed made from `seed`.
-pub fn device_tree(layout: &Layout, seed: u64, boot: &Boot<'_>) -> Vec<u8> {
+/// The device tree of a machine with `memory` bytes of memory and these drives, with a random seed made from `seed`.
+pub fn device_tree(memory: u64, drives: &[Range], seed: u64, boot: &Boot<'_>) -> Vec<u8> {
     let mut fdt = Fdt::new();
     fdt.cells("#address-cells", &[2]);
     fdt.cells("#size-cells", &[2]);
@@ -56,10 +56,10 @@ pub fn device_tree(layout: &Layout, seed: u64, boot: &Boot<'_>) -> Vec<u8> {
 
     fdt.begin("memory@80000000");
     fdt.strings("device_type", &["memory"]);
-    fdt.range(MEMORY, layout.memory);
+    fdt.range(MEMORY, memory);
     fdt.end();
 
-    for drive in [&layout.input, &layout.output] {
+    for drive in drives {
         fdt.begin(&format!("pmem@{:x}", drive.address));
         fdt.strings("compatible", &["pmem-region"]);
         fdt.range(drive.address, drive.len);

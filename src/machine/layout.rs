@@ -10,7 +10,7 @@ use crate::machine::{Arch, Caps, MachineError, Settings};
 const MIN_MEMORY: u64 = 256 << 20;
 
 /// Most guest memory and drives together; a bound against settings that only wish to overflow.
-const MAX_TOTAL: u64 = 1 << 40;
+pub const MAX_TOTAL: u64 = 1 << 40;
 
 /// Bytes of the output drive before the tar stream: the result record (see `docs/guest-protocol.md`).
 const RECORD: u64 = 4096;
@@ -76,6 +76,11 @@ fn rules(arch: Arch) -> Rules {
 }
 
 impl Layout {
+    /// The drives, in the order in which the guest finds them.
+    pub fn drives(&self) -> [Range; 2] {
+        [self.input, self.output]
+    }
+
     /// The layout for an input drive of `input` bytes.
     pub fn new(arch: Arch, settings: &Settings, caps: &Caps, input: u64) -> Result<Self, MachineError> {
         let rules = rules(arch);

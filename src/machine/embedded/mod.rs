@@ -3,7 +3,11 @@
 //! A guest boots before its drives have content, up to a mark that its init writes to the console. What it is then depends
 //! on bundle, settings and layout only, so that state is kept and taken up by the next run of the same kind (`boots`).
 
+mod boot;
 mod boots;
+mod by_hand;
+
+pub use by_hand::{Parts, Program};
 
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -12,20 +16,10 @@ use std::path::PathBuf;
 use reprove_riscv::{self as riscv, Firmware, Stop};
 
 use self::boots::Boots;
-use super::board::{self, Boot};
+use super::board;
 use super::layout::Layout;
 use super::limits::{Limits, Vigil};
 use super::{Arch, End, Job, Machine, MachineError, Region, Run, StateRoots, Watch};
-
-/// Where parts of the guest lie, from the first byte of memory.
-mod place {
-    /// The kernel: Linux wants a multiple of 2 MiB, and leaves what is below it alone.
-    pub const KERNEL: u64 = 2 << 20;
-    /// The device tree.
-    pub const DEVICE_TREE: u64 = 127 << 20;
-    /// The initial file system.
-    pub const INITRD: u64 = 128 << 20;
-}
 
 /// What init writes when nothing is left to do but to look at the drives.
 const MARK: &[u8] = b"\n@reprove - attach\n";
@@ -182,37 +176,20 @@ impl Course<'_> {
 
 /// A machine without content.
 fn empty(layout: &Layout, job: &Job<'_>) -> Result<riscv::Machine, MachineError> {
-    riscv::Machine::new(layout.pad.offset, job.settings.rate, Firmware::Machine).map_err(|why| {
-        MachineError::Io {
-            what: "a machine's memory".to_owned(),
-            source: io::Error::new(io::ErrorKind::OutOfMemory, why),
-        }
-    })
+    boot::machine(layout.pad.offset, job.settings.rate, Firmware::Machine)
 }
 
 /// A machine about to boot the job's guest.
 fn start(job: &Job<'_>, layout: &Layout) -> Result<riscv::Machine, MachineError> {
-    let at = |offset: u64| board::MEMORY + offset;
-    let initrd = (at(place::INITRD), at(place::INITRD) + job.bundle.initrd.len() as u64);
     let command_line = board::command_line(board::COMMAND_LINE, job.settings.seed);
-    let boot = Boot::Direct { command_line: &command_line, initrd };
-    let device_tree = board::device_tree(layout, job.settings.seed, &boot);
-    let parts = [
-        ("the kernel", place::KERNEL, &job.bundle.kernel, place::DEVICE_TREE),
-        ("the device tree", place::DEVICE_TREE, &device_tree, place::INITRD),
-        ("the initial file system", place::INITRD, &job.bundle.initrd, layout.memory),
-    ];
+    let guest = boot::Guest {
+        kernel: &job.bundle.kernel,
+        initrd: &job.bundle.initrd,
+        command_line: &command_line,
+        seed: job.settings.seed,
+    };
     let mut machine = empty(layout, job)?;
-    for (what, from, bytes, to) in parts {
-        if bytes.len() as u64 > to - from || !machine.memory_mut().write(at(from), bytes) {
-            return Err(MachineError::DoesNotFit(format!(
-                "{what} has {} bytes, more than the {} there are for it",
-                bytes.len(),
-                to - from
-            )));
-        }
-    }
-    machine.start(at(place::KERNEL), at(place::DEVICE_TREE));
+    guest.start(&mut machine, layout.memory, &layout.drives())?;
     Ok(machine)
 }
 

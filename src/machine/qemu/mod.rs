@@ -102,7 +102,10 @@ impl Files {
             memory.set_len(layout.total)?;
             memory::copy(&job.input.file, job.input.len, &memory, layout.input.offset)?;
             let device_tree = match job.bundle.arch {
-                Arch::Riscv64 => Some(board::device_tree(layout, job.settings.seed, &Boot::Firmware)),
+                Arch::Riscv64 => {
+                    let (drives, seed) = (layout.drives(), job.settings.seed);
+                    Some(board::device_tree(layout.memory, &drives, seed, &Boot::Firmware))
+                }
                 Arch::X86_64 => None,
             };
             Ok(Files {

@@ -1,0 +1,2 @@
+/* What is started and waited for, two thousand times. */
+int main(void) { return 0; }
