@@ -85,9 +85,13 @@ fn greeting_is_reproduced_on_x86_64_and_equal_to_what_nix_builds() {
 
 #[test]
 #[ignore = "slow: boots machines"]
-fn greeting_is_reproduced_on_riscv64() {
-    let (exit, document) = verify(RISCV, "greeting", &[]);
-    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 2)]));
+fn greeting_is_reproduced_on_riscv64_in_the_machine_of_our_own_and_in_qemu() {
+    let (exit, document) = verify(RISCV, "greeting", &["--machine", "embedded,qemu"]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 4)]));
+    let output = &document["outputs"][0];
+    let references = output["references"].as_array().unwrap();
+    let qemu = references.iter().find(|one| one["reference"] == "machine qemu").unwrap();
+    assert_eq!(qemu["nar_hash"], output["nar_hash"]);
 }
 
 #[test]

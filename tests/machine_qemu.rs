@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use reprove::machine::{Arch, End};
-use support::guest::{Builder, run};
+use reprove::machine::{Arch, End, Engine};
+use support::guest::{Builder, run_in};
 
 /// Shows all that may differ between two runs: clocks, random bytes, addresses, interrupts, the order of races.
 const PROBE: &str = "
@@ -18,7 +18,7 @@ const PROBE: &str = "
     ln -s $out/a $out/link; ls -laR $out";
 
 fn boots(arch: Arch) {
-    let outcome = run(arch, &Builder::script("echo building; echo hi > $out; exit 3"));
+    let outcome = run_in(Engine::Qemu, arch, &Builder::script("echo building; echo hi > $out; exit 3"));
     assert_eq!(outcome.run.end, End::PoweredOff, "{outcome}");
     assert_eq!(outcome.record("stopped"), "exited", "{outcome}");
     assert_eq!(outcome.record("status"), "3", "{outcome}");
@@ -44,7 +44,7 @@ fn x86_64_boots_and_leaves_a_record() {
 /// Two runs, one while two other threads keep the host busy.
 fn the_same_twice(arch: Arch) {
     let builder = Builder::script(PROBE);
-    let first = run(arch, &builder);
+    let first = run_in(Engine::Qemu, arch, &builder);
     let done = AtomicBool::new(false);
     let second = std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -54,7 +54,7 @@ fn the_same_twice(arch: Arch) {
                 }
             });
         }
-        let second = run(arch, &builder);
+        let second = run_in(Engine::Qemu, arch, &builder);
         done.store(true, Relaxed);
         second
     });

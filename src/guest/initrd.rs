@@ -9,7 +9,7 @@ pub const INIT: &str = include_str!("init.sh");
 pub const APPLETS: &[&str] = &[
     "awk", "cat", "chmod", "chown", "cp", "date", "dd", "find", "head", "hostname", "insmod", "ip", "ln",
     "mkdir", "mknod", "mount", "od", "poweroff", "sed", "sh", "sleep", "stat", "stty", "sync", "tar",
-    "unshare", "wc",
+    "touch", "unshare", "wc",
 ];
 
 /// The initial file system of a guest with these modules, loaded in this order.

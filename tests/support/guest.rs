@@ -13,8 +13,9 @@ use reprove::build::erofs::{Data, Image, Meta};
 use reprove::build::job::{self, RunId};
 use reprove::build::program::{Enter, enter, entropy, terminal};
 use reprove::guest::{Bundle, Cache, Lock};
+use reprove::machine::embedded::Embedded;
 use reprove::machine::qemu::Qemu;
-use reprove::machine::{Arch, Caps, Job, Machine, Run, Settings, Unwatched, Watch};
+use reprove::machine::{Arch, Caps, Engine, Job, Machine, Run, Settings, Unwatched, Watch};
 use reprove::source::apt::Apt;
 
 /// The only output of every builder.
@@ -109,14 +110,35 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Runs a builder.
+/// The kind of machine that runs guests of `arch` when nobody chooses.
+pub fn usual(arch: Arch) -> Engine {
+    Engine::ALL.into_iter().find(|engine| engine.runs(arch)).unwrap()
+}
+
+/// A machine that keeps no booted guests.
+pub fn machine(engine: Engine, arch: Arch) -> Box<dyn Machine> {
+    match engine {
+        Engine::Embedded => Box::new(Embedded::new(None)),
+        Engine::Qemu => {
+            let found = Qemu::find(arch);
+            Box::new(found.unwrap_or_else(|error| panic!("{error}: install QEMU's system emulators")))
+        }
+    }
+}
+
+/// Runs a builder in the usual machine.
 pub fn run(arch: Arch, builder: &Builder) -> Outcome {
-    run_watched(arch, builder, &mut Unwatched)
+    run_in(usual(arch), arch, builder)
+}
+
+/// Runs a builder in a machine of a kind.
+pub fn run_in(engine: Engine, arch: Arch, builder: &Builder) -> Outcome {
+    run_watched(&*machine(engine, arch), builder, &mut Unwatched)
 }
 
 /// Runs a builder while `watch` looks on.
-pub fn run_watched(arch: Arch, builder: &Builder, watch: &mut dyn Watch) -> Outcome {
-    let machine = Qemu::find(arch).unwrap_or_else(|error| panic!("{error}: install QEMU's system emulators"));
+pub fn run_watched(machine: &dyn Machine, builder: &Builder, watch: &mut dyn Watch) -> Outcome {
+    let arch = machine.arch();
     let bundle = bundle(arch);
     let drive = drive(arch, builder);
     let job = Job { bundle: &bundle, settings: &builder.settings, caps: &builder.caps, input: &drive };
