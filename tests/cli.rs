@@ -46,10 +46,14 @@ fn help() {
         "nar",
         "source",
         "guest",
+        "machine",
         "store",
         "completions",
     ] {
         insta::assert_snapshot!(format!("help_{verb}"), plain(&[verb, "--help"]));
+    }
+    for verb in ["run", "diff-trace"] {
+        insta::assert_snapshot!(format!("help_machine_{verb}"), plain(&["machine", verb, "--help"]));
     }
 }
 

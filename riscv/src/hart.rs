@@ -762,13 +762,17 @@ impl Hart {
         // SAFETY: the caller's operation.
         let pc = unsafe { crate::exec::pc_of(op, pc) };
         let Ok(offset) = self.fetch(pc) else { return 0 };
-        let low = self.memory.get::<2>(offset);
+        self.word(pc).map_or_else(|| self.memory.get::<2>(offset), u64::from)
+    }
+
+    /// The bits of the instruction at `pc`, when all of it can be fetched.
+    pub fn word(&mut self, pc: u64) -> Option<u32> {
+        let offset = self.fetch(pc).ok()?;
+        let low = self.memory.get::<2>(offset) as u32;
         if low & 3 != 3 {
-            return low;
+            return Some(low);
         }
-        match self.fetch(pc.wrapping_add(2)) {
-            Ok(offset) => low | self.memory.get::<2>(offset) << 16,
-            Err(_) => low,
-        }
+        let offset = self.fetch(pc.wrapping_add(2)).ok()?;
+        Some(low | (self.memory.get::<2>(offset) as u32) << 16)
     }
 }

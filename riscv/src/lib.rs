@@ -10,6 +10,7 @@
 //! | [`csr`], [`pmp`], [`trap`], `translate` | privilege: registers, protection, virtual memory |
 //! | `compressed`, `decode`, `fuse`, `op`, `block` | from bits to blocks of operations |
 //! | `exec`, [`float`] | what operations do |
+//! | `disassemble` | the same bits for people |
 //! | `hart`, `tlb` | the loop, and its caches of translations |
 //! | [`sbi`] | the firmware |
 //! | [`state`], `snapshot` | the whole state: its hash, and how it is stored |
@@ -20,6 +21,7 @@ mod compressed;
 pub mod csr;
 mod decode;
 pub mod device;
+mod disassemble;
 mod exec;
 pub mod float;
 mod fuse;
@@ -36,6 +38,7 @@ mod tlb;
 mod translate;
 pub mod trap;
 
+pub use disassemble::{FLOAT_REGISTERS, REGISTERS, disassemble};
 pub use hart::{FLUSH_INTERVAL, Firmware, Stop};
 pub use machine::Machine;
 

@@ -46,6 +46,28 @@ impl Machine {
         self.hart.run(until)
     }
 
+    /// Runs one instruction, or, when the hart waits, up to the moment that ends the waiting, but not beyond `until`. Steps in
+    /// a row are the same run as one [`Machine::run`] over all of them, only slower.
+    pub fn step(&mut self, until: u64) -> Stop {
+        let now = self.hart.clock.now();
+        let next = match self.hart.clock.timer_step() {
+            Some(timer) if self.hart.waiting => timer.max(now + 1),
+            _ => now + 1,
+        };
+        self.hart.run(next.min(until))
+    }
+
+    /// Whether the hart waits for an interrupt.
+    pub fn waits(&self) -> bool {
+        self.hart.waiting
+    }
+
+    /// The instruction that the next step runs; none when the hart waits, or cannot fetch it and will trap. An instruction
+    /// of 16 bits has zeros above them. Looking at it is no more than what the step itself does first, so nothing changes.
+    pub fn instruction(&mut self) -> Option<u32> {
+        if self.hart.waiting { None } else { self.hart.word(self.hart.pc) }
+    }
+
     /// Stops the next runs when `mark` was written to the console, just after its last byte.
     pub fn stop_at_mark(&mut self, mark: Option<&[u8]>) {
         self.hart.devices.uart.look_for(mark);

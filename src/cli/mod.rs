@@ -14,6 +14,7 @@ mod frontier;
 mod guest;
 mod host_nix;
 mod log;
+mod machine;
 mod nar;
 mod plan;
 mod progress;
@@ -80,6 +81,7 @@ enum Verb {
     Nar(nar::Nar),
     Source(source::Source),
     Guest(guest::Guest),
+    Machine(machine::Machine),
     Store(store::Store),
     Completions(completions::Completions),
 }
@@ -111,6 +113,7 @@ pub fn run() -> Exit {
         Verb::Nar(verb) => verb.run(&context),
         Verb::Source(verb) => verb.run(&context),
         Verb::Guest(verb) => verb.run(&context),
+        Verb::Machine(verb) => verb.run(&context),
         Verb::Store(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),
     };

@@ -7,7 +7,7 @@ mod boot;
 mod boots;
 mod by_hand;
 
-pub use by_hand::{Parts, Program};
+pub use by_hand::{Parts, Program, stored};
 
 use std::io;
 use std::os::unix::fs::FileExt;
