@@ -68,7 +68,7 @@ pub(crate) struct Jump {
 
 impl Jump {
     /// Jumps that are remembered; a power of two.
-    pub const MOST: usize = 4096;
+    pub const MOST: usize = 16384;
 
     /// No jump: instructions have even addresses.
     pub const NONE: Jump = Jump { target: 1, header: std::ptr::null() };

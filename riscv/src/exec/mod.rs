@@ -58,8 +58,10 @@ pub(crate) unsafe fn jump(hart: &mut Hart, link: *mut *const Header, left: i64, 
     unsafe {
         let entry = (*hart.code).code.get_unchecked(Tlb::code_index(target));
         if entry.tag == Tlb::tag(target, 1) {
+            // A jump within the page has a link of its own to be filled.
+            let far = link.is_null() || (target ^ pc) >> 12 != 0;
             let jump = hart.jumps.get_unchecked_mut(Jump::index(target));
-            if jump.target == target && (*jump.header).page == entry.page && link.is_null() {
+            if far && jump.target == target && (*jump.header).page == entry.page {
                 let header = jump.header;
                 return enter(hart, header, left, target);
             }
