@@ -74,7 +74,7 @@ impl Place {
     fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_reprove"))
             .current_dir(self.0.path())
-            .env("REPROVE_STATE", self.0.path())
+            .env("REPROVE_STATE", env!("CARGO_TARGET_TMPDIR")) // for the guest, which other tests use as well
             .args(["machine", arguments[0]])
             .args(&arguments[1..])
             .stdin(Stdio::null())
@@ -242,4 +242,55 @@ fn traces_part_where_programs_differ() {
     std::fs::write(place.path("text"), "x".repeat(100_000)).unwrap();
     let said = place.said(&["diff-trace", "text", "a"]);
     assert!(said.starts_with("exit 1\n") && said.contains("no trace"), "{said}");
+}
+
+/// A wait over the step at which caches are emptied, cut just behind it.
+#[test]
+fn a_wait_that_is_cut_anywhere_comes_to_the_same_root() {
+    let place = Place::new();
+    let code = [
+        0x0200_42b7, // lui t0, 0x2004: the time at which the timer is due
+        0x0006_2337, // lui t1, 0x62: after 40 million steps
+        0x0062_b023, // sd t1, (t0)
+        0x0800_0393, // li t2, 128
+        0x3043_9073, // csrw mie, t2
+        0x1050_0073, // wfi
+    ];
+    let code: Vec<u8> = code.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    std::fs::write(place.path("waits.elf"), elf(&code)).unwrap();
+    let (boundary, behind) = ((1 << 24).to_string(), ((1 << 24) + 4).to_string());
+    let whole = place.last(&["run", "--raw", "waits.elf", "--until", &behind]);
+    for cut in ["0", "1", "10", "100", &boundary] {
+        place.run(&["run", "--raw", "waits.elf", "--until", cut, "--save", "state"]);
+        assert_eq!(place.last(&["run", "--load", "state", "--until", &behind]), whole, "cut at {cut}");
+    }
+    place.run(&["run", "--raw", "waits.elf", "--until", &behind, "--trace", "trace"]);
+    assert!(place.read("trace").ends_with("\n6 M 0000000080000018 - waits\n"), "{}", place.read("trace"));
+}
+
+/// A kernel with paging, interrupts and waiting: cut, traced, stored and looked at, it comes to the same state, and at the
+/// root that the script computes.
+#[test]
+#[ignore = "slow: boots a machine several times"]
+fn a_kernel_that_is_cut_traced_or_stored_comes_to_the_same_root() {
+    let place = Place::new();
+    // Init has found no drives by then, and sleeps a tenth of a second at a time.
+    let until = "2500000000";
+    let whole = place.last(&["run", "--until", until]);
+    assert_eq!(place.last(&["run", "--until", until, "--state-root-every", "28"]), whole);
+    let output = place.run(&["run", "--until", "600000001", "--save", "state"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(place.last(&["run", "--load", "state", "--until", until, "--save", "later"]), whole);
+    for (from, to) in [("600000001", "601000000"), ("2400000000", until)] {
+        let straight = place.last(&["run", "--until", to]);
+        let traced = place.last(&["run", "--until", to, "--trace", "trace", "--trace-from", from]);
+        assert_eq!(traced, straight, "from {from} to {to}");
+    }
+    let trace = place.read("trace");
+    let waits: Vec<bool> = trace.lines().map(|line| line.contains(" - waits")).collect();
+    assert!(waits.contains(&true), "it sleeps");
+    assert!(!waits.windows(2).any(|pair| pair == [true, true]), "a wait is one line");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/state-root");
+    let output = Command::new("python3").arg(&script).arg(place.path("later")).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), whole);
 }

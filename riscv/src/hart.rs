@@ -181,10 +181,12 @@ impl Hart {
             }
             self.update_interrupts();
             if self.waiting {
-                match self.wait(until) {
-                    Some(stop) => return stop,
-                    None => continue,
+                let Some(stop) = self.wait(until) else { continue };
+                // The wait may have gone on into another interval, which is part of the state.
+                if self.clock.pass_flush() {
+                    self.flush();
                 }
+                return stop;
             }
             if let Some(bit) = self.csr.pending_interrupt() {
                 let code = u64::from(bit.trailing_zeros());

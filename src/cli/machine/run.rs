@@ -228,7 +228,7 @@ impl Run {
             let until = end.min(boundary.unwrap_or(u64::MAX));
             let stop = match &mut trace {
                 Some(trace) if now >= self.trace_from => trace
-                    .steps(machine, until.min(now.saturating_add(TRACED_SLICE)))
+                    .steps(machine, now.saturating_add(TRACED_SLICE), until)
                     .map_err(|error| Failure::io("the trace", &error))?,
                 traced => {
                     let begin = if traced.is_some() { self.trace_from } else { u64::MAX };

@@ -39,10 +39,11 @@ impl<W: Write> Trace<W> {
         Trace { out }
     }
 
-    /// Runs up to step `until` and writes a line for each step.
-    pub fn steps(&mut self, machine: &mut Machine, until: u64) -> io::Result<Stop> {
+    /// Runs up to step `pause`, or behind it when the hart waits there, but never beyond `until`, and writes a line for each
+    /// step.
+    pub fn steps(&mut self, machine: &mut Machine, pause: u64, until: u64) -> io::Result<Stop> {
         let mut before = Seen::of(machine);
-        while machine.clock().now() < until {
+        while machine.clock().now() < pause.min(until) {
             let (step, mode, pc) = (machine.clock().now(), machine.csr().mode, machine.pc());
             let (waits, word) = (machine.waits(), machine.instruction());
             let stop = machine.step(until);
