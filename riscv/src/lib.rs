@@ -11,12 +11,15 @@
 //! | `compressed`, `decode`, `fuse`, `op`, `block` | from bits to blocks of operations |
 //! | `exec`, [`float`] | what operations do |
 //! | `disassemble` | the same bits for people |
-//! | `hart`, `tlb` | the loop, and its caches of translations |
+//! | `hart`, `privileged` | the loop, and the instructions only it runs |
+//! | `access`, `code`, `tlb` | data and code behind the caches of translations |
 //! | [`sbi`] | the firmware |
 //! | [`state`], `snapshot` | the whole state: its hash, and how it is stored |
 
+mod access;
 mod block;
 pub mod clock;
+mod code;
 mod compressed;
 pub mod csr;
 mod decode;
@@ -31,6 +34,7 @@ mod machine;
 pub mod memory;
 mod op;
 pub mod pmp;
+mod privileged;
 pub mod sbi;
 mod snapshot;
 pub mod state;
