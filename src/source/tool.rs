@@ -112,6 +112,12 @@ impl Tool {
         self
     }
 
+    /// Runs it in `folder`.
+    pub(super) fn in_folder(mut self, folder: &std::path::Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     /// Another limit than the usual.
     #[cfg(test)]
     fn within(mut self, limit: Duration) -> Self {
@@ -165,6 +171,13 @@ mod tests {
         let error = hung.unwrap_err();
         assert!(matches!(error, ToolError::TimedOut { .. }), "{error}");
         assert!(error.to_string().contains("connecting") && error.code() == Code(431), "{error}");
+    }
+
+    #[test]
+    fn a_program_runs_in_the_folder_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        assert_eq!(shell("pwd -P").in_folder(&folder).run().unwrap().trim_end(), folder.to_str().unwrap());
     }
 
     #[test]

@@ -87,9 +87,10 @@ impl State {
         Ok(complaint)
     }
 
-    /// A program of apt's, set to this state.
+    /// A program of apt's, set to this state. It runs in the state's folder: `apt-get download` says nothing about a
+    /// package whose file lies in the folder it is run in, as it may in the user's.
     pub(super) fn tool(&self, program: &str) -> Tool {
-        Tool::new(program, FIX).env("APT_CONFIG", self.folder.join("apt.conf"))
+        Tool::new(program, FIX).env("APT_CONFIG", self.folder.join("apt.conf")).in_folder(&self.folder)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), AptError> {
