@@ -8,17 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use reprove::machine::embedded::Embedded;
 use reprove::machine::{Arch, End, Engine, Setting, Unwatched};
-use support::guest::{Builder, Outcome, run, run_in, run_watched};
-
-/// Shows all that may differ between two runs: clocks, random bytes, addresses, interrupts, the order of races.
-const PROBE: &str = "
-    date +%s.%N; cat /proc/uptime /proc/stat /proc/interrupts /proc/meminfo /proc/self/maps
-    od -An -N32 -tx1 /dev/urandom; cat /proc/sys/kernel/random/uuid
-    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo one $i; done ) &
-    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo two $i; done ) &
-    wait
-    mkdir $out; for name in b a c; do od -N 5000 -tx1 /dev/urandom > $out/$name; done
-    ln -s $out/a $out/link; ls -laR $out";
+use support::guest::{Builder, Outcome, PROBE, run, run_in, run_watched};
 
 /// Files of every kind that an output may hold, made in an order, with modes and times of their own.
 const FILES: &str = "

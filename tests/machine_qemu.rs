@@ -5,17 +5,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use reprove::machine::{Arch, End, Engine};
-use support::guest::{Builder, run_in};
-
-/// Shows all that may differ between two runs: clocks, random bytes, addresses, interrupts, the order of races.
-const PROBE: &str = "
-    date +%s.%N; cat /proc/uptime /proc/stat /proc/interrupts /proc/meminfo /proc/self/maps
-    od -An -N32 -tx1 /dev/urandom; cat /proc/sys/kernel/random/uuid
-    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo one $i; done ) &
-    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo two $i; done ) &
-    wait
-    mkdir $out; for name in b a c; do od -N 5000 -tx1 /dev/urandom > $out/$name; done
-    ln -s $out/a $out/link; ls -laR $out";
+use support::guest::{Builder, PROBE, run_in};
 
 fn boots(arch: Arch) {
     let outcome = run_in(Engine::Qemu, arch, &Builder::script("echo building; echo hi > $out; exit 3"));

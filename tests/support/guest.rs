@@ -24,6 +24,16 @@ pub const OUT: &str = "/nix/store/8fjm9y7nirl4k1m12aq7ks4q3gd4rlif-out";
 /// A run's token.
 pub const RUN: RunId = RunId([0x5d; 32]);
 
+/// Shows all that may differ between two runs: clocks, random bytes, addresses, interrupts, the order of races.
+pub const PROBE: &str = "
+    date +%s.%N; cat /proc/uptime /proc/stat /proc/interrupts /proc/meminfo /proc/self/maps
+    od -An -N32 -tx1 /dev/urandom; cat /proc/sys/kernel/random/uuid
+    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo one $i; done ) &
+    ( i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo two $i; done ) &
+    wait
+    mkdir $out; for name in b a c; do od -N 5000 -tx1 /dev/urandom > $out/$name; done
+    ln -s $out/a $out/link; ls -laR $out";
+
 /// What to run and under which caps.
 pub struct Builder {
     pub script: String,
