@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::catalogue::Entry;
+use crate::diff::Place;
 
 /// How sure a cause is, from 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +73,8 @@ pub struct Cause {
 pub struct Evidence {
     /// Path of the entry in the compared trees; empty for the root.
     pub path: Vec<u8>,
+    /// The members of archives on the way to it, from the outermost.
+    pub inside: Vec<Vec<u8>>,
     /// The part of the file: a section, a header.
     pub part: Option<String>,
     /// The symbol.
@@ -82,10 +85,17 @@ pub struct Evidence {
     pub b: Option<Quote>,
 }
 
+impl Evidence {
+    /// Whether it is in the same file, or member of an archive, as `place`.
+    pub(super) fn is_of(&self, place: &Place<'_>) -> bool {
+        self.path == place.path() && self.inside == place.inside()
+    }
+}
+
 /// Bytes quoted from one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// Offset in the file; absent for what is no part of a file's bytes, such as its mode.
+    /// Offset in the file, or in the innermost member; absent for what is no part of its bytes, such as a file's mode.
     pub offset: Option<u64>,
     /// The bytes, or what is said in their place.
     pub text: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Note;
+use super::{Note, time};
 
 /// One of the two things compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,9 +108,18 @@ impl<'a> Place<'a> {
             .unwrap_or_default()
     }
 
-    /// The innermost part inside the file, if it is not the file as a whole.
+    /// The members of archives on the way to it, from the outermost.
+    pub fn inside(&self) -> Vec<&'a [u8]> {
+        let member = |step: &&'a Step| match step {
+            Step::Member(name) => Some(name.as_slice()),
+            _ => None,
+        };
+        self.steps.iter().filter_map(member).collect()
+    }
+
+    /// The innermost part inside the file or member, if it is not the file or member as a whole.
     pub fn part(&self) -> Option<&'a Step> {
-        self.steps.last().copied().filter(|step| !matches!(step, Step::Entry(_)))
+        self.steps.last().copied().filter(|step| !matches!(step, Step::Entry(_) | Step::Member(_)))
     }
 
     /// The innermost section.
@@ -153,6 +162,8 @@ impl Difference {
 pub enum Step {
     /// An entry of the compared trees, by its whole path; empty for the root.
     Entry(Vec<u8>),
+    /// A member of an archive, by its name there. Offsets below it count from its first byte, unpacked.
+    Member(Vec<u8>),
     /// The file header of an executable.
     Header,
     /// A program header, by index, with the name of its type.
@@ -169,7 +180,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Entry(path) if path.is_empty() => f.write_str("."),
-            Step::Entry(path) | Step::Section(path) => fmt::Display::fmt(bstr::BStr::new(path), f),
+            Step::Entry(path) | Step::Member(path) | Step::Section(path) => {
+                fmt::Display::fmt(bstr::BStr::new(path), f)
+            }
             Step::Header => f.write_str("ELF header"),
             Step::Segment(index, kind) => write!(f, "program header {index} ({kind})"),
             Step::Dynamic => f.write_str("dynamic section"),
@@ -225,8 +238,12 @@ pub enum Finding {
         name: &'static str,
         /// Both values.
         values: Pair<Value>,
-        /// Whether it says where things lie and so follows from their sizes.
-        layout: bool,
+        /// Where it stands: the offset of its first byte on both sides, in the file or the innermost member around
+        /// it; absent for what stands in no one place.
+        at: Option<Pair<u64>>,
+        /// Whether it follows from other differences: it says where things lie or how large they are, or is a
+        /// checksum.
+        derived: bool,
     },
     /// Bytes.
     Bytes(Ranges),
@@ -250,12 +267,34 @@ pub enum Finding {
 pub enum Value {
     /// A number, printed in hexadecimal.
     Number(u64),
+    /// A number that is counted by: of a user, a version.
+    Decimal(u64),
+    /// Permissions.
+    Octal(u64),
+    /// Seconds since 1970.
+    Time(i64),
     /// A number with a name.
     Named(u64, &'static str),
     /// Text; absent where the side has no such field.
     Text(Option<Vec<u8>>),
     /// Bytes that are no text, such as a build id; absent where the side has none.
     Hex(Option<Vec<u8>>),
+}
+
+impl fmt::Display for Value {
+    /// Text and bytes are not made safe for a terminal here.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(number) => write!(f, "{number:#x}"),
+            Value::Decimal(number) => write!(f, "{number}"),
+            Value::Octal(number) => write!(f, "{number:04o}"),
+            Value::Time(seconds) => write!(f, "{seconds} ({})", time::utc(*seconds)),
+            Value::Named(_, name) => f.write_str(name),
+            Value::Text(Some(text)) => fmt::Display::fmt(bstr::BStr::new(text), f),
+            Value::Hex(Some(bytes)) => f.write_str(&data_encoding::HEXLOWER.encode(bytes)),
+            Value::Text(None) | Value::Hex(None) => f.write_str("none"),
+        }
+    }
 }
 
 /// Differing ranges of one place.

@@ -12,6 +12,21 @@ use super::{
 /// How much of a file is looked at to tell what it is.
 const HEAD: u64 = 8 << 10;
 
+/// Adds what differs between two files of one format to their place.
+type Compare = fn(Pair<&dyn Content>, &mut Difference, &Effort<'_>) -> Result<(), ReadError>;
+
+/// A format that is compared by its structure.
+struct Format {
+    /// Whether a file that begins with these bytes claims to have it.
+    is: fn(&[u8]) -> bool,
+    /// Adds the places that differ to the file's own. Where one side is broken it adds a note and nothing else: the
+    /// bytes are compared then. Bytes that no part of the structure covers are its to compare as well.
+    compare: Compare,
+}
+
+/// All of them; the first that both sides claim to have is taken.
+const FORMATS: &[Format] = &[Format { is: elf::is_elf, compare: elf::compare }];
+
 /// Compares two files and adds what differs to `difference`. Equal bytes add nothing, unequal bytes always
 /// something: whatever a closer look finds or fails to find, this is decided first.
 pub(super) fn compare(
@@ -30,12 +45,11 @@ pub(super) fn compare(
     };
     let heads = Pair::new(head(Side::A)?, head(Side::B)?);
     let found_before = difference.found.len();
-    if elf::is_elf(&heads.a) && elf::is_elf(&heads.b) {
-        match elf::compare(pair, effort)? {
-            Ok(parts) => difference.inside.extend(parts),
-            Err(note) => difference.notes.push(note),
-        }
-        if difference.inside.is_empty() && difference.notes.is_empty() {
+    if let Some(format) = FORMATS.iter().find(|format| (format.is)(&heads.a) && (format.is)(&heads.b)) {
+        let notes_before = difference.notes.len();
+        (format.compare)(pair, difference, effort)?;
+        let nothing = difference.inside.is_empty() && difference.found.len() == found_before;
+        if nothing && difference.notes.len() == notes_before {
             difference.notes.push(Note::NothingByStructure);
         }
     } else if text::is_text(&heads.a) && text::is_text(&heads.b) {

@@ -17,6 +17,7 @@ mod matching;
 mod moved;
 mod novelty;
 mod text;
+mod time;
 mod tree;
 
 #[cfg(test)]

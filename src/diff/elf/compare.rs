@@ -17,11 +17,12 @@ use crate::diff::{
 /// Longest bytes of a note or string section shown as one value; the interpreter, the compiler's comment.
 const MAX_VALUE: u64 = 4096;
 
-/// The parts in which two ELF files differ; `Err` when one of them is broken.
+/// Adds the parts in which two ELF files differ; a note when one of them is broken.
 pub(in crate::diff) fn compare(
     files: Pair<&dyn Content>,
+    difference: &mut Difference,
     effort: &Effort<'_>,
-) -> Result<Result<Vec<Difference>, Note>, ReadError> {
+) -> Result<(), ReadError> {
     let parse = |side: Side| match parse::parse(*files.of(side)) {
         Ok(elf) => Ok(Ok(elf)),
         Err(Broken::At(offset, what)) => Ok(Err(Note::BrokenElf { side, offset, what })),
@@ -29,7 +30,10 @@ pub(in crate::diff) fn compare(
     };
     let elves = match (parse(Side::A)?, parse(Side::B)?) {
         (Ok(a), Ok(b)) => Pair::new(a, b),
-        (Err(note), _) | (_, Err(note)) => return Ok(Err(note)),
+        (Err(note), _) | (_, Err(note)) => {
+            difference.notes.push(note);
+            return Ok(());
+        }
     };
     let mut parts = Vec::new();
     let mut header = Difference::new(Step::Header);
@@ -44,7 +48,8 @@ pub(in crate::diff) fn compare(
     sections(files, &elves, effort, &mut parts)?;
     between(files, &elves, effort, &mut parts)?;
     parts.retain(Difference::is_some);
-    Ok(Ok(parts))
+    difference.inside.extend(parts);
+    Ok(())
 }
 
 fn field(name: &'static str, a: u64, b: u64) -> Option<Finding> {
@@ -52,8 +57,12 @@ fn field(name: &'static str, a: u64, b: u64) -> Option<Finding> {
         Some(text) => Value::Named(number, text),
         None => Value::Number(number),
     };
-    let layout = names::is_layout(name);
-    (a != b).then(|| Finding::Field { name, values: Pair::new(value(a), value(b)), layout })
+    (a != b).then(|| Finding::Field {
+        name,
+        values: Pair::new(value(a), value(b)),
+        at: None,
+        derived: names::is_layout(name),
+    })
 }
 
 fn segments(elves: &Pair<Elf>, parts: &mut Vec<Difference>) {
@@ -153,7 +162,7 @@ fn meaning(name: &[u8], windows: Pair<Window<'_>>) -> Result<Option<Finding>, Re
             Value::Hex(Some(bytes))
         }
     };
-    Ok(Some(Finding::Field { name: field, values: bytes.map(value), layout: false }))
+    Ok(Some(Finding::Field { name: field, values: bytes.map(value), at: None, derived: false }))
 }
 
 /// Bytes that no table and no section covers, gap by gap. Padding of zeros is no difference of its own: its length

@@ -28,7 +28,8 @@ pub(super) fn compare(files: Pair<&dyn Content>, elves: &Pair<Elf>) -> Vec<Findi
         .map(|((_, name), (a, b))| Finding::Field {
             name,
             values: Pair::new(Value::Text(a), Value::Text(b)),
-            layout: false,
+            at: None,
+            derived: false,
         })
         .collect()
 }

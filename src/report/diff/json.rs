@@ -67,6 +67,8 @@ struct CauseOf {
 #[derive(Serialize)]
 struct EvidenceOf {
     path: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inside: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,8 @@ struct QuoteOf {
 #[derive(Serialize)]
 struct Cut {
     path: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inside: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
     what: &'static str,
@@ -97,6 +101,8 @@ struct Cut {
 #[derive(Serialize)]
 struct NoteOf {
     path: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inside: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
     code: String,
@@ -107,6 +113,9 @@ struct NoteOf {
 #[derive(Serialize, Default)]
 struct One {
     path: String,
+    /// The members of archives on the way, from the outermost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inside: Vec<String>,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
@@ -125,6 +134,14 @@ struct One {
     a: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     b: Option<String>,
+    /// Where a field stands, on both sides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_a: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_b: Option<u64>,
+    /// Whether a field follows from other differences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derived: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     range: Option<RangeOf>,
 }
@@ -152,13 +169,21 @@ struct RangeOf {
 impl Document {
     fn add(&mut self, place: &Place<'_>) {
         let path = escape_bytes(place.path());
+        let inside: Vec<String> = place.inside().into_iter().map(escape_bytes).collect();
         let part = place.part().map(|step| escape_bytes(step.to_string().as_bytes()));
         for note in &place.difference.notes {
-            let (path, part) = (path.clone(), part.clone());
-            self.notes.push(NoteOf { path, part, code: note.code().to_string(), text: note.to_string() });
+            let (path, inside, part) = (path.clone(), inside.clone(), part.clone());
+            self.notes.push(NoteOf {
+                path,
+                inside,
+                part,
+                code: note.code().to_string(),
+                text: note.to_string(),
+            });
         }
         let at = |kind: &'static str| One {
             path: path.clone(),
+            inside: inside.clone(),
             kind,
             part: part.clone(),
             section: place.section().map(escape_bytes),
@@ -177,9 +202,13 @@ impl Document {
                 Finding::Kind(kinds) => pair("kind", kinds.a.name().to_owned(), kinds.b.name().to_owned()),
                 Finding::Executable(is) => pair("executable", is.a.to_string(), is.b.to_string()),
                 Finding::Target(to) => pair("symlink-target", escape_bytes(&to.a), escape_bytes(&to.b)),
-                Finding::Field { name, values, .. } => {
-                    One { field: Some(name), ..pair("field", value(&values.a), value(&values.b)) }
-                }
+                Finding::Field { name, values, at, derived } => One {
+                    field: Some(name),
+                    at_a: at.map(|at| at.a),
+                    at_b: at.map(|at| at.b),
+                    derived: derived.then_some(true),
+                    ..pair("field", value(&values.a), value(&values.b))
+                },
                 Finding::LineEndings(lines) => pair("line-endings", lines.a.to_string(), lines.b.to_string()),
                 Finding::Reordered { lines, first } => {
                     One { size: Some(*lines), range: Some(RangeOf::new(first)), ..at("order") }
@@ -189,7 +218,7 @@ impl Document {
                     let all =
                         ranges.list.iter().map(|range| One { range: Some(RangeOf::new(range)), ..at(kind) });
                     self.differences.extend(all);
-                    self.cut(&path, &part, "ranges", omitted(ranges));
+                    self.cut((&path, &inside, &part), "ranges", omitted(ranges));
                     continue;
                 }
                 Finding::Strings(strings) => {
@@ -202,7 +231,7 @@ impl Document {
                             offset: Some(*offset),
                             ..at("string")
                         }));
-                        self.cut(&path, &part, "strings", unlisted(strings));
+                        self.cut((&path, &inside, &part), "strings", unlisted(strings));
                     }
                     continue;
                 }
@@ -211,9 +240,15 @@ impl Document {
         }
     }
 
-    fn cut(&mut self, path: &str, part: &Option<String>, what: &'static str, count: u64) {
+    fn cut(
+        &mut self,
+        (path, inside, part): (&str, &[String], &Option<String>),
+        what: &'static str,
+        count: u64,
+    ) {
         if count > 0 {
-            self.cut.push(Cut { path: path.to_owned(), part: part.clone(), what, count });
+            let (path, inside, part) = (path.to_owned(), inside.to_vec(), part.clone());
+            self.cut.push(Cut { path, inside, part, what, count });
         }
     }
 }
@@ -228,11 +263,8 @@ fn unlisted(strings: &Strings) -> u64 {
 
 fn value(value: &Value) -> String {
     match value {
-        Value::Number(number) => format!("{number:#x}"),
-        Value::Named(_, name) => (*name).to_owned(),
         Value::Text(Some(text)) => escape_bytes(text),
-        Value::Hex(Some(bytes)) => data_encoding::HEXLOWER.encode(bytes),
-        Value::Text(None) | Value::Hex(None) => "none".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -276,6 +308,7 @@ impl CauseOf {
                 .iter()
                 .map(|evidence| EvidenceOf {
                     path: escape_bytes(&evidence.path),
+                    inside: evidence.inside.iter().map(|name| escape_bytes(name)).collect(),
                     part: evidence.part.as_ref().map(|part| escape_bytes(part.as_bytes())),
                     symbol: evidence.symbol.as_ref().map(|name| escape_bytes(name)),
                     a: evidence.a.as_ref().map(QuoteOf::new),

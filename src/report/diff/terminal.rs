@@ -128,6 +128,8 @@ fn write_evidence(out: &mut dyn Write, evidence: &Evidence) -> io::Result<()> {
     if !evidence.path.is_empty() {
         place.push(escape_bytes(&evidence.path));
     }
+    place.extend(evidence.inside.iter().map(|name| escape_bytes(name)));
+    let mut place = if place.is_empty() { Vec::new() } else { vec![place.join(" » ")] };
     place.extend(evidence.part.as_ref().map(|part| escape_bytes(part.as_bytes())));
     place.extend(evidence.symbol.as_ref().map(|name| format!("in {}", escape_bytes(name))));
     let place = place.join(" ");
@@ -164,7 +166,7 @@ fn write_place(out: &mut dyn Write, place: &Place<'_>, detail: Detail) -> io::Re
     let difference: &Difference = place.difference;
     let indent = 2 * place.steps.len();
     let label = escape_bytes(difference.at.to_string().as_bytes());
-    let style = if matches!(difference.at, Step::Entry(_)) { BOLD } else { Style::new() };
+    let style = if matches!(difference.at, Step::Entry(_) | Step::Member(_)) { BOLD } else { Style::new() };
     let summary = difference.found.iter().find_map(|finding| match finding {
         Finding::Bytes(ranges) => Some(format!(
             "  {DIM}{} in {}{DIM:#}",
@@ -184,7 +186,7 @@ fn write_place(out: &mut dyn Write, place: &Place<'_>, detail: Detail) -> io::Re
     let mut left = detail.ranges().max(6);
     // A section that is one value has said it: its bytes say no more.
     let is_value = |finding: &Finding| match finding {
-        Finding::Field { values, .. } => !matches!(values.a, Value::Number(_) | Value::Named(..)),
+        Finding::Field { values, .. } => matches!(values.a, Value::Text(_) | Value::Hex(_)),
         _ => false,
     };
     let told = detail == Detail::Short && difference.found.iter().any(is_value);
@@ -243,11 +245,9 @@ fn both(a: &str, b: &str) -> String {
 
 fn field_value(field: &Value) -> String {
     match field {
-        Value::Number(number) => format!("{number:#x}"),
-        Value::Named(_, name) => (*name).to_owned(),
         Value::Text(Some(text)) => value(text, false),
         Value::Hex(Some(bytes)) => value(bytes, true),
-        Value::Text(None) | Value::Hex(None) => "none".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -1,0 +1,75 @@
+//! Rules about what is recognised in bytes and strings: store paths, dates, people.
+
+use std::collections::HashSet;
+
+use super::{Diagnosis, Passage, evidence, quote};
+use crate::{
+    diagnose::{
+        Confidence, Quote,
+        tokens::{Ascii, RECOGNISERS},
+    },
+    diff::{Finding, Pair, Place, Side},
+};
+
+/// Tokens in a range. Explains what they cover, and leaves the rest of it.
+pub(super) fn passage(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mut Passage<'_>) -> bool {
+    let range = passage.range;
+    for found in passage.matches() {
+        let pieces = Pair::new(&range.a, &range.b);
+        let quoted = |side: Side| {
+            let piece = pieces.of(side);
+            found.tokens.of(side).as_ref().map(|token| {
+                let offset = piece.sample_offset + token.range.start as u64;
+                quote(Some(offset), piece.sample[token.range.clone()].to_vec())
+            })
+        };
+        let (a, b) = (quoted(Side::A), quoted(Side::B));
+        let text = |quote: &Option<Quote>| quote.as_ref().map(|quote| quote.text.clone());
+        diagnosis.known.insert((found.recogniser.cause, text(&a), text(&b)));
+        let sure = |side: Side| found.tokens.of(side).as_ref().map(|token| token.confidence);
+        let confidence =
+            [sure(Side::A), sure(Side::B)].into_iter().flatten().max().unwrap_or(Confidence::LOW);
+        diagnosis.add(found.recogniser.cause, confidence, evidence(place, Some(range), a, b), found.bytes);
+    }
+    false
+}
+
+/// New strings of a place whose bytes moved: tokens that only one side has.
+pub(super) fn strings(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Finding) -> bool {
+    let Finding::Strings(strings) = finding else { return false };
+    for recogniser in &RECOGNISERS {
+        let tokens = strings.as_ref().map(|strings| {
+            let mut tokens = Vec::new();
+            for (offset, text) in &strings.list {
+                for token in recogniser.find(&Ascii::of(text)) {
+                    let at = offset + token.range.start as u64;
+                    tokens.push((at, text[token.range].to_vec(), token.confidence));
+                }
+            }
+            tokens
+        });
+        let texts =
+            tokens.as_ref().map(|tokens| tokens.iter().map(|(_, text, _)| text).collect::<HashSet<_>>());
+        let new = Pair::new(
+            tokens.a.iter().filter(|(_, text, _)| !texts.b.contains(text)).collect::<Vec<_>>(),
+            tokens.b.iter().filter(|(_, text, _)| !texts.a.contains(text)).collect::<Vec<_>>(),
+        );
+        for index in 0..new.a.len().max(new.b.len()) {
+            let pair = Pair::new(new.a.get(index), new.b.get(index));
+            let both = pair.a.is_some() && pair.b.is_some();
+            let text = |side: Option<&&(u64, Vec<u8>, Confidence)>| side.map(|token| token.1.clone());
+            let key = (recogniser.cause, text(pair.a), text(pair.b));
+            if !(both || recogniser.alone) || !diagnosis.known.insert(key) {
+                continue;
+            }
+            let quoted = |side: Option<&&(u64, Vec<u8>, Confidence)>| {
+                side.map(|(offset, text, _)| quote(Some(*offset), text.clone()))
+            };
+            let found = evidence(place, None, quoted(pair.a), quoted(pair.b));
+            // The same bytes are counted with their ranges.
+            let confidence = pair.a.or(pair.b).map_or(Confidence::LOW, |token| token.2);
+            diagnosis.add(recogniser.cause, confidence, found, 0);
+        }
+    }
+    true
+}
