@@ -152,6 +152,7 @@ fn in_machine(nix: &Nix, drv_path: &StorePath, derivation: &Derivation) -> Resul
             log_bytes: 1 << 20,
             ..Caps::default()
         },
+        round: "",
     };
     let kept = Kept::default();
     let built = build(&request, &machine, tempfile::tempfile().unwrap(), &kept, &mut Unwatched);

@@ -306,6 +306,63 @@ fn t106_a_build_killed_at_any_moment_leaves_a_sound_store_and_goes_on() {
     assert_eq!(reprove(&["store", "verify"]).status.code(), Some(0));
 }
 
+#[test]
+#[ignore = "slow: boots machines"]
+fn a_build_killed_in_its_middle_goes_on_and_leaves_the_record_of_one_that_was_not() {
+    let installable = format!("examples/hello#packages.{RISCV}.greeting");
+    let verify = ["verify", &installable, "--rounds", "1", "--json", "-", "--checkpoint-every"];
+    // Everything a run leaves: record and console.
+    let left = |more: &[&str]| {
+        let output = reprove(&[&verify[..], more].concat());
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let run = document["outputs"][0]["rounds"][0]["run"].as_str().unwrap().to_owned();
+        let record = serde_json::from_slice::<Value>(&reprove(&["log", "--record", &run]).stdout).unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (record, reprove(&["log", "--console", &run]).stdout, stderr)
+    };
+    let (record, console, said) = left(&["off", "--fresh"]);
+    assert!(record["state"]["last"].is_string() && !said.contains("goes on"), "{record:#}");
+    let checkpoints = state().join("checkpoints");
+    let _ = fs::remove_dir_all(&checkpoints);
+    let mut before = None;
+    for _ in 0..3 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_reprove"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .arg("--state")
+            .arg(state())
+            .args(verify)
+            .arg("26")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Killed as soon as it has kept a state that was not there before.
+        let kept = loop {
+            let kept = newest_state(&checkpoints);
+            if kept.is_some() && kept != before {
+                break kept;
+            }
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it could be killed");
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        before = kept;
+    }
+    let (again, log, said) = left(&["26"]);
+    assert!(said.contains("goes on where it was interrupted"), "{said}");
+    assert_eq!(again, record);
+    assert!(log == console, "the console differs");
+    assert_eq!(newest_state(&checkpoints), None, "nothing is left of a run that ended");
+}
+
+/// When the only state of a run was kept.
+fn newest_state(checkpoints: &Path) -> Option<std::time::SystemTime> {
+    let run = fs::read_dir(checkpoints).ok()?.next()?.ok()?;
+    fs::metadata(run.path().join("state")).ok()?.modified().ok()
+}
+
 /// Machines whose parent is gone, and that are not gone themselves soon after: giving gigabytes back takes a moment.
 fn orphans() -> Vec<String> {
     for _ in 0..300 {

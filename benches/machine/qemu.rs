@@ -32,7 +32,7 @@ fn start(bundle: &Bundle, watch: &mut dyn Watch) -> End {
     let machine = Qemu::find(Arch::Riscv64).unwrap();
     let settings = Settings { memory: MEMORY, ..Settings::default() };
     let input = Drive { file: tempfile::tempfile().unwrap(), len: 0, sha256: [0; 32] };
-    let job = Job { bundle, settings: &settings, caps: &Caps::default(), input: &input };
+    let job = Job { bundle, settings: &settings, caps: &Caps::default(), input: &input, round: "" };
     let run = machine.run(&job, watch).unwrap();
     eprint!("{}", String::from_utf8_lossy(&run.engine_log));
     run.end

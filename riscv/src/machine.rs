@@ -7,13 +7,15 @@ use crate::csr::Csr;
 use crate::hart::{Firmware, Hart, Stop};
 use crate::memory::{Memory, PAGE};
 use crate::sbi;
-use crate::snapshot::{self, Head};
+use crate::snapshot::{self, Head, invalid};
 use crate::state::{self, Hash, Tree};
 
 /// A machine: make it, fill its memory, start it, run it.
 pub struct Machine {
     hart: Hart,
     tree: Tree,
+    /// The root of the state that [`Machine::save_delta`] goes beyond.
+    base: Option<Hash>,
 }
 
 impl Machine {
@@ -23,7 +25,7 @@ impl Machine {
     /// As [`Memory::new`].
     pub fn new(memory: u64, rate: u8, firmware: Firmware) -> Result<Machine, String> {
         let hart = Hart::new(Memory::new(memory)?, Clock::new(rate), firmware);
-        Ok(Machine { hart, tree: Tree::new(memory / PAGE) })
+        Ok(Machine { hart, tree: Tree::new(memory / PAGE), base: None })
     }
 
     /// Its memory.
@@ -120,10 +122,32 @@ impl Machine {
     /// # Errors
     /// Those of `out`.
     pub fn save(&mut self, out: &mut dyn Write) -> io::Result<Hash> {
+        self.write(out, None)
+    }
+
+    /// Makes its state now the one that [`Machine::save_delta`] and [`Machine::load_delta`] go beyond, and gives its root.
+    pub fn set_base(&mut self) -> Hash {
+        let root = self.state_root();
+        self.hart.memory.settle();
+        self.base = Some(root);
+        root
+    }
+
+    /// Writes, as [`Machine::save`] does, what its state has beyond the base: the pages that were written to since.
+    ///
+    /// # Errors
+    /// Those of `out`, and of kind [`io::ErrorKind::InvalidInput`] without a base.
+    pub fn save_delta(&mut self, out: &mut dyn Write) -> io::Result<Hash> {
+        let base =
+            self.base.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "there is no base"))?;
+        self.write(out, Some(base))
+    }
+
+    fn write(&mut self, out: &mut dyn Write, base: Option<Hash>) -> io::Result<Hash> {
         self.hart.flush();
         let root = self.state_root();
-        let head = Head { root, registers: state::registers(&mut self.hart) };
-        snapshot::write(out, &head, &self.hart.memory)?;
+        let head = Head { base, root, registers: state::registers(&mut self.hart) };
+        head.write(out, &self.hart.memory)?;
         Ok(root)
     }
 
@@ -133,15 +157,52 @@ impl Machine {
     /// Those of `input`, and of kind [`io::ErrorKind::InvalidData`] when it is no state of such a machine or not what was written:
     /// the machine is then of no use. Nor is one that has run before.
     pub fn load(&mut self, input: &mut dyn Read) -> io::Result<Hash> {
-        let head = snapshot::read(input, &mut self.hart.memory)?;
-        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        let head = Head::read(input)?;
+        if head.base.is_some() {
+            return Err(invalid("it is only a part of a state: what it has beyond another one"));
+        }
+        self.take(&head, input)
+    }
+
+    /// Takes what [`Machine::save_delta`] wrote of a machine with the same base; this one must not have run since it was set.
+    ///
+    /// # Errors
+    /// As [`Machine::load`]; also when the base is another one.
+    pub fn load_delta(&mut self, input: &mut dyn Read) -> io::Result<Hash> {
+        let head = Head::read(input)?;
+        if head.base.is_none() || head.base != self.base {
+            return Err(invalid("it does not go beyond the state that this machine is in"));
+        }
+        self.take(&head, input)
+    }
+
+    fn take(&mut self, head: &Head, input: &mut dyn Read) -> io::Result<Hash> {
+        snapshot::read_pages(input, &mut self.hart.memory)?;
         state::restore(&mut self.hart, &head.registers).map_err(invalid)?;
         self.hart.restored();
         let root = self.state_root();
         if root != head.root {
-            return Err(invalid("its root is not the one it was stored with".to_owned()));
+            return Err(invalid("its root is not the one it was stored with"));
         }
         Ok(root)
+    }
+
+    /// The machine whose state [`Machine::save`] wrote, whatever its memory and firmware, with at most `most` bytes of memory.
+    ///
+    /// # Errors
+    /// As [`Machine::load`].
+    pub fn from_stored(input: &mut dyn Read, most: u64) -> io::Result<Machine> {
+        let head = Head::read(input)?;
+        if head.base.is_some() {
+            return Err(invalid("it is only a part of a state: what it has beyond another one"));
+        }
+        let (memory, firmware) = state::kind(&head.registers).map_err(invalid)?;
+        if memory > most {
+            return Err(invalid(format!("it has {memory} bytes of memory, more than {most}")));
+        }
+        let mut machine = Machine::new(memory, 0, firmware).map_err(invalid)?;
+        machine.take(&head, input)?;
+        Ok(machine)
     }
 
     /// Its memory, when nothing else of it is needed any more.

@@ -1,6 +1,6 @@
 //! The machine's memory: one range of bytes from [`BASE`] up, guest memory and drives alike.
 
-use crate::host;
+use crate::host::Pages;
 
 /// Physical address of the first byte.
 pub const BASE: u64 = 0x8000_0000;
@@ -16,14 +16,13 @@ mod mark {
     pub const CHANGED: u8 = 2;
     /// It was written to at some time: any other page is all zeros.
     pub const USED: u8 = 4;
+    /// It may differ from what it was when [`super::Memory::settle`] was called last.
+    pub const UNSETTLED: u8 = 8;
 }
 
 /// All of the machine's memory. Untouched pages take no memory of the host.
 pub struct Memory {
-    /// Owns the bytes; `start` bytes into it the first page begins, aligned as a page is.
-    bytes: Vec<u8>,
-    start: usize,
-    len: u64,
+    pages: Pages,
     marks: Vec<u8>,
 }
 
@@ -31,54 +30,50 @@ impl Memory {
     /// `len` zero bytes.
     ///
     /// # Errors
-    /// When `len` is no multiple of a page, or more than the host can address.
+    /// When `len` is no multiple of a page, more than the host can address, or more than it gives.
     pub fn new(len: u64) -> Result<Memory, String> {
-        let room = usize::try_from(len).ok().and_then(|len| len.checked_add(PAGE as usize));
-        let (Some(room), true) = (room, len.is_multiple_of(PAGE)) else {
+        let (Ok(bytes), true) = (usize::try_from(len), len.is_multiple_of(PAGE)) else {
             return Err(format!(
                 "{len} bytes are no memory: a multiple of {PAGE} that the host can address is"
             ));
         };
-        let mut bytes: Vec<u8> = Vec::new();
-        bytes.try_reserve_exact(room).map_err(|error| format!("{len} bytes of memory: {error}"))?;
-        drop(bytes);
-        // The allocator hands out fresh zero pages for this, which cost nothing until they are touched.
-        let bytes = vec![0u8; room];
-        let start = bytes.as_ptr().align_offset(PAGE as usize);
-        host::prefer_large_pages(bytes.as_ptr(), room);
-        Ok(Memory { bytes, start, len, marks: vec![0; (len / PAGE) as usize] })
+        let pages = Pages::new(bytes).map_err(|why| format!("{len} bytes of memory: {why}"))?;
+        Ok(Memory { pages, marks: vec![0; (len / PAGE) as usize] })
     }
 
     /// No memory.
     pub(crate) fn empty() -> Memory {
-        Memory { bytes: Vec::new(), start: 0, len: 0, marks: Vec::new() }
+        Memory { pages: Pages::none(), marks: Vec::new() }
     }
 
     /// Length in bytes.
     pub fn len(&self) -> u64 {
-        self.len
+        self.bytes().len() as u64
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.bytes().is_empty()
     }
 
     /// All bytes, from [`BASE`] up.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len as usize]
+        self.pages.bytes()
     }
 
-    /// All bytes, to write; whoever writes says so with [`Memory::touch`].
+    /// All bytes, to write; whoever writes marks the pages.
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.len as usize]
+        self.pages.bytes_mut()
     }
 
     /// Where `len` bytes at physical `address` begin in [`Memory::bytes`], if all of them are memory.
     #[inline]
     pub fn offset(&self, address: u64, len: u64) -> Option<usize> {
         let offset = address.wrapping_sub(BASE);
-        (offset < self.len && len <= self.len - offset).then_some(offset as usize)
+        let all = self.len();
+        (offset < all && len <= all - offset).then_some(offset as usize)
     }
 
     /// `len` bytes at physical `address`.
@@ -126,13 +121,13 @@ impl Memory {
     /// The host's address of the byte at `offset`, for the translation caches.
     pub(crate) fn host(&mut self, offset: usize) -> *mut u8 {
         // The whole allocation's provenance, not that of one slice: entries of the caches reach a page each.
-        self.bytes.as_mut_ptr().wrapping_add(self.start + offset)
+        self.pages.start().wrapping_add(offset)
     }
 
     /// The offset of an address that [`Memory::host`] gave, or of one in the page after it.
     #[inline]
     pub(crate) fn offset_of_host(&self, host: usize) -> usize {
-        host.wrapping_sub(self.bytes.as_ptr().addr() + self.start)
+        host.wrapping_sub(self.bytes().as_ptr().addr())
     }
 
     /// Whether instructions of the page of `offset` are decoded.
@@ -157,11 +152,22 @@ impl Memory {
         let mut changed = Vec::new();
         for (page, mark) in self.marks.iter_mut().enumerate() {
             if *mark & mark::CHANGED != 0 {
-                *mark &= !mark::CHANGED;
+                *mark = *mark & !mark::CHANGED | mark::UNSETTLED;
                 changed.push(page as u64);
             }
         }
         changed
+    }
+
+    /// Makes what it is now what [`Memory::unsettled`] compares with. To be called when nothing is marked as changed.
+    pub(crate) fn settle(&mut self) {
+        self.marks.iter_mut().for_each(|mark| *mark &= !mark::UNSETTLED);
+    }
+
+    /// The pages (by number from [`BASE`]) that may differ from what they were when [`Memory::settle`] was called, in order;
+    /// of those marked as changed, the ones that [`Memory::take_changed`] gave.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = u64> + '_ {
+        self.marks.iter().zip(0..).filter(|(mark, _)| *mark & mark::UNSETTLED != 0).map(|(_, page)| page)
     }
 }
 
@@ -180,6 +186,21 @@ mod tests {
         assert_eq!(memory.offset(0, u64::MAX), None);
         assert!(Memory::new(1).is_err());
         assert!(Memory::new(!(PAGE - 1)).is_err());
+    }
+
+    #[test]
+    fn pages_are_unsettled_until_they_are_settled() {
+        let mut memory = Memory::new(4 * PAGE).unwrap();
+        let changed = |memory: &mut Memory, page: u64| {
+            assert!(memory.write(BASE + page * PAGE, &[1]));
+            memory.take_changed();
+            memory.unsettled().collect::<Vec<_>>()
+        };
+        assert_eq!(changed(&mut memory, 2), [2]);
+        assert_eq!(changed(&mut memory, 0), [0, 2]);
+        memory.settle();
+        assert_eq!(changed(&mut memory, 3), [3]);
+        assert_eq!(memory.used().collect::<Vec<_>>(), [0, 2, 3]);
     }
 
     #[test]

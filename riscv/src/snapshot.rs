@@ -3,57 +3,79 @@
 //! The caches of translations are no part of it, so a state is stored where they are empty: see
 //! [`crate::FLUSH_INTERVAL`] and [`crate::Machine::save`].
 //!
-//! All numbers are little-endian: `reprove-state/1\n`, the root of the state (32 bytes), the page of registers, the number of
-//! pages that are not all zeros (8 bytes), their numbers in order (8 bytes each), their bytes.
+//! All numbers are little-endian. A whole state is `reprove-state/1\n`, the root of the state (32 bytes), the page of
+//! registers, the number of pages that are not all zeros (8 bytes), their numbers in order (8 bytes each), their bytes. What a
+//! state has beyond another one is `reprove-delta/1\n`, the root of the other one, and then the same, the pages being those
+//! that differ.
 
 use std::io::{self, Read, Write};
 
 use crate::memory::{BASE, Memory, PAGE};
 use crate::state::Hash;
 
-const MAGIC: &[u8; 16] = b"reprove-state/1\n";
+const WHOLE: &[u8; 16] = b"reprove-state/1\n";
+const DELTA: &[u8; 16] = b"reprove-delta/1\n";
 
 /// What is in a stored state before its pages.
 pub(crate) struct Head {
+    /// The root of the state that it is what goes beyond; none when it is whole.
+    pub base: Option<Hash>,
     /// The root that the state had.
     pub root: Hash,
     /// The page of registers.
     pub registers: Vec<u8>,
 }
 
-/// Writes a state.
-pub(crate) fn write(out: &mut dyn Write, head: &Head, memory: &Memory) -> io::Result<()> {
-    out.write_all(MAGIC)?;
-    out.write_all(&head.root)?;
-    out.write_all(&head.registers)?;
-    let page = |number: u64| &memory.bytes()[(number * PAGE) as usize..((number + 1) * PAGE) as usize];
-    let used: Vec<u64> = memory.used().filter(|number| page(*number).iter().any(|byte| *byte != 0)).collect();
-    out.write_all(&(used.len() as u64).to_le_bytes())?;
-    for number in &used {
-        out.write_all(&number.to_le_bytes())?;
+impl Head {
+    /// Writes a state: all of `memory`, or what is not as it was when it was settled.
+    pub fn write(&self, out: &mut dyn Write, memory: &Memory) -> io::Result<()> {
+        match &self.base {
+            None => out.write_all(WHOLE)?,
+            Some(base) => {
+                out.write_all(DELTA)?;
+                out.write_all(base)?;
+            }
+        }
+        out.write_all(&self.root)?;
+        out.write_all(&self.registers)?;
+        let page = |number: u64| &memory.bytes()[(number * PAGE) as usize..((number + 1) * PAGE) as usize];
+        let pages: Vec<u64> = match self.base {
+            // A page that is all zeros is as good as one that is not there.
+            None => memory.used().filter(|number| page(*number).iter().any(|byte| *byte != 0)).collect(),
+            Some(_) => memory.unsettled().collect(),
+        };
+        out.write_all(&(pages.len() as u64).to_le_bytes())?;
+        for number in &pages {
+            out.write_all(&number.to_le_bytes())?;
+        }
+        for number in &pages {
+            out.write_all(page(*number))?;
+        }
+        Ok(())
     }
-    for number in &used {
-        out.write_all(page(*number))?;
+
+    /// Reads what is before the pages.
+    pub fn read(input: &mut dyn Read) -> io::Result<Head> {
+        let base = match &array(input)? {
+            WHOLE => None,
+            DELTA => Some(array(input)?),
+            _ => return Err(invalid("it does not begin as a stored state does")),
+        };
+        let root = array(input)?;
+        let mut registers = vec![0; PAGE as usize];
+        input.read_exact(&mut registers)?;
+        Ok(Head { base, root, registers })
     }
-    Ok(())
 }
 
-/// Reads a state into `memory`, which must be all zeros.
-pub(crate) fn read(input: &mut dyn Read, memory: &mut Memory) -> io::Result<Head> {
-    let mut magic = [0; MAGIC.len()];
-    input.read_exact(&mut magic)?;
-    if magic != *MAGIC {
-        return Err(invalid("it does not begin as a stored state does"));
-    }
-    let mut root = [0; 32];
-    input.read_exact(&mut root)?;
-    let mut registers = vec![0; PAGE as usize];
-    input.read_exact(&mut registers)?;
-    let count = number(input)?;
+/// Reads the pages of a state into `memory`, which must be all zeros for a whole state, or that of the state that it goes beyond.
+pub(crate) fn read_pages(input: &mut dyn Read, memory: &mut Memory) -> io::Result<()> {
+    let count = u64::from_le_bytes(array(input)?);
     if count > memory.len() / PAGE {
         return Err(invalid("it has more pages than the machine"));
     }
-    let pages = (0..count).map(|_| number(input)).collect::<io::Result<Vec<u64>>>()?;
+    let pages = (0..count).map(|_| Ok(u64::from_le_bytes(array(input)?)));
+    let pages = pages.collect::<io::Result<Vec<u64>>>()?;
     if pages.windows(2).any(|pair| pair[0] >= pair[1]) {
         return Err(invalid("its pages are not in order"));
     }
@@ -65,15 +87,16 @@ pub(crate) fn read(input: &mut dyn Read, memory: &mut Memory) -> io::Result<Head
     if input.read(&mut [0])? != 0 {
         return Err(invalid("something follows its last page"));
     }
-    Ok(Head { root, registers })
+    Ok(())
 }
 
-fn number(input: &mut dyn Read) -> io::Result<u64> {
-    let mut bytes = [0; 8];
+fn array<const N: usize>(input: &mut dyn Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     input.read_exact(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(bytes)
 }
 
-fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
+/// The error of something that is no stored state, or not one for this machine.
+pub(crate) fn invalid(why: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.into())
 }

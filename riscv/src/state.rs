@@ -254,22 +254,31 @@ pub(crate) fn registers(hart: &mut Hart) -> Vec<u8> {
     writer.words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
+/// The words of a page of registers.
+fn words(page: &[u8]) -> Vec<u64> {
+    page.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
+}
+
+/// Bytes of memory and firmware of the machine whose page of registers `page` is; why it is none's.
+pub(crate) fn kind(page: &[u8]) -> Result<(u64, Firmware), String> {
+    let words = words(page);
+    match words[..] {
+        [LAYOUT, memory, 0, ..] if words.len() == WORDS => Ok((memory, Firmware::Machine)),
+        [LAYOUT, memory, 1, ..] if words.len() == WORDS => Ok((memory, Firmware::Guest)),
+        _ => Err("it has no page of registers that this version knows".to_owned()),
+    }
+}
+
 /// Takes the registers from `page`; why it is not one for this machine.
 pub(crate) fn restore(hart: &mut Hart, page: &[u8]) -> Result<(), String> {
-    let words: Vec<u64> = page.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let firmware = u64::from(hart.firmware == Firmware::Guest);
-    match words[..] {
-        [LAYOUT, memory, guest, ..] if words.len() == WORDS => {
-            if memory != hart.memory.len() {
-                return Err(format!("it is of a machine with {memory} bytes of memory"));
-            }
-            if guest != firmware {
-                return Err("it is of a machine with other firmware".to_owned());
-            }
-        }
-        _ => return Err("it has no page of registers that this version knows".to_owned()),
+    let (memory, firmware) = kind(page)?;
+    if memory != hart.memory.len() {
+        return Err(format!("it is of a machine with {memory} bytes of memory"));
     }
-    visit(hart, &mut Reader { words: words[3..].iter() });
+    if firmware != hart.firmware {
+        return Err("it is of a machine with other firmware".to_owned());
+    }
+    visit(hart, &mut Reader { words: words(page)[3..].iter() });
     // A word that does not come back was none of a machine's; nor are those that come back and mean nothing.
     if registers(hart) != page || !hart.is_sound() {
         return Err("it has registers that no machine can have".to_owned());

@@ -75,7 +75,8 @@ pub(crate) struct Tlb {
     pub write: [DataEntry; DATA],
     pub code: [CodeEntry; CODE],
     used: bool,
-    /// For pages of 2 MiB and of 1 GiB: a bit for each residue of their number of which a part is known here.
+    /// By half of the address space, then for pages of 2 MiB and of 1 GiB: a bit for each residue of their number, set when a
+    /// part of one of them is known here.
     large: [[u64; 2]; 2],
 }
 
@@ -109,7 +110,8 @@ impl Tlb {
         self.read[Tlb::data_index(address)] = Tlb::data_entry(address, host);
     }
 
-    /// `guarded` is whether instructions of the page are decoded.
+    /// `guarded` is whether the next store must go the slow way: instructions of the page are decoded, or it is not marked as
+    /// changed.
     pub fn set_write(&mut self, address: u64, host: *mut u8, guarded: bool) {
         self.used = true;
         let mut entry = Tlb::data_entry(address, host);

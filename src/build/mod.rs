@@ -69,6 +69,8 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// Where to stop.
     pub caps: &'a Caps,
+    /// Which of several builds of the derivation it is: see [`machine::Job::round`].
+    pub round: &'a str,
 }
 
 /// A build that succeeded.
@@ -134,6 +136,7 @@ pub fn build(
         settings: request.settings,
         caps: request.caps,
         input: &prepared.input,
+        round: request.round,
     };
     let run = machine.run(&job, watch).map_err(Failure::from)?;
     let log = console::log(&run.console, &prepared.run);
@@ -167,7 +170,7 @@ fn prepare(
     arch: machine::Arch,
     scratch: File,
 ) -> Result<Prepared, BuildError> {
-    let Request { derivation, drv_path, inputs, bundle, settings, caps } = *request;
+    let Request { derivation, drv_path, inputs, bundle, settings, caps, round: _ } = *request;
     supported::check(derivation, attributes, arch)??;
     job::check_settings(settings)?;
     if let Some((path, needed_by)) = inputs::missing(derivation, inputs) {

@@ -134,6 +134,7 @@ fn attempt(env: &str, guest: Guest) -> (Result<Built, Box<Failure>>, Vec<Vec<u8>
         bundle: &bundle,
         settings: &settings,
         caps: &caps,
+        round: "",
     };
     let sink = Kept::default();
     let scratch = tempfile::tempfile().unwrap();
@@ -335,8 +336,15 @@ fn a_missing_input_and_an_unsupported_derivation_start_no_machine() {
             Bundle { arch: Arch::X86_64, id: [3; 32], kernel: vec![], initrd: vec![], firmware: None };
         let (settings, caps, inputs) = (Settings::default(), Caps::default(), Inputs::new());
         let (derivation, drv_path, inputs) = (&derivation, &drv_path, &inputs);
-        let request =
-            Request { derivation, drv_path, inputs, bundle: &bundle, settings: &settings, caps: &caps };
+        let request = Request {
+            derivation,
+            drv_path,
+            inputs,
+            bundle: &bundle,
+            settings: &settings,
+            caps: &caps,
+            round: "",
+        };
         let machine = Pretended(Box::new(|_| panic!("a machine was started")));
         let built =
             build(&request, &machine, tempfile::tempfile().unwrap(), &Kept::default(), &mut Unwatched);

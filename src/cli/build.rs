@@ -9,6 +9,7 @@ use super::{
     Context, Exit, Failure,
     document::JsonTo,
     realising,
+    running::Interrupted,
     workshop::{Work, Workshop},
 };
 use crate::{nix::store_path::StorePath, schedule::Outcome, store::PathInfo};
@@ -43,7 +44,7 @@ impl Build {
     /// Builds and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
-        let workshop = self.work.open(context)?;
+        let workshop = self.work.open(context, Interrupted::GoOn)?;
         if workshop.engines().len() > 1 {
             return Err(Failure::usage("`build` takes one machine; `verify` builds in several and compares"));
         }

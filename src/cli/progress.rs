@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
     build::console::{Mark, Marks},
-    machine::Watch,
+    machine::{News, Watch},
     report::{count::quantity, escape::escape},
     schedule::{Ended, Observer, Work},
 };
@@ -117,6 +117,7 @@ impl Observer for Progress {
             said: Instant::now(),
             phase: "boot".to_owned(),
             instructions: 0,
+            before: 0,
             logging: false,
             marks: Marks::default(),
             partial: Vec::new(),
@@ -154,6 +155,8 @@ struct Lines<'a> {
     said: Instant,
     phase: String,
     instructions: u64,
+    /// Of these, instructions that an earlier process ran.
+    before: u64,
     logging: bool,
     marks: Marks,
     partial: Vec<u8>,
@@ -168,6 +171,23 @@ impl Watch for Lines<'_> {
                 let line = std::mem::take(&mut self.partial);
                 self.line(String::from_utf8_lossy(&line).trim_end());
             }
+        }
+    }
+
+    fn news(&mut self, news: &News) {
+        let label = &self.label;
+        match news {
+            News::TakenUp { instructions } => {
+                self.before = self.instructions;
+                self.progress.line(&format!(
+                    "↻ {label} {DIM}goes on where it was interrupted, {} instructions from the start{DIM:#}",
+                    quantity(*instructions)
+                ));
+            }
+            News::NotKept { why } => self.progress.line(&format!(
+                "{BAD}!{BAD:#} {label} {DIM}would begin again after an interruption: its state was not kept: {}{DIM:#}",
+                escape(why)
+            )),
         }
     }
 }
@@ -198,7 +218,7 @@ impl Lines<'_> {
 
     fn show(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
-        let rate = self.instructions as f64 / seconds / 1e6;
+        let rate = self.instructions.saturating_sub(self.before) as f64 / seconds / 1e6;
         let text = match self.instructions {
             0 => escape(&self.phase),
             n => format!("{} {DIM}{} instructions, {rate:.0} MIPS{DIM:#}", escape(&self.phase), quantity(n)),
@@ -253,6 +273,7 @@ mod tests {
             said: Instant::now(),
             phase: String::new(),
             instructions: 0,
+            before: 0,
             logging: true,
             marks: Marks::default(),
             partial: Vec::new(),

@@ -1,12 +1,15 @@
 //! How machines are run: how many, under which settings, and where they are stopped.
 
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::{num::NonZeroUsize, path::Path, str::FromStr, thread, time::Duration};
 
 use clap::Args;
 
 use super::Failure;
 use crate::{
-    machine::{Caps, Engine, Settings},
+    machine::{
+        Caps, Engine, Settings,
+        embedded::{Checkpoints, Embedded},
+    },
     schedule::OnFailure,
 };
 
@@ -51,12 +54,55 @@ pub struct Running {
     /// Processes a builder may have at once, and never more than two for each MiB of guest memory
     #[arg(long, value_name = "N", default_value_t = Caps::default().processes)]
     processes: u32,
+    /// Keep the state of an embedded machine every 2^N instructions, to go on from when the same command is given after an
+    /// interruption; `off` for never
+    #[arg(long, value_name = "N", default_value = "35")]
+    checkpoint_every: Every,
+}
+
+/// An exponent of two, or `off`.
+#[derive(Clone, Copy, Debug)]
+struct Every(Option<u8>);
+
+impl FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let range = Checkpoints::LEAST..=62;
+        let every = text.parse().ok().filter(|every| range.contains(every));
+        match (text, every) {
+            ("off", _) => Ok(Every(None)),
+            (_, Some(every)) => Ok(Every(Some(every))),
+            _ => Err(format!("neither `off` nor a number from {} to {}", range.start(), range.end())),
+        }
+    }
+}
+
+/// What to do about runs that were interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// Go on with them.
+    GoOn,
+    /// Begin again.
+    BeginAgain,
 }
 
 impl Running {
     /// The kinds of machine that were asked for, in order; none when it does not matter.
     pub fn engines(&self) -> &[Engine] {
         &self.machine
+    }
+
+    /// The embedded machine, with what it keeps in the state directory `state`.
+    pub fn embedded(&self, state: &Path, interrupted: Interrupted) -> Embedded {
+        let mut embedded = Embedded::new(Some(state.join("boots")));
+        if let Every(Some(every)) = self.checkpoint_every {
+            embedded = embedded.with_checkpoints(Checkpoints::new(state.join("checkpoints"), every));
+        }
+        match interrupted {
+            Interrupted::GoOn => embedded,
+            Interrupted::BeginAgain => embedded.anew(),
+        }
     }
 
     /// How many machines run at once.

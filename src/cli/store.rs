@@ -74,12 +74,13 @@ impl Store {
                 let keep = Keep { roots: (!roots.is_empty()).then_some(roots), runs: *runs };
                 let freed = if *dry_run { store.would_free(&keep)? } else { store.gc(&keep)? };
                 print(&format!(
-                    "{} {} NARs, {} paths, {} runs, {} rounds: {}",
+                    "{} {} NARs, {} paths, {} runs, {} rounds, {} checkpoints: {}",
                     if *dry_run { "would remove" } else { "removed" },
                     freed.nars,
                     freed.paths,
                     freed.runs,
                     freed.rounds,
+                    freed.checkpoints,
                     HumanBytes(freed.bytes)
                 ))
             }

@@ -8,6 +8,7 @@ use super::{
     evaluation::{Asked, Closure},
     host_nix::HostNix,
     realising,
+    running::Interrupted,
     workshop::Work,
 };
 use crate::{
@@ -41,7 +42,8 @@ pub struct Verify {
     /// address of a binary cache; `^OUTPUT=REFERENCE` is for one output of several
     #[arg(long, value_name = "REFERENCE")]
     against: Vec<Against>,
-    /// Build every round again, also those that an interrupted run of the same command had finished
+    /// Build every round again, from its beginning, also those that an interrupted run of the same command had finished or
+    /// begun
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -72,7 +74,8 @@ impl Verify {
     /// Verifies and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
-        let workshop = self.work.open(context)?;
+        let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
+        let workshop = self.work.open(context, interrupted)?;
         let closure = &workshop.closure;
         let targets = targets(closure)?;
         self.check_references(&targets)?;

@@ -6,7 +6,7 @@ use super::{
     Context, Failure,
     evaluation::{Closure, Installables},
     frontier::Frontier,
-    running::Running,
+    running::{Interrupted, Running},
     sourcing::Sourcing,
 };
 use crate::{
@@ -47,11 +47,16 @@ pub struct Workshop<'a> {
 
 impl Work {
     /// Opens the store and evaluates. What is wrong with the command line is said before that.
-    pub fn open<'a>(&'a self, context: &'a Context) -> Result<Workshop<'a>, Failure> {
+    pub fn open<'a>(
+        &'a self,
+        context: &'a Context,
+        interrupted: Interrupted,
+    ) -> Result<Workshop<'a>, Failure> {
         let settings = self.running.settings()?;
         let takers = self.frontier.takers()?;
         let state = context.state_dir()?;
-        let machines = Machines::new(&state, self.sourcing.apt(&state), self.running.engines());
+        let embedded = self.running.embedded(&state, interrupted);
+        let machines = Machines::new(&state, self.sourcing.apt(&state), self.running.engines(), embedded);
         let store = context.store()?;
         let closure = self.installables.evaluate(context)?;
         let origin = Origin::Source { place: "evaluation".to_owned() };

@@ -131,12 +131,32 @@ pub struct Job<'a> {
     pub caps: &'a Caps,
     /// The read-only input drive.
     pub input: &'a Drive,
+    /// Which of several runs of the same it is, as `round 2`; empty when there is only one. No run depends on it: only what is
+    /// kept of a run that is interrupted is this run's and no other's, which would otherwise prove nothing beside it.
+    pub round: &'a str,
+}
+
+/// What an engine tells of a run besides its console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It goes on where one that was interrupted had come to; all of the console until there was just told again.
+    TakenUp {
+        /// Instructions that were retired by then.
+        instructions: u64,
+    },
+    /// Its state could not be kept: after an interruption it would begin again. It goes on.
+    NotKept {
+        /// The operating system's answer.
+        why: String,
+    },
 }
 
 /// Who watches a run: progress for a person, and the way to stop it early.
 pub trait Watch: Send {
     /// New bytes of the console, in order, in pieces of any size.
     fn console(&mut self, bytes: &[u8]);
+    /// Something else.
+    fn news(&mut self, _news: &News) {}
     /// Whether to stop now; asked several times a second.
     fn cancelled(&self) -> bool {
         false
@@ -169,6 +189,16 @@ pub enum End {
     Stuck,
     /// The engine itself failed (exit code or signal in the engine's log).
     EngineFailed,
+}
+
+impl End {
+    /// Whether it is the host that ended the run, which could have gone on.
+    pub fn is_the_hosts(self) -> bool {
+        match self {
+            End::WallTime | End::Silence | End::Cancelled | End::EngineFailed => true,
+            End::PoweredOff | End::ConsoleOverflow | End::Stuck => false,
+        }
+    }
 }
 
 /// What a run left behind.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -46,7 +46,7 @@ impl HostError {
 /// Every machine of this host.
 pub struct Machines {
     cache: Cache,
-    boots: PathBuf,
+    embedded: Embedded,
     client: Apt,
     engines: Vec<Engine>,
     bundles: Mutex<BTreeMap<Arch, Arc<Bundle>>>,
@@ -56,10 +56,10 @@ pub struct Machines {
 impl Machines {
     /// Machines whose guests are kept in `state`; packages of theirs that are not there yet come from `client`. Each
     /// architecture has the first of `engines` that runs it; all are to choose from when there are none.
-    pub fn new(state: &Path, client: Apt, engines: &[Engine]) -> Self {
+    pub fn new(state: &Path, client: Apt, engines: &[Engine], embedded: Embedded) -> Self {
         Machines {
             cache: Cache::new(state.join("guests")),
-            boots: state.join("boots"),
+            embedded,
             client,
             engines: if engines.is_empty() { Engine::ALL.to_vec() } else { engines.to_vec() },
             bundles: Mutex::default(),
@@ -87,7 +87,7 @@ impl Machines {
             Some(machine) => Arc::clone(machine),
             None => {
                 let machine: Arc<dyn Machine> = match engine {
-                    Engine::Embedded => Arc::new(Embedded::new(Some(self.boots.clone()))),
+                    Engine::Embedded => Arc::new(self.embedded.clone()),
                     Engine::Qemu => Arc::new(Qemu::find(arch)?),
                 };
                 found.insert((engine, arch), Arc::clone(&machine));

@@ -230,6 +230,7 @@ impl Realiser<'_> {
             bundle: &host.bundle,
             settings,
             caps: self.caps,
+            round,
         };
         let scratch = self.store.root().join("tmp");
         let scratch =
@@ -286,17 +287,21 @@ impl Realiser<'_> {
 impl Realiser<'_> {
     /// The machine for a derivation.
     pub(super) fn host(&self, graph: &Graph, index: usize) -> Result<Host, RealiseError> {
-        let node = &graph.nodes()[index];
-        let arch = Arch::of_system(&node.derivation.system).unwrap_or(Arch::X86_64);
-        self.machines.host(arch).map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })
+        self.host_by(&graph.nodes()[index], |arch| self.machines.host(arch))
     }
 
     /// The machine of a kind for a derivation.
     pub fn host_in(&self, engine: Engine, graph: &Graph, index: usize) -> Result<Host, RealiseError> {
-        let node = &graph.nodes()[index];
+        self.host_by(&graph.nodes()[index], |arch| self.machines.host_in(engine, arch))
+    }
+
+    fn host_by(
+        &self,
+        node: &Node,
+        find: impl FnOnce(Arch) -> Result<Host, HostError>,
+    ) -> Result<Host, RealiseError> {
         let arch = Arch::of_system(&node.derivation.system).unwrap_or(Arch::X86_64);
-        let host = self.machines.host_in(engine, arch);
-        host.map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })
+        find(arch).map_err(|source| RealiseError::Host { drv: node.drv.clone(), source })
     }
 
     /// The whole input closure of a derivation. Sources of the evaluation are taken into the store on the way.

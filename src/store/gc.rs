@@ -33,6 +33,8 @@ pub struct Freed {
     pub runs: u64,
     /// Rounds.
     pub rounds: u64,
+    /// States of runs that were interrupted.
+    pub checkpoints: u64,
     /// Bytes of all that.
     pub bytes: u64,
 }
@@ -40,6 +42,7 @@ pub struct Freed {
 /// Files to be removed, in the order in which names must go: never a name before what depends on it.
 #[derive(Default)]
 struct Garbage {
+    checkpoints: Vec<PathBuf>,
     rounds: Vec<PathBuf>,
     paths: Vec<PathBuf>,
     runs: Vec<PathBuf>,
@@ -47,8 +50,8 @@ struct Garbage {
 }
 
 impl Store {
-    /// Removes NARs that nothing names, paths outside the roots' closure, and old runs. Needs the store alone:
-    /// [`StoreError::InUse`] while another process has it open.
+    /// Removes NARs that nothing names, paths outside the roots' closure, old runs, and the states of runs that were interrupted.
+    /// Needs the store alone: [`StoreError::InUse`] while another process has it open, as every one that runs a machine has.
     ///
     /// # Errors
     /// A damaged record stops it before anything is removed: what a record that cannot be read needs is unknown.
@@ -56,7 +59,7 @@ impl Store {
         self.alone(|store| {
             let garbage = store.garbage(keep)?;
             let freed = garbage.size()?;
-            for (dir, files) in garbage.in_order() {
+            for (dir, files) in garbage.in_order().into_iter().filter(|(_, files)| !files.is_empty()) {
                 for file in files {
                     tmp::remove(file).context("remove", file)?;
                 }
@@ -103,6 +106,10 @@ impl Store {
                 _ => garbage.rounds.push(file),
             }
         }
+        let dir = self.dir("checkpoints");
+        if dir.is_dir() {
+            garbage.checkpoints = names(&dir)?.into_iter().map(|name| dir.join(name)).collect();
+        }
         let dir = self.dir("nar");
         for name in names(&dir)? {
             if nar_name(&name).is_none_or(|hash| !nars.contains(&hash)) {
@@ -146,8 +153,14 @@ impl Store {
 }
 
 impl Garbage {
-    fn in_order(&self) -> [(&'static str, &[PathBuf]); 4] {
-        [("rounds", &self.rounds), ("paths", &self.paths), ("runs", &self.runs), ("nar", &self.nars)]
+    fn in_order(&self) -> [(&'static str, &[PathBuf]); 5] {
+        [
+            ("checkpoints", &self.checkpoints),
+            ("rounds", &self.rounds),
+            ("paths", &self.paths),
+            ("runs", &self.runs),
+            ("nar", &self.nars),
+        ]
     }
 
     fn size(&self) -> Result<Freed, StoreError> {
@@ -160,6 +173,7 @@ impl Garbage {
             paths: self.paths.len() as u64,
             runs: self.runs.len() as u64,
             rounds: self.rounds.len() as u64,
+            checkpoints: self.checkpoints.len() as u64,
             bytes,
         })
     }

@@ -9,6 +9,7 @@
 //! | `rounds/<hash of the key>.json` | [`Round`]: rounds of a verification that are done |
 //! | `files/` | files given by hand for fixed-output derivations; the `source` room's |
 //! | `nix/` | the evaluator's own store; the `flake` room's |
+//! | `checkpoints/` | states of long runs, for the case of an interruption; the `machine` room's |
 //! | `locks/`, `tmp/` | advisory locks; what is being written |
 //!
 //! Files and no database: every object is immutable and has its name from its content or its store path, so

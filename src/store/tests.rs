@@ -553,6 +553,24 @@ fn garbage_is_what_nothing_names() {
 }
 
 #[test]
+fn states_of_interrupted_runs_are_garbage_when_nothing_runs() {
+    let (_dir, mut store) = store();
+    let keep = Keep { roots: None, runs: 0 };
+    assert_eq!(store.gc(&keep).unwrap(), Freed::default(), "without any");
+    let run = store.root().join("checkpoints/00");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(run.join("state"), [7; 1000]).unwrap();
+    let expected = Freed { checkpoints: 1, bytes: 1000, ..Freed::default() };
+    assert_eq!(store.would_free(&keep).unwrap(), expected);
+    let other = Store::open(store.root()).unwrap();
+    assert!(matches!(store.gc(&keep), Err(StoreError::InUse { .. })));
+    drop(other);
+    assert!(run.exists());
+    assert_eq!(store.gc(&keep).unwrap(), expected);
+    assert!(!run.exists());
+}
+
+#[test]
 fn garbage_is_not_collected_under_a_writer() {
     let (_dir, mut store) = store();
     let mut writer = Store::open(store.root()).unwrap();

@@ -151,7 +151,8 @@ pub fn run_watched(machine: &dyn Machine, builder: &Builder, watch: &mut dyn Wat
     let arch = machine.arch();
     let bundle = bundle(arch);
     let drive = drive(arch, builder);
-    let job = Job { bundle: &bundle, settings: &builder.settings, caps: &builder.caps, input: &drive };
+    let job =
+        Job { bundle: &bundle, settings: &builder.settings, caps: &builder.caps, input: &drive, round: "" };
     let run = machine.run(&job, watch).unwrap();
     let mut record = vec![0; 4096];
     run.output.read_exact_at(&mut record, 0).unwrap();

@@ -5,7 +5,7 @@ use reprove_riscv::{Firmware, Machine, Stop};
 
 use super::common::Random;
 use super::common::asm::{self, A0, A1, A2, A6, A7, Asm, Cond, T0, T1, ZERO};
-use super::guest::{self, SATP, SSTATUS, STVEC};
+use super::guest::{self, SATP, SPARE, SSTATUS, STVEC};
 
 /// Runs a guest that never ends, which must take exactly so many steps.
 fn endless(asm: &Asm, more: &[(u64, Vec<u8>)]) -> Machine {
@@ -139,18 +139,50 @@ fn a_stored_state_that_was_changed_is_refused() {
     guest::off(&mut asm);
     let mut stored = Vec::new();
     guest::machine(Firmware::Machine, &asm, &[]).save(&mut stored).expect("to memory");
-    let load = |bytes: &[u8]| {
+    refuses_changes(&stored, |bytes| {
         let mut machine = Machine::new(guest::MEMORY, 1, Firmware::Machine).expect("memory");
-        machine.load(&mut &bytes[..]).map(|_| machine)
+        machine.load(&mut &bytes[..]).is_ok()
+    });
+    refuses_changes(&stored, |bytes| Machine::from_stored(&mut &bytes[..], guest::MEMORY).is_ok());
+    assert!(Machine::from_stored(&mut &stored[..], guest::MEMORY - 1).is_err(), "too much memory");
+}
+
+/// So is what a state has beyond another one, and what is beyond a state that the machine is not in.
+#[test]
+fn a_stored_delta_that_was_changed_is_refused() {
+    let mut asm = guest::supervisor();
+    asm.li(T0, SPARE).put(asm::sd(T0, T0, 0));
+    guest::off(&mut asm);
+    let machine = |spare: u8| {
+        let mut machine = guest::machine(Firmware::Machine, &asm, &[(SPARE, vec![spare; 16])]);
+        machine.set_base();
+        machine
     };
-    assert!(load(&stored).is_ok());
+    let (mut base, mut stored) = (machine(5), Vec::new());
+    assert!(matches!(base.run(1000), Stop::PoweredOff { .. }));
+    let root = base.save_delta(&mut stored).expect("to memory");
+    assert!(stored.len() < 3 * PAGE as usize, "registers and one page");
+    let mut there = machine(5);
+    assert_eq!(there.load_delta(&mut &stored[..]).expect("what was stored"), root);
+    assert_eq!(guest::double(&there, SPARE + 8), 0x0505_0505_0505_0505);
+    refuses_changes(&stored, |bytes| machine(5).load_delta(&mut &bytes[..]).is_ok());
+    assert!(machine(6).load_delta(&mut &stored[..]).is_err(), "beyond another state");
+    assert!(machine(5).load(&mut &stored[..]).is_err(), "not whole");
+    assert!(Machine::from_stored(&mut &stored[..], guest::MEMORY).is_err(), "not whole");
+    let mut without = guest::machine(Firmware::Machine, &asm, &[]);
+    assert!(without.save_delta(&mut Vec::new()).is_err() && without.load_delta(&mut &stored[..]).is_err());
+}
+
+/// `takes` is whether something stored is taken for what it was.
+fn refuses_changes(stored: &[u8], takes: impl Fn(&[u8]) -> bool) {
+    assert!(takes(stored));
     let mut random = Random(9);
     let places: Vec<usize> =
         (0..800).chain((0..500).map(|_| random.below(stored.len() as u64) as usize)).collect();
     for at in places {
-        let mut changed = stored.clone();
+        let mut changed = stored.to_vec();
         changed[at] ^= 1 << random.below(8);
-        assert!(load(&changed).is_err(), "byte {at}");
-        assert!(load(&stored[..at]).is_err(), "{at} bytes of it");
+        assert!(!takes(&changed), "byte {at}");
+        assert!(!takes(&stored[..at]), "{at} bytes of it");
     }
 }

@@ -69,3 +69,29 @@ fn a_run_that_is_stored_and_taken_up_again_is_the_same_run() {
         assert_eq!(again, whole, "{world:?}");
     }
 }
+
+#[test]
+fn a_run_that_is_stored_as_what_it_has_beyond_its_beginning_is_the_same_run() {
+    for world in [World::Bare, World::Paged] {
+        let program = Program::new(8, 3000);
+        let mut random = Random(8);
+        let whole = roots(&program, world, &[], |_| MOST);
+        let beginning = || {
+            let mut machine = machine::boot(&program, world);
+            machine.set_base();
+            machine
+        };
+        let mut begun = false;
+        let again = roots(&program, world, &[], |machine| {
+            if !std::mem::replace(&mut begun, true) {
+                *machine = beginning();
+            }
+            let mut stored = Vec::new();
+            let root = machine.save_delta(&mut stored).expect("to memory");
+            *machine = beginning();
+            assert_eq!(machine.load_delta(&mut Cursor::new(&stored)).expect("what was stored"), root);
+            1 + random.below(20_000)
+        });
+        assert_eq!(again, whole, "{world:?}");
+    }
+}

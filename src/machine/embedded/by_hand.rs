@@ -1,7 +1,7 @@
 //! Machines put together by hand: any kernel, any drives, or a program on the bare machine.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader};
 use std::os::unix::fs::FileExt;
 
 use object::read::elf::{ElfFile64, ProgramHeader};
@@ -56,7 +56,7 @@ impl Parts<'_> {
             command_line: command_line.trim_end(),
             seed: self.seed,
         };
-        guest.start(&mut machine, self.memory, &drives)?;
+        guest.image(self.memory, &drives)?.start(&mut machine)?;
         Ok(machine)
     }
 
@@ -122,21 +122,9 @@ impl Program<'_> {
 }
 
 /// The machine whose state [`riscv::Machine::save`] wrote to `file`: `docs/state-tree.md` has the format.
-pub fn stored(mut file: File) -> Result<riscv::Machine, MachineError> {
-    let io = |source| MachineError::Io { what: "reading a stored state".to_owned(), source };
-    // Magic and root, then the words of the page of registers: layout, bytes of memory, firmware.
-    let mut head = [0; 16 + 32 + 24];
-    file.read_exact(&mut head).map_err(io)?;
-    let word = |at: usize| head[48 + 8 * at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-    let firmware = if word(2) == 0 { Firmware::Machine } else { Firmware::Guest };
-    if !head.starts_with(b"reprove-state/") {
-        let why = "it does not begin as a stored state does";
-        return Err(io(io::Error::new(io::ErrorKind::InvalidData, why)));
-    }
-    let mut machine = boot::machine(check_memory(word(1))?, 0, firmware)?;
-    file.rewind().map_err(io)?;
-    machine.load(&mut BufReader::with_capacity(1 << 20, file)).map_err(io)?;
-    Ok(machine)
+pub fn stored(file: File) -> Result<riscv::Machine, MachineError> {
+    let machine = riscv::Machine::from_stored(&mut BufReader::with_capacity(1 << 20, file), MAX_TOTAL);
+    machine.map_err(|source| MachineError::Io { what: "reading a stored state".to_owned(), source })
 }
 
 /// Memory that a machine can have.

@@ -1,31 +1,34 @@
 //! The embedded machine: `reprove-riscv` with the same guest and drives as on QEMU, and nothing to install.
 //!
 //! A guest boots before its drives have content, up to a mark that its init writes to the console. What it is then depends
-//! on bundle, settings and layout only, so that state is kept and taken up by the next run of the same kind (`boots`).
+//! on bundle, settings and layout only, so that state is kept and taken up by the next run of the same kind (`boots`). Later states of a
+//! long run are kept for the case that its process is killed (`checkpoints`).
 
 mod boot;
 mod boots;
 mod by_hand;
+mod checkpoints;
+mod course;
 
 pub use by_hand::{Parts, Program, stored};
+pub use checkpoints::Checkpoints;
 
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use reprove_riscv::{self as riscv, Firmware, Stop};
+use reprove_riscv::{self as riscv, Firmware};
 
 use self::boots::Boots;
+use self::course::Course;
 use super::board;
 use super::layout::Layout;
-use super::limits::{Limits, Vigil};
-use super::{Arch, End, Job, Machine, MachineError, Region, Run, StateRoots, Watch};
+use super::limits::Limits;
+use super::{Arch, End, Job, Machine, MachineError, Region, Run, Settings, StateRoots, Watch};
+use crate::guest::Bundle;
 
 /// What init writes when nothing is left to do but to look at the drives.
 const MARK: &[u8] = b"\n@reprove - attach\n";
-
-/// Steps between two looks at the host's clock: some milliseconds.
-const SLICE: u64 = 1 << 22;
 
 /// Console bytes that are kept of a boot at most: a kernel that is quiet and an init that says one line.
 const BOOT_CONSOLE: u64 = 1 << 20;
@@ -34,12 +37,25 @@ const BOOT_CONSOLE: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Embedded {
     boots: Option<Boots>,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Embedded {
     /// A machine that keeps the states of guests that have booted in the folder `boots`, if one is given.
     pub fn new(boots: Option<PathBuf>) -> Embedded {
-        Embedded { boots: boots.map(Boots::new) }
+        Embedded { boots: boots.map(Boots::new), checkpoints: None }
+    }
+
+    /// The same machine, which also keeps states of long runs, and goes on with those that were interrupted.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Embedded {
+        Embedded { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// The same machine, but it goes on with nothing that was interrupted.
+    #[must_use]
+    pub fn anew(self) -> Embedded {
+        Embedded { checkpoints: self.checkpoints.map(Checkpoints::anew), ..self }
     }
 }
 
@@ -61,18 +77,33 @@ impl Machine for Embedded {
         }
         let layout = Layout::new(Arch::Riscv64, job.settings, job.caps, job.input.len)?;
         let limits = Limits::of(job.caps);
-        let mut course = Course { console: Vec::new(), vigil: Vigil::begin(&limits), watch };
+        let mut course = Course::begin(&limits, watch);
         let mut machine = match self.booted(job, &layout, &mut course)? {
             Booted::Ready(machine) => machine,
-            Booted::Ended(machine, end) => return Ok(course.end(machine, &layout, end, None)),
+            Booted::Ended(machine, end) => return Ok(left(course, machine, &layout, end, None)),
         };
-        attach(&mut machine, job, &layout).map_err(|source| MachineError::Io {
-            what: "filling a machine's input drive".to_owned(),
-            source,
-        })?;
-        let first = machine.state_root();
-        let end = course.follow(&mut machine);
-        Ok(course.end(machine, &layout, end, Some(first)))
+        attach(&mut machine, job, &layout).map_err(io_error("filling a machine's input drive"))?;
+        let first = machine.set_base();
+        let mut place = self.checkpoints.as_ref().map(|checkpoints| checkpoints.place(&first, job.round));
+        if let Some(place) = &mut place {
+            match place.take_up(&mut machine, &course.trail.console, limits.console) {
+                Ok(None) => {}
+                Ok(Some(trail)) => course.go_on(trail, &machine),
+                Err(_) => {
+                    // The machine may be anything now: once more, without what was kept.
+                    place.clear().map_err(io_error("removing a checkpoint that cannot be used"))?;
+                    drop(machine);
+                    return self.run(job, watch);
+                }
+            }
+        }
+        let end = course.follow(&mut machine, place.as_mut());
+        if let Some(mut place) = place
+            && !end.is_the_hosts()
+        {
+            let _ = place.clear(); // what stays is removed as abandoned
+        }
+        Ok(left(course, machine, &layout, end, Some(first)))
     }
 }
 
@@ -92,14 +123,17 @@ impl Embedded {
         layout: &Layout,
         course: &mut Course<'_>,
     ) -> Result<Booted, MachineError> {
-        let key = boots::key(job.bundle, job.settings, layout);
+        let line = command_line(job.settings);
+        let image = guest(job.bundle, job.settings, &line).image(layout.memory, &layout.drives())?;
+        let key = boots::key(job.bundle, &image, layout.pad.offset, job.settings.rate);
         if let Some((machine, console)) =
             self.boots.as_ref().and_then(|boots| boots.load(&key, || empty(layout, job)))
         {
             course.hear(&console);
             return Ok(Booted::Ready(machine));
         }
-        let mut machine = start(job, layout)?;
+        let mut machine = empty(layout, job)?;
+        image.start(&mut machine)?;
         machine.stop_at_mark(Some(MARK));
         if let Some(end) = course.until_mark(&mut machine) {
             return Ok(Booted::Ended(machine, end));
@@ -108,70 +142,32 @@ impl Embedded {
         // Taken from the caches of translations whether or not it is kept: the runs are the same.
         machine.flush();
         if let Some(boots) = &self.boots
-            && course.console.len() as u64 <= BOOT_CONSOLE
+            && course.trail.console.len() as u64 <= BOOT_CONSOLE
         {
             // Not to be able to keep it costs the next run its time, nothing else.
-            let _ = boots.keep(&key, &mut machine, &course.console);
+            let _ = boots.keep(&key, &mut machine, &course.trail.console);
         }
         Ok(Booted::Ready(machine))
     }
 }
 
-/// What a person sees of a run while it goes on, and where it is stopped.
-struct Course<'a> {
-    console: Vec<u8>,
-    vigil: Vigil<'a>,
-    watch: &'a mut dyn Watch,
-}
-
-impl Course<'_> {
-    fn hear(&mut self, bytes: &[u8]) {
-        let room = self.vigil.limits.console.saturating_sub(self.console.len() as u64);
-        let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
-        if !bytes.is_empty() {
-            self.console.extend_from_slice(bytes);
-            self.watch.console(bytes);
-        }
-    }
-
-    /// Runs to the mark; how it ended when it did not come there.
-    fn until_mark(&mut self, machine: &mut riscv::Machine) -> Option<End> {
-        loop {
-            let stop = machine.run(machine.clock().now() + SLICE);
-            self.hear(&machine.take_console());
-            match stop {
-                Stop::Marked => return None,
-                Stop::PoweredOff { .. } => return Some(End::PoweredOff),
-                Stop::Stuck => return Some(End::Stuck),
-                Stop::Reached => {}
-            }
-            if let Some(end) = self.vigil.stop(self.console.len() as u64, self.watch) {
-                return Some(end);
-            }
-        }
-    }
-
-    /// Runs to the end.
-    fn follow(&mut self, machine: &mut riscv::Machine) -> End {
-        loop {
-            if let Some(end) = self.until_mark(machine) {
-                return end;
-            }
-        }
-    }
-
-    /// What is left of a run that ended.
-    fn end(self, mut machine: riscv::Machine, layout: &Layout, end: End, first: Option<[u8; 32]>) -> Run {
-        let instructions = Some(machine.clock().retired());
-        let state = first.map(|first| StateRoots { first, last: machine.state_root() });
-        let output = Region::of_memory(machine.into_memory(), layout.output.offset, layout.output.len);
-        let wall = self.vigil.elapsed();
-        let engine_log = match end {
-            End::Stuck => b"the guest waits for an interrupt that can never come\n".to_vec(),
-            _ => Vec::new(),
-        };
-        Run { end, instructions, console: self.console, output, state, engine_log, wall }
-    }
+/// What is left of a run that ended.
+fn left(
+    course: Course<'_>,
+    mut machine: riscv::Machine,
+    layout: &Layout,
+    end: End,
+    first: Option<[u8; 32]>,
+) -> Run {
+    let instructions = Some(machine.clock().retired());
+    let state = first.map(|first| StateRoots { first, last: machine.state_root() });
+    let output = Region::of_memory(machine.into_memory(), layout.output.offset, layout.output.len);
+    let wall = course.elapsed();
+    let engine_log = match end {
+        End::Stuck => b"the guest waits for an interrupt that can never come\n".to_vec(),
+        _ => Vec::new(),
+    };
+    Run { end, instructions, console: course.trail.console, output, state, engine_log, wall }
 }
 
 /// A machine without content.
@@ -179,18 +175,14 @@ fn empty(layout: &Layout, job: &Job<'_>) -> Result<riscv::Machine, MachineError>
     boot::machine(layout.pad.offset, job.settings.rate, Firmware::Machine)
 }
 
-/// A machine about to boot the job's guest.
-fn start(job: &Job<'_>, layout: &Layout) -> Result<riscv::Machine, MachineError> {
-    let command_line = board::command_line(board::COMMAND_LINE, job.settings.seed);
-    let guest = boot::Guest {
-        kernel: &job.bundle.kernel,
-        initrd: &job.bundle.initrd,
-        command_line: &command_line,
-        seed: job.settings.seed,
-    };
-    let mut machine = empty(layout, job)?;
-    guest.start(&mut machine, layout.memory, &layout.drives())?;
-    Ok(machine)
+/// The kernel's command line.
+fn command_line(settings: &Settings) -> String {
+    board::command_line(board::COMMAND_LINE, settings.seed)
+}
+
+/// What boots.
+fn guest<'a>(bundle: &'a Bundle, settings: &Settings, command_line: &'a str) -> boot::Guest<'a> {
+    boot::Guest { kernel: &bundle.kernel, initrd: &bundle.initrd, command_line, seed: settings.seed }
 }
 
 /// Puts the content of the input drive where the guest will find it.
@@ -198,4 +190,9 @@ fn attach(machine: &mut riscv::Machine, job: &Job<'_>, layout: &Layout) -> io::R
     let drive = machine.memory_mut().slice_mut(layout.input.address, job.input.len);
     let drive = drive.ok_or_else(|| io::Error::other("the input drive is larger than its place"))?;
     job.input.file.read_exact_at(drive, 0)
+}
+
+/// Says what was being done.
+fn io_error(what: &str) -> impl FnOnce(io::Error) -> MachineError {
+    move |source| MachineError::Io { what: what.to_owned(), source }
 }

@@ -1,0 +1,259 @@
+//! Checkpoints: states of long runs, kept so that a run goes on after its process was killed.
+//!
+//! A run has a folder of its own, which its process locks while it lives. The folder's name is a hash over the machine's version,
+//! the root of its state when the drives were attached, and which of several runs of the same it is. The root commits to all that
+//! was put into the machine: kernel, initial file system, device tree and command line, memory, rate, drives.
+//!
+//! In the folder is one file, compressed by zstd: what the run has left so far (`TRAIL`, the length of the console in 8 bytes,
+//! little-endian, the console, the SHA-256 of all this), and what its state has beyond the attached machine, as
+//! [`riscv::Machine::save_delta`] writes it. A new one takes the old one's place whole. A file that cannot be used is as good as none.
+//!
+//! When a state is kept depends on the guest alone: it is at a multiple of 2^[`riscv::FLUSH_INTERVAL`] steps, where the caches of
+//! translations are empty anyway, so that a run which is kept, or goes on from there, is the run that neither is.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use reprove_riscv as riscv;
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
+
+use super::course::Trail;
+
+/// How a checkpoint begins, uncompressed.
+const TRAIL: &[u8; 16] = b"reprove-trail/1\n";
+
+/// Runs that nobody goes on with and whose state is kept at most; one takes some hundred megabytes.
+const ABANDONED: usize = 16;
+
+/// Bytes moved at a time.
+const BUFFER: usize = 1 << 20;
+
+/// What is fastest: the run waits.
+const COMPRESSION: i32 = 1;
+
+/// Where states of long runs are kept, and how often.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    every: u8,
+    take_up: bool,
+}
+
+impl Checkpoints {
+    /// The least `every` there can be.
+    pub const LEAST: u8 = riscv::FLUSH_INTERVAL as u8;
+
+    /// States in `folder`, which need not be there yet, of runs at every 2^`every` instructions.
+    pub fn new(folder: PathBuf, every: u8) -> Checkpoints {
+        Checkpoints { folder, every: every.clamp(Checkpoints::LEAST, 62), take_up: true }
+    }
+
+    /// The same, but every run begins at its beginning.
+    #[must_use]
+    pub fn anew(self) -> Checkpoints {
+        Checkpoints { take_up: false, ..self }
+    }
+
+    /// The place of a run that begins with the state `first`, the one called `which` of the runs that begin so.
+    pub fn place(&self, first: &riscv::state::Hash, which: &str) -> Place {
+        let engine = format!("reprove-checkpoint/1\nengine {}\n", riscv::VERSION);
+        let key = Sha256::new().chain_update(engine).chain_update(first).chain_update(which).finalize();
+        let folder = self.folder.join(data_encoding::HEXLOWER.encode(&key));
+        let mut place = Place { folder, checkpoints: self.clone(), lock: Lock::NotYet, due: 0 };
+        if place.folder.is_dir() {
+            place.own();
+        }
+        place
+    }
+
+    /// Removes the runs that were abandoned first until there is room for one more.
+    fn make_room(&self) -> io::Result<()> {
+        let mut abandoned = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let folder = entry?.path();
+            if let Ok(Some(lock)) = lock(&folder) {
+                let kept = fs::metadata(folder.join(STATE)).and_then(|file| file.modified());
+                abandoned.push((kept.unwrap_or(SystemTime::UNIX_EPOCH), folder, lock));
+            }
+        }
+        abandoned.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let surplus = (abandoned.len() + 1).saturating_sub(ABANDONED);
+        for (_, folder, _lock) in &abandoned[..surplus] {
+            fs::remove_dir_all(folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// The file that a state is in.
+const STATE: &str = "state";
+/// The file that a state is written to.
+const UNFINISHED: &str = "unfinished";
+
+/// Whether a run's folder is its own.
+enum Lock {
+    /// There is none yet.
+    NotYet,
+    /// It is, as long as this is open.
+    Held { _folder: File },
+    /// It is not: another process is at the very same run, or keeping the state failed.
+    Without,
+}
+
+/// Where the state of one run is kept.
+pub struct Place {
+    folder: PathBuf,
+    checkpoints: Checkpoints,
+    lock: Lock,
+    /// Instructions retired when the next state is to be kept.
+    due: u64,
+}
+
+impl Place {
+    /// Makes the folder this run's own, if it is nobody else's.
+    fn own(&mut self) {
+        self.lock = match lock(&self.folder) {
+            Ok(Some(folder)) => Lock::Held { _folder: folder },
+            Ok(None) | Err(_) => Lock::Without,
+        };
+    }
+
+    /// Puts `machine`, whose base is the state that the run began with, into the state that was kept last, and gives what the run had
+    /// left by then: a console of at most `most` bytes that begins with `console`. None when there is nothing.
+    ///
+    /// # Errors
+    /// When the file is not what was written, or cannot be read: the machine is of no use then. [`Place::clear`] removes it.
+    pub fn take_up(
+        &mut self,
+        machine: &mut riscv::Machine,
+        console: &[u8],
+        most: u64,
+    ) -> io::Result<Option<Trail>> {
+        self.schedule(machine);
+        let Lock::Held { .. } = self.lock else { return Ok(None) };
+        if !self.checkpoints.take_up {
+            return Ok(None);
+        }
+        let file = match File::open(self.folder.join(STATE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut input = BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?);
+        let trail = read_trail(&mut input, most)?;
+        if !trail.console.starts_with(console) {
+            return Err(invalid("its console is another run's"));
+        }
+        machine.load_delta(&mut input)?;
+        self.schedule(machine);
+        Ok(Some(trail))
+    }
+
+    /// When the next state is to be kept.
+    fn schedule(&mut self, machine: &riscv::Machine) {
+        let every = self.checkpoints.every;
+        self.due = ((machine.clock().retired() >> every) + 1) << every;
+    }
+
+    /// Whether the state is to be kept now.
+    pub fn is_due(&self, machine: &riscv::Machine) -> bool {
+        let clock = machine.clock();
+        clock.retired() >= self.due && clock.now().is_multiple_of(1 << riscv::FLUSH_INTERVAL)
+    }
+
+    /// Keeps the state. After an error nothing is tried any more; what was kept before stays.
+    pub fn keep(&mut self, machine: &mut riscv::Machine, trail: &Trail) -> io::Result<()> {
+        self.schedule(machine);
+        if let Lock::NotYet = self.lock {
+            fs::create_dir_all(&self.checkpoints.folder)?;
+            self.checkpoints.make_room()?;
+            match fs::create_dir(&self.folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => self.own(),
+            }
+        }
+        let Lock::Held { .. } = self.lock else { return Ok(()) };
+        let written = self.write(machine, trail);
+        if written.is_err() {
+            let _ = fs::remove_file(self.folder.join(UNFINISHED));
+            self.due = u64::MAX;
+        }
+        written
+    }
+
+    fn write(&self, machine: &mut riscv::Machine, trail: &Trail) -> io::Result<()> {
+        let unfinished = self.folder.join(UNFINISHED);
+        let file = BufWriter::with_capacity(BUFFER, File::create(&unfinished)?);
+        let mut out = zstd::Encoder::new(file, COMPRESSION)?;
+        write_trail(&mut out, trail)?;
+        machine.save_delta(&mut out)?;
+        let file = out.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_data()?;
+        fs::rename(unfinished, self.folder.join(STATE))
+    }
+
+    /// Removes what was kept.
+    pub fn clear(&mut self) -> io::Result<()> {
+        let Lock::Held { .. } = self.lock else { return Ok(()) };
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                self.lock = Lock::NotYet;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The lock of a run's folder; none when somebody else has it, or removed the folder meanwhile.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = File::open(folder)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        locked => locked?,
+    }
+    let (ours, there) = (file.metadata()?, fs::symlink_metadata(folder)?);
+    Ok(((ours.dev(), ours.ino()) == (there.dev(), there.ino()) && there.is_dir()).then_some(file))
+}
+
+fn write_trail(out: &mut dyn Write, trail: &Trail) -> io::Result<()> {
+    let mut hash = Sha256::new();
+    for part in [&TRAIL[..], &(trail.console.len() as u64).to_le_bytes(), &trail.console] {
+        hash.update(part);
+        out.write_all(part)?;
+    }
+    out.write_all(&hash.finalize())
+}
+
+/// Reads what [`write_trail`] wrote; a console is at most `most` bytes long.
+fn read_trail(input: &mut dyn Read, most: u64) -> io::Result<Trail> {
+    let mut hash = Sha256::new();
+    let mut read = |len: u64| -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&mut *input).take(len).read_to_end(&mut bytes)?;
+        hash.update(&bytes);
+        if bytes.len() as u64 == len { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    };
+    if read(TRAIL.len() as u64)? != TRAIL {
+        return Err(invalid("it does not begin as a checkpoint does"));
+    }
+    let len = read(8)?.first_chunk().map_or(u64::MAX, |len| u64::from_le_bytes(*len));
+    if len > most {
+        return Err(invalid("its console is longer than one may be"));
+    }
+    let console = read(len)?;
+    let expected = hash.finalize();
+    let mut found = [0; 32];
+    input.read_exact(&mut found)?;
+    if found != *expected {
+        return Err(invalid("its console is not what was written"));
+    }
+    Ok(Trail { console })
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
