@@ -1,5 +1,7 @@
 //! Every cause there is, with an example and the way out.
 
+mod executables;
+
 /// What there is to say about a cause, whatever the files.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -46,6 +48,7 @@ pub const CATALOGUE: &[Entry] = &[
         fix: "If both are store paths, the two builds had different inputs: compare the derivations. Otherwise the build\n\
               puts a path of its host into the link: link relative to `$out`, or with `ln -sr`.",
     },
+    executables::GO_TOOLCHAIN_PATCHED,
     Entry {
         id: "nix-store-path",
         title: "another store path is embedded",
@@ -56,6 +59,8 @@ pub const CATALOGUE: &[Entry] = &[
               an unpatched one; if nothing needs it at run time, remove it with `removeReferencesTo` or\n\
               `nuke-refs`, and keep it out with `disallowedReferences`.",
     },
+    executables::STRIPPED_AFTER_LINK,
+    executables::DEBUG_INFO_KEPT,
     Entry {
         id: "interpreter-or-rpath",
         title: "another dynamic linker or library search path",
@@ -80,6 +85,13 @@ pub const CATALOGUE: &[Entry] = &[
         example: ".comment: GCC: (Debian 12.2.0-14) 12.2.0  and  GCC: (GNU) 13.3.0",
         fix: "Pin the compiler: build both from the same lock file and the same `stdenv` (for example `gcc13Stdenv`).",
     },
+    executables::LINKER_VERSION,
+    executables::CPU_FEATURES,
+    executables::OPTIMIZATION_LEVEL,
+    executables::TOOLCHAIN_CONFIG,
+    executables::CODEGEN_UNITS,
+    executables::COVERAGE_STAMP,
+    executables::LINK_ORDER,
     Entry {
         id: "build-user-or-host",
         title: "the user or the host that built it is embedded",
@@ -120,6 +132,7 @@ pub const CATALOGUE: &[Entry] = &[
         fix: "`enableParallelBuilding = false` shows whether it is a race; then pass a fixed number of jobs to the step that\n\
               writes it down, or sort what parallel steps produce.",
     },
+    executables::SYMBOL_HASH,
     Entry {
         id: "random-seed",
         title: "random bytes are embedded",
@@ -138,6 +151,9 @@ pub const CATALOGUE: &[Entry] = &[
         fix: "Nothing to do when it follows other differences. If it is the only one: `-Wl,--build-id=sha1` or\n\
               `-Wl,--build-id=none` instead of `--build-id=uuid`.",
     },
+    executables::CODE_SIGNATURE,
+    executables::DEBUG_LINK,
+    executables::ADDRESS_SHIFT,
     Entry {
         id: "unexplained",
         title: "differences without a known cause",

@@ -23,6 +23,15 @@ pub(crate) struct Found {
     /// New strings, looked for where ranges alone do not show what is new.
     pub strings: Option<Pair<Strings>>,
     pub note: Option<Note>,
+    /// Bytes that differ only because they are the address of something that moved, and in how many words.
+    pub moved: Moved,
+}
+
+/// Words that differ only because what they refer to moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub words: u64,
+    pub bytes: u64,
 }
 
 /// Compares two windows; `None` when they are equal.
@@ -38,16 +47,16 @@ pub(crate) fn compare(pair: Pair<Window<'_>>, effort: &Effort<'_>) -> Result<Opt
     // Few differing bytes in place are what they look like; many may be few bytes that moved the others.
     if let Some(spans) = in_place.as_ref().filter(|spans| spans.total <= 8 || spans.differing < larger / 8) {
         let strings = if spans.total > spans.list.len() as u64 { strings(middle, effort)? } else { None };
-        return Ok(Some(Found { ranges: sampled(pair, spans, effort)?, strings, note: None }));
+        return Ok(Some(Found { ranges: sampled(pair, spans, effort)?, strings, ..Found::default() }));
     }
     if sizes.a.min(sizes.b) == 0 {
         let spans = Spans::one(Hunk::of(middle));
-        return Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, strings: None, note: None }));
+        return Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, ..Found::default() }));
     }
     if larger > effort.limits.moved_bytes {
         let note = Some(Note::ShiftTooLarge { bytes: larger, cap: effort.limits.moved_bytes });
         let spans = in_place.unwrap_or_else(|| Spans::one(Hunk::of(middle)));
-        return Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, strings: None, note }));
+        return Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, note, ..Found::default() }));
     }
     let bytes = both(middle)?;
     let base = middle.map(|window| window.start());
@@ -60,7 +69,7 @@ pub(crate) fn compare(pair: Pair<Window<'_>>, effort: &Effort<'_>) -> Result<Opt
         _ => moved,
     };
     let strings = novelty::strings(&bytes, base, effort.limits.strings);
-    Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, strings, note: None }))
+    Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, strings, ..Found::default() }))
 }
 
 /// New strings of two windows, when they are small enough to look.
@@ -131,22 +140,22 @@ fn blocks<'b>(
 
 /// A differing range before its bytes are sampled: offsets of the whole.
 #[derive(Clone, Copy)]
-struct Span {
-    at: Pair<u64>,
-    len: Pair<u64>,
-    differing: u64,
+pub(crate) struct Span {
+    pub at: Pair<u64>,
+    pub len: Pair<u64>,
+    pub differing: u64,
 }
 
 /// Spans in order: the first ones kept, all counted.
-struct Spans {
-    list: Vec<Span>,
+pub(crate) struct Spans {
+    pub list: Vec<Span>,
     keep: usize,
-    total: u64,
-    differing: u64,
+    pub total: u64,
+    pub differing: u64,
 }
 
 impl Spans {
-    fn new(keep: usize) -> Self {
+    pub fn new(keep: usize) -> Self {
         Spans { list: Vec::new(), keep, total: 0, differing: 0 }
     }
 
@@ -156,7 +165,7 @@ impl Spans {
         spans
     }
 
-    fn push(&mut self, span: Span) {
+    pub fn push(&mut self, span: Span) {
         self.total += 1;
         self.differing += span.differing;
         if self.list.len() < self.keep {
@@ -179,14 +188,14 @@ impl Spans {
 }
 
 /// Joins differing positions to spans.
-struct Collector<'a> {
+pub(crate) struct Collector<'a> {
     spans: &'a mut Spans,
     base: Pair<u64>,
     open: Option<(u64, u64, u64)>,
 }
 
 impl<'a> Collector<'a> {
-    fn new(spans: &'a mut Spans, base: Pair<u64>) -> Self {
+    pub fn new(spans: &'a mut Spans, base: Pair<u64>) -> Self {
         Collector { spans, base, open: None }
     }
 
@@ -201,7 +210,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn position(&mut self, at: u64) {
+    /// The byte at `at`, counted from the base, differs.
+    pub fn position(&mut self, at: u64) {
         match &mut self.open {
             Some((_, end, differing)) if at < *end + GAP => {
                 *end = at + 1;
@@ -221,7 +231,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn finish(mut self) {
+    pub fn finish(mut self) {
         self.flush();
     }
 }
@@ -246,7 +256,11 @@ fn in_place(pair: Pair<Window<'_>>, keep: usize) -> Result<Spans, ReadError> {
 }
 
 /// Reads the samples of the spans that may be kept.
-fn sampled(pair: Pair<Window<'_>>, spans: &Spans, effort: &Effort<'_>) -> Result<Ranges, ReadError> {
+pub(crate) fn sampled(
+    pair: Pair<Window<'_>>,
+    spans: &Spans,
+    effort: &Effort<'_>,
+) -> Result<Ranges, ReadError> {
     let granted = effort.take_ranges(spans.list.len());
     let mut list = Vec::with_capacity(granted);
     for span in spans.list.iter().take(granted) {

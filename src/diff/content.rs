@@ -1,6 +1,6 @@
 //! What is compared: bytes that are read where they lie, so that a comparison never needs a whole file in memory.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 /// Bytes that can be read from any offset: a slice, a mapped file, an open file, a member of an archive.
 pub trait Content {
@@ -139,6 +139,17 @@ impl<'a> Window<'a> {
         buffer.resize(len, 0);
         self.whole.read_exact_at(start, buffer)?;
         Ok(buffer)
+    }
+
+    /// All bytes of the window, copied only when they are not in memory. The caller has checked [`Window::size`]
+    /// against a cap.
+    pub(crate) fn load(self) -> io::Result<Cow<'a, [u8]>> {
+        if let Some(slice) = self.whole.as_slice() {
+            let range = usize::try_from(self.start).ok().zip(usize::try_from(self.end).ok());
+            let bytes = range.and_then(|(start, end)| slice.get(start..end));
+            return bytes.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
+        }
+        self.to_vec().map(Cow::Owned)
     }
 
     /// All bytes of the window, copied. The caller has checked [`Window::size`] against a cap.

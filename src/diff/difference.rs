@@ -31,6 +31,12 @@ pub struct Pair<T> {
     pub b: T,
 }
 
+impl<T: Default> Default for Pair<T> {
+    fn default() -> Self {
+        Pair { a: T::default(), b: T::default() }
+    }
+}
+
 impl<T> Pair<T> {
     /// Both, `a` first.
     pub fn new(a: T, b: T) -> Self {
@@ -136,6 +142,8 @@ impl<'a> Place<'a> {
 pub struct Difference {
     /// Where, below the place it is a part of.
     pub at: Step,
+    /// What kind of file it is, where both sides are of the same known kind.
+    pub kind: Option<FileKind>,
     /// What differs in the place itself.
     pub found: Vec<Finding>,
     /// The parts of it that differ.
@@ -147,13 +155,22 @@ pub struct Difference {
 impl Difference {
     /// A place where nothing was found yet.
     pub fn new(at: Step) -> Self {
-        Difference { at, found: Vec::new(), inside: Vec::new(), notes: Vec::new() }
+        Difference { at, kind: None, found: Vec::new(), inside: Vec::new(), notes: Vec::new() }
     }
 
     /// Whether something was found here or in a part.
     pub fn is_some(&self) -> bool {
         !self.found.is_empty() || !self.inside.is_empty()
     }
+}
+
+/// What kind of file a place is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileKind {
+    /// In words: `ELF executable, x86-64, go1.26.3`.
+    pub words: String,
+    /// Whether Go's toolchain made both sides.
+    pub go: bool,
 }
 
 /// One step on the way to a difference.
@@ -174,6 +191,16 @@ pub enum Step {
     Dynamic,
     /// Bytes in no section and no table.
     BetweenSections,
+    /// Functions and objects by name, wherever they lie.
+    Symbols,
+    /// A header or table of a file, by its name: `COFF header`, `Go build settings`.
+    Table(&'static str),
+    /// A compiled unit of debug information, by name.
+    Unit(Vec<u8>),
+    /// The file for one processor in a universal binary.
+    Architecture(&'static str),
+    /// What a compressed section holds.
+    Unpacked,
 }
 
 impl fmt::Display for Step {
@@ -187,6 +214,11 @@ impl fmt::Display for Step {
             Step::Segment(index, kind) => write!(f, "program header {index} ({kind})"),
             Step::Dynamic => f.write_str("dynamic section"),
             Step::BetweenSections => f.write_str("outside of all sections"),
+            Step::Symbols => f.write_str("symbols"),
+            Step::Table(name) => f.write_str(name),
+            Step::Unit(name) => write!(f, "unit {}", bstr::BStr::new(name)),
+            Step::Architecture(name) => write!(f, "file for {name}"),
+            Step::Unpacked => f.write_str("unpacked"),
         }
     }
 }
@@ -258,8 +290,53 @@ pub enum Finding {
         /// The first lines that differ, on both sides.
         first: Box<Range>,
     },
+    /// Words that differ only because what they refer to lies elsewhere: addresses, distances, offsets in tables.
+    Moved {
+        /// How many words.
+        words: u64,
+        /// How many of their bytes differ.
+        bytes: u64,
+    },
+    /// Functions and objects, compared by name.
+    Symbols(Box<SymbolChanges>),
     /// Strings that one side has and the other has nowhere: what is new where bytes only moved.
     Strings(Pair<Strings>),
+}
+
+/// How the symbols of two files differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SymbolChanges {
+    /// The table they are from: `symbol table`, `Go function table`.
+    pub table: &'static str,
+    /// Symbols both sides have.
+    pub both: u64,
+    /// Those that differ in size or contents, or that only one side has: those of both sides first, the first ones.
+    pub changed: Vec<SymbolChange>,
+    /// How many differ in all.
+    pub total: u64,
+    /// Those of the same size at another address.
+    pub moved: u64,
+    /// How often a symbol stands behind another on one side and before it on the other.
+    pub reordered: u64,
+    /// The first two of them, in the order of side a.
+    pub order: Option<Pair<Vec<u8>>>,
+    /// Names that differ only in a hash that the compiler made, the first ones.
+    pub renamed: Vec<Pair<Vec<u8>>>,
+    /// How many names do.
+    pub renamed_total: u64,
+}
+
+/// A function or object that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolChange {
+    /// Its name, that of side a where they differ in a hash.
+    pub name: Vec<u8>,
+    /// Its size in bytes; absent where the side has none of that name.
+    pub size: Pair<Option<u64>>,
+    /// How many of its bytes differ, besides addresses of what moved.
+    pub differing: u64,
+    /// Whether it is code.
+    pub code: bool,
 }
 
 /// Value of a field.

@@ -2,7 +2,7 @@
 
 use super::{
     Content, Difference, Finding, Note, Pair, ReadError, Side,
-    bytes::{self, Found, failed},
+    bytes::{self, Found, Moved, failed},
     content::Window,
     elf,
     limits::Effort,
@@ -70,7 +70,12 @@ pub(super) fn compare(
 
 /// Adds what was found in bytes to a place.
 pub(super) fn add(found: Found, difference: &mut Difference) {
-    difference.found.push(Finding::Bytes(found.ranges));
+    if found.ranges.total > 0 {
+        difference.found.push(Finding::Bytes(found.ranges));
+    }
+    if found.moved != Moved::default() {
+        difference.found.push(Finding::Moved { words: found.moved.words, bytes: found.moved.bytes });
+    }
     difference.found.extend(found.strings.map(Finding::Strings));
     difference.notes.extend(found.note);
 }

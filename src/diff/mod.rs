@@ -11,7 +11,9 @@ mod content;
 mod difference;
 mod elf;
 mod error;
+mod executable;
 mod file;
+mod go;
 mod limits;
 mod matching;
 mod moved;
@@ -25,8 +27,8 @@ mod tests;
 
 pub use content::{Content, Window};
 pub use difference::{
-    Comparison, Difference, EntryKind, Finding, Pair, Piece, Place, Range, Ranges, Side, Step, Strings,
-    Symbol, Value,
+    Comparison, Difference, EntryKind, FileKind, Finding, Pair, Piece, Place, Range, Ranges, Side, Step,
+    Strings, Symbol, SymbolChange, SymbolChanges, Value,
 };
 pub use error::{DiffError, EXPLANATIONS, Note, ReadError};
 pub use limits::Limits;

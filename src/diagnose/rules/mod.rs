@@ -33,6 +33,9 @@ const RULES: &[Rule] = &[
     archives::finding,
     executables::section_of_one_side,
     executables::field,
+    executables::moved,
+    executables::symbols,
+    executables::permuted,
     tree::only_in_one,
     tree::kind,
     tree::mode,
@@ -44,11 +47,16 @@ const RULES: &[Rule] = &[
 ];
 
 /// All rules about ranges of bytes or lines, the most specific ones first.
-const RANGE_RULES: &[RangeRule] =
-    &[archives::range, executables::section_of_one_value, executables::search_path, tokens::passage];
+const RANGE_RULES: &[RangeRule] = &[
+    archives::range,
+    executables::section_of_one_value,
+    executables::search_path,
+    tokens::passage,
+    executables::describes,
+];
 
 /// Causes that are only a consequence as soon as anything else differs.
-const CONSEQUENCES: &[&str] = &["build-id-random"];
+const CONSEQUENCES: &[&str] = &["address-shift", "build-id-random", "code-signature", "debug-link"];
 
 /// Places kept as evidence for one cause; all are counted.
 const EVIDENCE: usize = 32;
@@ -59,6 +67,7 @@ const QUOTED: usize = 16;
 pub fn diagnose(comparison: &Comparison, proven: &[Proof]) -> Vec<Cause> {
     let mut diagnosis = Diagnosis::default();
     for place in comparison.places() {
+        executables::enter(&mut diagnosis, &place);
         for finding in &place.difference.found {
             diagnosis.finding(&place, finding);
         }
@@ -106,6 +115,8 @@ struct Diagnosis {
     layout: Draft,
     /// Texts of evidence by token, so that a string found once more by another way is not reported again.
     known: HashSet<Known>,
+    /// The executable or object whose places are gone through.
+    file: Option<executables::File>,
 }
 
 impl Diagnosis {

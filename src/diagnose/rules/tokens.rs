@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Diagnosis, Passage, evidence, quote};
+use super::{Diagnosis, Passage, evidence, executables, quote};
 use crate::{
     diagnose::{
         Confidence, Quote,
@@ -29,7 +29,8 @@ pub(super) fn passage(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mu
         let sure = |side: Side| found.tokens.of(side).as_ref().map(|token| token.confidence);
         let confidence =
             [sure(Side::A), sure(Side::B)].into_iter().flatten().max().unwrap_or(Confidence::LOW);
-        diagnosis.add(found.recogniser.cause, confidence, evidence(place, Some(range), a, b), found.bytes);
+        let cause = executables::of_go(diagnosis, place, found.recogniser.cause, [&a, &b]);
+        diagnosis.add(cause, confidence, evidence(place, Some(range), a, b), found.bytes);
     }
     false
 }
@@ -65,10 +66,11 @@ pub(super) fn strings(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Fi
             let quoted = |side: Option<&&(u64, Vec<u8>, Confidence)>| {
                 side.map(|(offset, text, _)| quote(Some(*offset), text.clone()))
             };
-            let found = evidence(place, None, quoted(pair.a), quoted(pair.b));
+            let (a, b) = (quoted(pair.a), quoted(pair.b));
+            let cause = executables::of_go(diagnosis, place, recogniser.cause, [&a, &b]);
             // The same bytes are counted with their ranges.
             let confidence = pair.a.or(pair.b).map_or(Confidence::LOW, |token| token.2);
-            diagnosis.add(recogniser.cause, confidence, found, 0);
+            diagnosis.add(cause, confidence, evidence(place, None, a, b), 0);
         }
     }
     true

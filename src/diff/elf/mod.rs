@@ -2,6 +2,8 @@
 
 mod compare;
 mod dynamic;
+mod image;
+mod layout;
 mod names;
 mod parse;
 mod symbols;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     diagnose::{Cause, Quote},
-    diff::{Comparison, Finding, Piece, Place, Range, Ranges, Side, Strings, Value},
+    diff::{Comparison, Finding, Piece, Place, Range, Ranges, Side, Strings, SymbolChanges, Value},
     report::escape::escape_bytes,
 };
 
@@ -142,8 +142,48 @@ struct One {
     /// Whether a field follows from other differences.
     #[serde(skip_serializing_if = "Option::is_none")]
     derived: Option<bool>,
+    /// How many words refer to what moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_a: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_b: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbols: Option<SymbolCounts>,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     range: Option<RangeOf>,
+}
+
+/// How the symbols of two files differ, in numbers.
+#[derive(Serialize)]
+struct SymbolCounts {
+    table: &'static str,
+    both: u64,
+    changed: u64,
+    moved: u64,
+    reordered: u64,
+    renamed: u64,
+}
+
+/// The symbols that differ, one by one: `symbol`, or `renamed` where only a hash in the name differs.
+fn symbols(changes: &SymbolChanges, place: impl Fn() -> One) -> Vec<One> {
+    let changed = changes.changed.iter().map(|change| One {
+        name: Some(escape_bytes(&change.name)),
+        size_a: change.size.a,
+        size_b: change.size.b,
+        size: Some(change.differing),
+        ..place()
+    });
+    let renamed = changes.renamed.iter().map(|names| One {
+        kind: "renamed",
+        a: Some(escape_bytes(&names.a)),
+        b: Some(escape_bytes(&names.b)),
+        ..place()
+    });
+    changed.chain(renamed).collect()
 }
 
 #[derive(Serialize)]
@@ -220,6 +260,35 @@ impl Document {
                     self.differences.extend(all);
                     self.cut((&path, &inside, &part), "ranges", omitted(ranges));
                     continue;
+                }
+                Finding::Moved { words, bytes } => {
+                    One { size: Some(*bytes), words: Some(*words), ..at("moved") }
+                }
+                Finding::Symbols(changes) => {
+                    let place = || at("symbol");
+                    self.differences.extend(symbols(changes, place));
+                    let of_all = |kept: usize, total: u64| total - kept as u64;
+                    self.cut(
+                        (&path, &inside, &part),
+                        "symbols",
+                        of_all(changes.changed.len(), changes.total),
+                    );
+                    self.cut(
+                        (&path, &inside, &part),
+                        "names",
+                        of_all(changes.renamed.len(), changes.renamed_total),
+                    );
+                    One {
+                        symbols: Some(SymbolCounts {
+                            table: changes.table,
+                            both: changes.both,
+                            changed: changes.total,
+                            moved: changes.moved,
+                            reordered: changes.reordered,
+                            renamed: changes.renamed_total,
+                        }),
+                        ..at("symbols")
+                    }
                 }
                 Finding::Strings(strings) => {
                     for (side, strings) in [(Side::A, &strings.a), (Side::B, &strings.b)] {

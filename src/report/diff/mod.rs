@@ -2,6 +2,7 @@
 
 mod hexdump;
 mod json;
+mod symbols;
 mod terminal;
 
 #[cfg(test)]

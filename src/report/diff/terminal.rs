@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::hexdump;
+use super::{hexdump, symbols};
 use crate::{
     diagnose::{Cause, Evidence, Quote},
     diff::{
@@ -45,7 +45,7 @@ impl Detail {
     }
 
     /// Ranges, or fields, of one place.
-    fn ranges(self) -> usize {
+    pub(super) fn ranges(self) -> usize {
         self.pick(4)
     }
 
@@ -56,9 +56,9 @@ impl Detail {
 }
 
 const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const OF_A: Style = AnsiColor::Red.on_default();
-const OF_B: Style = AnsiColor::Green.on_default();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const OF_A: Style = AnsiColor::Red.on_default();
+pub(super) const OF_B: Style = AnsiColor::Green.on_default();
 const HINT: Style = AnsiColor::Cyan.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
 /// Longest value shown on one line; a store path with a file below it fits.
@@ -232,6 +232,15 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
         }
         Finding::Lines(ranges) => write_ranges(out, indent, ranges, detail, write_hunk),
         Finding::Bytes(ranges) => write_ranges(out, indent, ranges, detail, write_bytes),
+        Finding::Moved { words, bytes } => {
+            let what = format!(
+                "{} in {} that refer to what moved",
+                count(*bytes, "byte", "bytes"),
+                count(*words, "word", "words")
+            );
+            line(out, format!("{DIM}{what}{DIM:#}"))
+        }
+        Finding::Symbols(changes) => symbols::write(out, indent, changes, detail),
         Finding::Strings(strings) => {
             write_strings(out, indent, Side::A, &strings.a, detail)?;
             write_strings(out, indent, Side::B, &strings.b, detail)
@@ -366,7 +375,7 @@ fn write_strings(
 }
 
 /// What was left out, and how to see it.
-fn more(out: &mut dyn Write, indent: usize, count: u64, one: &str, many: &str) -> io::Result<()> {
+pub(super) fn more(out: &mut dyn Write, indent: usize, count: u64, one: &str, many: &str) -> io::Result<()> {
     if count == 0 {
         return Ok(());
     }
@@ -374,7 +383,7 @@ fn more(out: &mut dyn Write, indent: usize, count: u64, one: &str, many: &str) -
 }
 
 /// `1 byte`, `16 072 bytes`: thousands apart, so that sizes can be read.
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
