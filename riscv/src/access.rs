@@ -56,9 +56,7 @@ impl Hart {
         match self.locate(address, size, Access::Read)? {
             Place::Memory(offset) => Ok(self.get(offset, size)),
             Place::Device(physical) => {
-                let mut present = self.clock.clone();
-                present.advance((self.given - self.left) as u64);
-                let time = present.time();
+                let time = self.clock.time_after((self.given - self.left) as u64);
                 self.changed = true;
                 let value = self.devices.read(physical, size, &self.clock, time);
                 value.ok_or(Trap::new(Cause::LoadAccess, address))

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::host;
 use crate::memory::{Memory, PAGE};
-use crate::op::Op;
+use crate::native::{Contents, Native};
+use crate::op::{Handler, Op};
 use crate::tlb::BlockTable;
 
 /// Instructions in a block, at most: 256 bytes of code, so that half an offset fits into a byte.
@@ -16,8 +17,10 @@ pub(crate) const LONGEST: usize = 64;
 
 /// Slots of the arena: 16 bytes each. When they are used up everything is forgotten and decoded anew.
 const SLOTS: usize = 6 << 20;
-/// Slots a block takes at most: its header, its operations, the one that ends it, and that one's links.
-const SLOTS_OF_BLOCK: usize = 2 + LONGEST + 2;
+/// Operations of a block, at most: one to begin with, two for each instruction, one to end with.
+pub(crate) const MOST_OPS: usize = 2 + 2 * LONGEST + 1;
+/// Slots a block takes at most: its header, its operations, and the links of the last.
+const SLOTS_OF_BLOCK: usize = 2 + MOST_OPS + 2;
 
 /// Pages with a table, at most, each of 16 KiB; as above. A guest could have an instruction in every page there is.
 const PAGES: usize = 1 << 14;
@@ -31,6 +34,8 @@ pub(crate) struct Header {
     pub count: u32,
     /// The page of memory it comes from; [`FORGOTTEN`] when that has changed since.
     pub page: u32,
+    /// The block as code of the host: it counts the block's instructions and runs them.
+    pub native: Option<Handler>,
 }
 
 /// The page of a block that must not be entered any more.
@@ -59,19 +64,42 @@ impl Header {
     }
 }
 
-/// Where a jump went and what is there: it holds when the page of the address is still the one of the block.
+/// Where in memory a jump went and what is there. As long as a power of two, since translated code looks there, too.
 #[derive(Clone, Copy)]
+#[repr(C, align(32))]
 pub(crate) struct Jump {
+    /// Where in memory, in bytes.
     pub target: u64,
     pub header: *const Header,
+    /// The block's code, when it has some.
+    pub native: Option<Handler>,
 }
 
 impl Jump {
     /// Jumps that are remembered; a power of two.
     pub const MOST: usize = 16384;
 
-    /// No jump: instructions have even addresses.
-    pub const NONE: Jump = Jump { target: 1, header: std::ptr::null() };
+    /// No jump.
+    pub const NONE: Jump = Jump { target: u64::MAX, header: std::ptr::null(), native: None };
+
+    /// The jump to `header`, at `target`.
+    pub fn to(target: u64, header: *const Header) -> Jump {
+        // SAFETY: the caller's block.
+        Jump { target, header, native: unsafe { (*header).native } }
+    }
+
+    /// Forgets the jumps to the page with this number.
+    pub fn forget_page(jumps: &mut [Jump], page: u64) {
+        (page * PAGE..(page + 1) * PAGE).step_by(2).for_each(|target| Jump::forget(jumps, target));
+    }
+
+    /// Forgets the jump to `target`.
+    pub fn forget(jumps: &mut [Jump], target: u64) {
+        let jump = &mut jumps[Jump::index(target)];
+        if jump.target == target {
+            *jump = Jump::NONE;
+        }
+    }
 
     /// Where a jump to `target` is remembered.
     #[inline(always)]
@@ -81,11 +109,13 @@ impl Jump {
 }
 
 /// The blocks that a block's last operation goes to, as far as they are known and lie in the same page. They stand in
-/// the slot after that operation.
+/// the slots after that operation.
 #[repr(C)]
 pub(crate) struct Links {
-    pub taken: *const Header,
-    pub next: *const Header,
+    /// By their [`crate::exec::Way`].
+    pub headers: [*const Header; 2],
+    /// Their code, for that of this block; null when it has none.
+    pub slots: *mut [*const (); 2],
 }
 
 impl Links {
@@ -104,12 +134,14 @@ struct Slot([u64; 2]);
 
 const _: () = assert!(size_of::<Slot>() == size_of::<Op>() || size_of::<usize>() != 8);
 const _: () =
-    assert!(size_of::<Links>() <= size_of::<Slot>() && size_of::<Header>() == 2 * size_of::<Slot>());
+    assert!(size_of::<Links>() <= 2 * size_of::<Slot>() && size_of::<Header>() == 2 * size_of::<Slot>());
 
 /// All decoded code.
 pub(crate) struct Blocks {
     arena: Vec<Slot>,
     pages: BTreeMap<usize, Box<BlockTable>>,
+    /// The same as code of the host, where that can be.
+    native: Option<Native>,
 }
 
 /// A block that is being written.
@@ -125,7 +157,7 @@ impl Blocks {
     pub fn new() -> Blocks {
         let arena: Vec<Slot> = Vec::with_capacity(SLOTS);
         host::prefer_large_pages(arena.as_ptr().cast(), SLOTS * size_of::<Slot>());
-        Blocks { arena, pages: BTreeMap::new() }
+        Blocks { arena, pages: BTreeMap::new(), native: Native::new() }
     }
 
     /// The table of the page at `offset` in memory, if anything of it is decoded.
@@ -165,7 +197,28 @@ impl Blocks {
 
     /// Whether there is room for another block.
     pub fn has_room(&self) -> bool {
-        self.arena.capacity() - self.arena.len() >= SLOTS_OF_BLOCK && self.pages.len() < PAGES
+        self.arena.capacity() - self.arena.len() >= SLOTS_OF_BLOCK
+            && self.pages.len() < PAGES
+            && self.native.as_ref().is_none_or(Native::has_room)
+    }
+
+    /// Whether blocks are translated to code of the host.
+    pub fn translates(&self) -> bool {
+        self.native.is_some()
+    }
+
+    /// Says whether blocks are translated, where that can be; there must be none.
+    pub fn set_translates(&mut self, translates: bool) {
+        debug_assert!(self.arena.is_empty());
+        self.native = if translates { Native::new() } else { None };
+    }
+
+    /// Translates the block `header`, written just now with `contents` and `in_page` bytes into its page.
+    pub fn translate(&mut self, header: *const Header, in_page: u64, contents: &Contents) {
+        if let Some(native) = &mut self.native {
+            // SAFETY: the caller's block.
+            unsafe { native.translate(header, in_page, contents) }
+        }
     }
 
     /// Forgets everything; as with [`Blocks::forget`].
@@ -174,6 +227,7 @@ impl Blocks {
             memory.set_code(page * PAGE as usize, false);
         }
         self.arena.clear();
+        self.native.iter_mut().for_each(Native::clear);
     }
 
     /// Begins a block of the page with number `page`; there must be room for it.
@@ -214,14 +268,16 @@ impl Writer<'_> {
 
     /// Adds empty links after the operation that ends the block.
     pub fn links(&mut self) {
-        self.arena.push(Slot([0; 2]));
+        self.arena.extend_from_slice(&[Slot([0; 2]); 2]);
     }
 
     /// The block as it can be run.
     pub fn finish(self) -> *const Header {
         let header = self.arena.as_mut_ptr().wrapping_add(self.header).cast::<Header>();
         // SAFETY: the two slots of the header were pushed when the block was begun.
-        unsafe { header.write(Header { starts: self.starts, count: self.count, page: self.page }) };
+        unsafe {
+            header.write(Header { starts: self.starts, count: self.count, page: self.page, native: None })
+        };
         header
     }
 }

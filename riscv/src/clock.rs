@@ -63,6 +63,11 @@ impl Clock {
         self.time_at(self.steps)
     }
 
+    /// What the timer will read after as many `steps` more.
+    pub(crate) fn time_after(&self, steps: u64) -> u64 {
+        self.time_at(self.steps + steps)
+    }
+
     fn time_at(&self, steps: u64) -> u64 {
         (steps << self.rate) / TICK // no overflow: see LONGEST
     }

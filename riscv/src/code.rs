@@ -6,6 +6,7 @@ use crate::decode::{self, After, Instruction};
 use crate::fuse;
 use crate::hart::Hart;
 use crate::memory::PAGE;
+use crate::native::{self, Contents, Meaning};
 use crate::op::Op;
 use crate::pmp::Access;
 use crate::tlb::Tlb;
@@ -82,17 +83,23 @@ impl Hart {
     pub(crate) fn refresh_straddle(&mut self) {
         if let Ok(offset) = self.fetch(self.pc) {
             self.blocks.insert(offset, std::ptr::null());
+            Jump::forget(&mut self.jumps[..], offset as u64);
         }
     }
 
     /// Decodes a block of at most `limit` instructions at `offset`. `second` is the half word after the page.
     fn decode(&mut self, offset: usize, limit: usize, second: Option<u16>) -> *const Header {
+        // A part of a block is run once.
+        let translates = limit == LONGEST && self.blocks.translates();
+        let begin = offset;
         let end = (offset / PAGE as usize + 1) * PAGE as usize;
+        let mut contents = Contents::new();
         let mut writer = self.blocks.write((offset / PAGE as usize) as u32);
         let mut offset = offset;
         let mut at = 0u8;
         let mut before: Option<Instruction> = None;
-        while writer.count() < limit && offset < end {
+        let mut after = After::Next;
+        while after == After::Next && writer.count() < limit && offset < end {
             let half = self.memory.get::<2>(offset) as u16;
             let len: u8 = if half & 3 == 3 { 4 } else { 2 };
             let word = if len == 2 {
@@ -103,6 +110,11 @@ impl Hart {
                 && let Some(second) = second
             {
                 writer.op(decode::second_half(second));
+                contents.push(Meaning::Itself);
+                if translates {
+                    writer.op(native::resume(at));
+                    contents.push(Meaning::Resume);
+                }
                 Some(u32::from(half) | u32::from(second) << 16)
             } else {
                 break;
@@ -110,34 +122,46 @@ impl Hart {
             writer.instruction(at);
             let here = word.map(|word| Instruction { word, at, next: at + len / 2 });
             let pair = before.zip(here).filter(|_| limit == LONGEST);
-            let after = if let Some((op, after)) = pair.and_then(|(first, second)| fuse::fuse(first, second))
-            {
+            let fused = pair.and_then(|(first, second)| Some((first, second, fuse::fuse(first, second)?)));
+            if let Some((first, second, (op, then))) = fused {
                 writer.replace(op);
-                before = None;
-                after
-            } else {
-                let (op, after) = match here {
-                    Some(here) => decode::decode(here),
-                    None => (decode::illegal(u32::from(half), at), After::Leaves),
-                };
+                contents.replace(native::pair(first, second));
+                (before, after) = (None, then);
+            } else if let Some((here, (op, then))) = here.and_then(|here| Some((here, here.decode()?))) {
                 writer.op(op);
-                before = here;
-                after
-            };
+                after = then;
+                if native::knows(here) {
+                    contents.push(Meaning::One(here));
+                    before = Some(here);
+                } else {
+                    contents.push(Meaning::Itself);
+                    if translates && then == After::Next {
+                        writer.op(native::resume(here.next));
+                        contents.push(Meaning::Resume);
+                    }
+                    before = None;
+                }
+            } else {
+                let bits = word.unwrap_or(u32::from(half));
+                writer.op(decode::illegal(bits, at));
+                contents.push(Meaning::Itself);
+                after = After::Leaves;
+            }
             offset += usize::from(len);
             at += len / 2;
-            match after {
-                After::Next => {}
-                After::Links => {
-                    writer.links();
-                    return writer.finish();
-                }
-                After::Leaves => return writer.finish(),
-            }
         }
-        writer.op(decode::fall(at));
-        writer.links();
-        writer.finish()
+        if after == After::Next {
+            writer.op(decode::fall(at));
+            contents.push(Meaning::Fall);
+        }
+        if after != After::Leaves {
+            writer.links();
+        }
+        let header = writer.finish();
+        if translates {
+            self.blocks.translate(header, begin as u64 % PAGE, &contents);
+        }
+        header
     }
 
     /// The bits of the instruction of `op`, for the value of a trap.
@@ -164,7 +188,14 @@ impl Hart {
         self.changed = true;
         self.blocks.forget(offset, &mut self.memory);
         let page = offset & !(PAGE as usize - 1);
+        Jump::forget_page(&mut self.jumps[..], (page / PAGE as usize) as u64);
         self.each_tlb(|tlb| tlb.forget_blocks(Some(page)));
+    }
+
+    /// Whether blocks are run as code of the host, where that can be, or by their operations alone. It is the same run.
+    pub(crate) fn set_translates(&mut self, translates: bool) {
+        self.forget_all_code();
+        self.blocks.set_translates(translates);
     }
 
     /// Forgets all blocks.

@@ -25,13 +25,7 @@ pub(crate) struct Instruction {
     pub next: u8,
 }
 
-/// The operation of an instruction. Illegal instructions have one, too.
-pub(crate) fn decode(instruction: Instruction) -> (Op, After) {
-    let illegal = || (illegal(instruction.word, instruction.at), After::Leaves);
-    instruction.decode().unwrap_or_else(illegal)
-}
-
-/// The operation of an instruction with these bits that there is not.
+/// The operation of bits that are no instruction.
 pub(crate) fn illegal(bits: u32, at: u8) -> Op {
     Op { run: system::illegal, imm: bits as i32, rd: SINK, rs1: 0, rs2: 0, at }
 }
@@ -75,7 +69,7 @@ impl Instruction {
         self.word as i32 >> 20
     }
 
-    fn imm_s(&self) -> i32 {
+    pub fn imm_s(&self) -> i32 {
         (self.word & 0xfe00_0000) as i32 >> 20 | (self.word >> 7 & 31) as i32
     }
 
@@ -89,7 +83,7 @@ impl Instruction {
         (self.word & 0xffff_f000) as i32
     }
 
-    fn imm_j(&self) -> i32 {
+    pub fn imm_j(&self) -> i32 {
         let w = self.word;
         (w & 0x8000_0000) as i32 >> 11 | (w & 0xf_f000 | (w >> 20 & 1) << 11 | (w >> 21 & 0x3ff) << 1) as i32
     }
@@ -103,7 +97,8 @@ impl Instruction {
         2 * i32::from(self.at) + imm
     }
 
-    fn decode(&self) -> Option<(Op, After)> {
+    /// Its operation, and how the block goes on; nothing when there is no such instruction.
+    pub fn decode(&self) -> Option<(Op, After)> {
         Some(match self.word & 0x7f {
             0x03 => self.op(self.load()?, self.imm_i(), self.rd()),
             0x07 => {

@@ -57,7 +57,8 @@ pub enum Firmware {
 /// state sees the same as one that went through it, a state is stored only when the caches are empty.
 pub const FLUSH_INTERVAL: u32 = 24;
 
-/// A hart and all it reaches.
+/// A hart and all it reaches. Translated code finds its fields by their offsets, the registers best at the beginning.
+#[repr(C)]
 pub(crate) struct Hart {
     /// Integer registers, and in [`crate::op::SINK`] what was written to `x0`. As long as a byte can index.
     pub x: [u64; 256],
@@ -190,7 +191,8 @@ impl Hart {
             self.run_blocks();
             self.clock.advance((self.given - self.left) as u64);
             match self.exit {
-                Exit::Look | Exit::Check | Exit::Straddle => {}
+                Exit::Look | Exit::Check => {}
+                Exit::Straddle => self.refresh_straddle(),
                 Exit::Trap => self.take(self.trap),
                 Exit::System => {
                     if let Err(trap) = self.system() {
@@ -218,13 +220,13 @@ impl Hart {
             let pc = self.pc;
             // SAFETY: a block's first operation is followed by its others, each of which is run as it expects.
             unsafe {
-                let count = i64::from((*header).count);
-                let op = Header::first(header);
-                ((*op).run)(self, op, self.left - count, pc);
-            }
-            if self.exit == Exit::Straddle {
-                self.exit = Exit::Look;
-                self.refresh_straddle();
+                match (*header).native {
+                    Some(native) => native(self, std::ptr::null(), self.left, pc),
+                    None => {
+                        let op = Header::first(header);
+                        ((*op).run)(self, op, self.left - i64::from((*header).count), pc);
+                    }
+                }
             }
             if self.exit != Exit::Look {
                 return;

@@ -10,6 +10,7 @@
 //! | [`csr`], [`pmp`], [`trap`], `translate` | privilege: registers, protection, virtual memory |
 //! | `compressed`, `decode`, `fuse`, `op`, `block` | from bits to blocks of operations |
 //! | `exec`, [`float`] | what operations do |
+//! | `native` | blocks as code of the host |
 //! | `disassemble` | the same bits for people |
 //! | `hart`, `privileged` | the loop, and the instructions only it runs |
 //! | `access`, `code`, `tlb` | data and code behind the caches of translations |
@@ -32,6 +33,7 @@ mod hart;
 mod host;
 mod machine;
 pub mod memory;
+mod native;
 mod op;
 pub mod pmp;
 mod privileged;

@@ -43,6 +43,12 @@ impl Machine {
         sbi::hand_over(&mut self.hart, entry, device_tree);
     }
 
+    /// Whether the guest's code is translated to the host's, where that can be (as in a new machine), or run by an
+    /// interpreter. It is the same run either way, to the last bit, slower by a factor of two to four.
+    pub fn set_translates(&mut self, translates: bool) {
+        self.hart.set_translates(translates);
+    }
+
     /// Runs until the clock reads `until` steps, or the machine stops by itself.
     pub fn run(&mut self, until: u64) -> Stop {
         self.hart.run(until)

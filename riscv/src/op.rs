@@ -4,7 +4,7 @@ use crate::hart::Hart;
 
 /// What runs an operation: with the hart, the operation, the steps left before something else is due, and the virtual
 /// address of the block's first instruction. It ends by calling the next one.
-pub(crate) type Handler = unsafe fn(&mut Hart, *const Op, i64, u64);
+pub(crate) type Handler = unsafe extern "C" fn(&mut Hart, *const Op, i64, u64);
 
 /// One operation of a block.
 #[derive(Clone, Copy)]

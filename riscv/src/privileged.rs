@@ -6,6 +6,7 @@ use crate::sbi;
 use crate::trap::{Cause, Trap};
 
 impl Hart {
+    /// Runs the instruction [`Hart::word`] at `pc`.
     pub(crate) fn system(&mut self) -> Result<(), Trap> {
         let word = self.word;
         let illegal = Trap::new(Cause::IllegalInstruction, u64::from(word));
@@ -95,22 +96,13 @@ impl Hart {
         let operand = if word >> 14 & 1 != 0 { field as u64 } else { self.x[field] };
         let rd = (word >> 7 & 31) as usize;
         let now = self.now();
+        // Reading has no effects here, so that it does not matter whether `csrrw` to x0 reads.
+        let old = self.csr.read(number, now).ok()?;
         let new = match word >> 12 & 3 {
-            1 => {
-                // Reading may have effects elsewhere; here only the right to read matters, and that is checked by both.
-                let old = self.csr.read(number, now).ok()?;
-                (old, Some(operand))
-            }
-            2 => {
-                let old = self.csr.read(number, now).ok()?;
-                (old, (field != 0).then_some(old | operand))
-            }
-            _ => {
-                let old = self.csr.read(number, now).ok()?;
-                (old, (field != 0).then_some(old & !operand))
-            }
+            1 => Some(operand),
+            2 => (field != 0).then_some(old | operand),
+            _ => (field != 0).then_some(old & !operand),
         };
-        let (old, new) = new;
         if let Some(new) = new {
             if self.csr.write(number, new, now).ok()? == Effect::Translation {
                 self.flush();

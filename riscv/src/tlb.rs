@@ -7,9 +7,9 @@ use crate::memory::PAGE;
 use crate::pmp::Access;
 
 /// Pages each cache of data knows at most; a power of two.
-const DATA: usize = 512;
+const DATA: usize = 1024;
 /// Pages each cache of code knows at most; a power of two.
-const CODE: usize = 256;
+const CODE: usize = 1024;
 
 /// Set in the tag of a page whose translation is known but where something must be done before the next store: code of
 /// it is decoded, or it is not marked as changed. No access matches such a tag, so that a store goes the slow way, which
@@ -58,10 +58,10 @@ pub(crate) struct DataEntry {
 pub(crate) struct CodeEntry {
     /// The virtual address of the page.
     pub tag: u64,
+    /// Added to a virtual address of the page it gives where in memory that is.
+    pub addend: u64,
     /// Where its bytes begin in memory.
     pub offset: usize,
-    /// Its number in memory, as blocks have it.
-    pub page: u32,
     /// Its decoded blocks: one pointer for each place where an instruction can begin.
     pub blocks: *const BlockTable,
 }
@@ -81,9 +81,14 @@ pub(crate) struct Tlb {
 }
 
 impl Tlb {
+    /// The last of the indices of [`Tlb::read`] and [`Tlb::write`].
+    pub const LAST_DATA_INDEX: i32 = DATA as i32 - 1;
+    /// The last of the indices of [`Tlb::code`].
+    pub const LAST_CODE_INDEX: i32 = CODE as i32 - 1;
+
     pub fn new() -> Tlb {
         let data = DataEntry { tag: NONE, addend: 0 };
-        let code = CodeEntry { tag: NONE, offset: 0, page: 0, blocks: &NOTHING.0 };
+        let code = CodeEntry { tag: NONE, addend: 0, offset: 0, blocks: &NOTHING.0 };
         Tlb { read: [data; DATA], write: [data; DATA], code: [code; CODE], used: false, large: [[0; 2]; 2] }
     }
 
@@ -152,8 +157,9 @@ impl Tlb {
     pub fn set_code(&mut self, address: u64, offset: usize, blocks: Option<*const BlockTable>) {
         self.used = true;
         let blocks = blocks.unwrap_or(&NOTHING.0);
-        self.code[Tlb::code_index(address)] =
-            CodeEntry { tag: address & !(PAGE - 1), offset, page: (offset / PAGE as usize) as u32, blocks };
+        let tag = address & !(PAGE - 1);
+        let addend = (offset as u64).wrapping_sub(tag);
+        self.code[Tlb::code_index(address)] = CodeEntry { tag, addend, offset, blocks };
     }
 
     /// Makes all stores go the slow way once.

@@ -11,7 +11,7 @@ use crate::op::Op;
 use crate::trap::{Cause, Trap};
 
 /// `lr`.
-pub(crate) unsafe fn reserve<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn reserve<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena.
     unsafe {
         if reserved::<W>(hart, op, left, pc) {
@@ -41,7 +41,7 @@ unsafe fn reserved<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64)
 }
 
 /// `sc`.
-pub(crate) unsafe fn conditional<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn conditional<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         if stored::<W>(hart, op, left, pc) {
@@ -82,7 +82,12 @@ fn combine<W: Width, F: Binary>(memory: u64, register: u64) -> u64 {
 }
 
 /// `rd = memory[rs1]; memory[rs1] = f(rd, rs2)`.
-pub(crate) unsafe fn modify<W: Width, F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn modify<W: Width, F: Binary>(
+    hart: &mut Hart,
+    op: *const Op,
+    left: i64,
+    pc: u64,
+) {
     // SAFETY: as above; what the cache of translations gives is memory.
     unsafe {
         let o = &*op;

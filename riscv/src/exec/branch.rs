@@ -34,7 +34,7 @@ condition! {
 
 /// Goes to `immediate` when the condition holds, on otherwise. The immediate counts from the block's first
 /// instruction; `rd` is the half word at which the next instruction begins.
-pub(crate) unsafe fn branch<C: Condition>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn branch<C: Condition>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena; a branch is followed by its links.
     unsafe {
         let o = &*op;
@@ -50,7 +50,7 @@ pub(crate) unsafe fn branch<C: Condition>(hart: &mut Hart, op: *const Op, left: 
 
 /// `li` and a branch that compares with it: the constant is in the low 12 bits of the immediate, where to go in the others.
 /// The constant's register is the branch's first when `FIRST`, its second otherwise.
-pub(crate) unsafe fn with_constant<C: Condition, const FIRST: bool>(
+pub(crate) unsafe extern "C" fn with_constant<C: Condition, const FIRST: bool>(
     hart: &mut Hart,
     op: *const Op,
     left: i64,
@@ -73,7 +73,7 @@ pub(crate) unsafe fn with_constant<C: Condition, const FIRST: bool>(
 }
 
 /// Goes to `immediate`, counted from the block's first instruction: `j`, and the end of a block that only ends.
-pub(crate) unsafe fn go(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn go(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let target = pc.wrapping_add(i64::from((*op).imm) as u64);
@@ -82,7 +82,7 @@ pub(crate) unsafe fn go(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
 }
 
 /// The same, with the address of the next instruction in `rd`; `rs2` is the half word at which that begins.
-pub(crate) unsafe fn link(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn link(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -92,12 +92,12 @@ pub(crate) unsafe fn link(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
 }
 
 /// Goes to `rs1 + immediate`, with the address of the next instruction in `rd`; `rs2` as above: `jalr`.
-pub(crate) unsafe fn register(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn register(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
         let target = hart.x[o.rs1 as usize].wrapping_add(i64::from(o.imm) as u64) & !1;
         hart.x[o.rd as usize] = pc.wrapping_add(2 * u64::from(o.rs2));
-        jump(hart, std::ptr::null_mut(), left, pc, target)
+        jump(hart, None, left, pc, target)
     }
 }

@@ -79,7 +79,7 @@ pub(super) unsafe fn writable<W: Width>(hart: &Hart, address: u64) -> Option<*mu
 }
 
 /// `rd = memory[rs1 + immediate]`.
-pub(crate) unsafe fn load<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn load<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena; what the cache of translations gives is memory.
     unsafe {
         let o = &*op;
@@ -131,7 +131,7 @@ unsafe fn loaded_from<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u
 }
 
 /// `rd = memory[pc + immediate]`: `auipc` and a load. The load's own offset is in `rs1` and `rs2`.
-pub(crate) unsafe fn load_relative<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn load_relative<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -166,7 +166,7 @@ unsafe fn loaded_relative<W: Width>(
 }
 
 /// `memory[rs1 + immediate] = rs2`.
-pub(crate) unsafe fn store<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn store<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -219,7 +219,7 @@ unsafe fn stored<W: Width>(
 }
 
 /// `f[rd] = memory[rs1 + immediate]`.
-pub(crate) unsafe fn load_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn load_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -256,7 +256,7 @@ unsafe fn loaded_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: 
 }
 
 /// `memory[rs1 + immediate] = f[rs2]`.
-pub(crate) unsafe fn store_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn store_float<W: Width>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;

@@ -7,7 +7,7 @@ use crate::op::Op;
 use crate::trap::{Cause, Trap};
 
 /// Any instruction that computes with floating-point numbers: its bits are the immediate.
-pub(crate) unsafe fn compute(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn compute(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena.
     unsafe {
         let word = (*op).imm as u32;

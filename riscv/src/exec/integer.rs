@@ -11,7 +11,7 @@ pub(crate) trait Binary {
 }
 
 /// `rd = f(rs1, rs2)`.
-pub(crate) unsafe fn registers<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn registers<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena.
     unsafe {
         let o = &*op;
@@ -21,7 +21,7 @@ pub(crate) unsafe fn registers<F: Binary>(hart: &mut Hart, op: *const Op, left: 
 }
 
 /// `rd = f(rs1, immediate)`.
-pub(crate) unsafe fn immediate<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn immediate<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -31,7 +31,7 @@ pub(crate) unsafe fn immediate<F: Binary>(hart: &mut Hart, op: *const Op, left: 
 }
 
 /// `rd = immediate`: `lui`, `li`.
-pub(crate) unsafe fn constant(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn constant(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -41,7 +41,7 @@ pub(crate) unsafe fn constant(hart: &mut Hart, op: *const Op, left: i64, pc: u64
 }
 
 /// `rd = rs1`: `mv`.
-pub(crate) unsafe fn copy(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn copy(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -52,7 +52,7 @@ pub(crate) unsafe fn copy(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
 
 /// `rd = f(rs1 << a, b)`, `a` in the low byte of the immediate and `b` in the next: two shifts, which cut a number to some
 /// of its bits.
-pub(crate) unsafe fn shifts<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn shifts<F: Binary>(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -63,7 +63,7 @@ pub(crate) unsafe fn shifts<F: Binary>(hart: &mut Hart, op: *const Op, left: i64
 }
 
 /// `rd = (rs1 << immediate) + rs2`: the address of an element.
-pub(crate) unsafe fn shift_add(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn shift_add(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -74,7 +74,7 @@ pub(crate) unsafe fn shift_add(hart: &mut Hart, op: *const Op, left: i64, pc: u6
 }
 
 /// `rd = pc + immediate`: `auipc`, and `auipc` with `addi`.
-pub(crate) unsafe fn relative(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn relative(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let o = &*op;
@@ -84,7 +84,7 @@ pub(crate) unsafe fn relative(hart: &mut Hart, op: *const Op, left: i64, pc: u64
 }
 
 /// Nothing: `fence`, hints.
-pub(crate) unsafe fn nothing(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn nothing(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe { next(hart, op, left, pc) }
 }

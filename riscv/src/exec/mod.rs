@@ -14,6 +14,9 @@ use crate::op::Op;
 use crate::tlb::Tlb;
 use crate::trap::Trap;
 
+/// Whether blocks go on to one another; otherwise they leave to the loop (see `build.rs`).
+const CHAINED: bool = cfg!(all(chained, not(debug_assertions)));
+
 /// Goes on with the operation after `op`.
 #[inline(always)]
 pub(crate) unsafe fn next(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
@@ -27,9 +30,12 @@ pub(crate) unsafe fn next(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
 /// Goes on with the block `header` at `pc`, when there are steps left for all of it.
 #[inline(always)]
 pub(crate) unsafe fn enter(hart: &mut Hart, header: *const Header, left: i64, pc: u64) {
-    if cfg!(all(chained, not(debug_assertions))) {
+    if CHAINED {
         // SAFETY: `header` is one of the arena's, which is emptied only by the loop.
         unsafe {
+            if let Some(native) = (*header).native {
+                return native(hart, std::ptr::null(), left, pc);
+            }
             let after = left - i64::from((*header).count);
             if after >= 0 {
                 hart.block = header;
@@ -49,29 +55,39 @@ pub(crate) fn leave(hart: &mut Hart, left: i64, pc: u64, exit: Exit) {
     hart.exit = exit;
 }
 
-/// Goes on at `target`, wherever that is. `link`, when not null, is where the block there may be remembered if it is in
-/// the page of `pc`.
+/// Goes on at `target`, wherever that is. `link` is where the block there may be remembered if it is in the page of `pc`.
 #[inline(always)]
-pub(crate) unsafe fn jump(hart: &mut Hart, link: *mut *const Header, left: i64, pc: u64, target: u64) {
+pub(crate) unsafe fn jump(hart: &mut Hart, link: Option<(*mut Links, Way)>, left: i64, pc: u64, target: u64) {
     // SAFETY: the hart's cache of translations lives as long as the hart; a table it names lives until the cache is
     // emptied; links are the arena's.
     unsafe {
         let entry = (*hart.code).code.get_unchecked(Tlb::code_index(target));
         if entry.tag == Tlb::tag(target, 1) {
             // A jump within the page has a link of its own to be filled.
-            let far = link.is_null() || (target ^ pc) >> 12 != 0;
-            let jump = hart.jumps.get_unchecked_mut(Jump::index(target));
-            if far && jump.target == target && (*jump.header).page == entry.page {
+            let far = link.is_none() || (target ^ pc) >> 12 != 0;
+            let place = target.wrapping_add(entry.addend);
+            let jump = hart.jumps.get_unchecked_mut(Jump::index(place));
+            if far && jump.target == place {
+                if let (Some(native), true) = (jump.native, CHAINED) {
+                    return native(hart, std::ptr::null(), left, target);
+                }
                 let header = jump.header;
                 return enter(hart, header, left, target);
             }
             let header = *(*entry.blocks).get_unchecked((target & 0xfff) as usize >> 1);
             if !header.is_null() {
-                *jump = Jump { target, header };
+                *jump = Jump::to(place, header);
                 // The same page in both kinds of addresses: the link holds wherever this page is mapped.
                 let same = (target ^ pc) >> 12 == 0 && (*header).page == (*hart.block).page;
-                if !link.is_null() && same {
-                    *link = header;
+                if let Some((links, way)) = link
+                    && same
+                {
+                    (*links).headers[way as usize] = header;
+                    if let (slots, Some(native)) = ((*links).slots, (*header).native)
+                        && !slots.is_null()
+                    {
+                        (*slots)[way as usize] = native as *const ();
+                    }
                 }
                 return enter(hart, header, left, target);
             }
@@ -83,8 +99,8 @@ pub(crate) unsafe fn jump(hart: &mut Hart, link: *mut *const Header, left: i64, 
 /// Which of a last operation's links.
 #[derive(Clone, Copy)]
 pub(crate) enum Way {
-    Taken,
-    Next,
+    Taken = 0,
+    Next = 1,
 }
 
 /// Goes on at `target` by the link of `op`, the last operation of its block.
@@ -93,14 +109,11 @@ pub(crate) unsafe fn follow(hart: &mut Hart, op: *const Op, left: i64, pc: u64, 
     // SAFETY: the caller's operation is followed by its links.
     unsafe {
         let links = Links::of(op);
-        let link = match way {
-            Way::Taken => &raw mut (*links).taken,
-            Way::Next => &raw mut (*links).next,
-        };
-        if !(*link).is_null() {
-            return enter(hart, *link, left, target);
+        let header = (*links).headers[way as usize];
+        if !header.is_null() {
+            return enter(hart, header, left, target);
         }
-        jump(hart, link, left, pc, target)
+        jump(hart, Some((links, way)), left, pc, target)
     }
 }
 

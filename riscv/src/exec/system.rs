@@ -6,7 +6,7 @@ use crate::op::Op;
 use crate::trap::{Cause, Trap};
 
 /// An instruction the loop runs: its bits are the immediate.
-pub(crate) unsafe fn system(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn system(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: the loop calls handlers with an operation of the arena.
     unsafe {
         hart.word = (*op).imm as u32;
@@ -15,7 +15,7 @@ pub(crate) unsafe fn system(hart: &mut Hart, op: *const Op, left: i64, pc: u64) 
 }
 
 /// An instruction there is not: its bits are the immediate.
-pub(crate) unsafe fn illegal(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn illegal(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         let word = u64::from((*op).imm as u32);
@@ -25,7 +25,7 @@ pub(crate) unsafe fn illegal(hart: &mut Hart, op: *const Op, left: i64, pc: u64)
 
 /// Stands before an instruction that reaches into the next page: goes on when its second half, found there now, is still
 /// the one that was decoded (the immediate).
-pub(crate) unsafe fn second_half(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
+pub(crate) unsafe extern "C" fn second_half(hart: &mut Hart, op: *const Op, left: i64, pc: u64) {
     // SAFETY: as above.
     unsafe {
         if hart.second_half_is(pc.wrapping_add(2), (*op).imm as u16) {

@@ -19,9 +19,17 @@ fn stays_inside(item: &Item) -> bool {
     !item.name.starts_with("csr")
 }
 
-/// Runs to the end on a small stack; instructions run. A stack that is too small ends the whole test by a signal.
+/// Runs to the end on a small stack, translated and not; instructions run. A stack that is too small ends the whole test by
+/// a signal.
 fn run(program: &Program, world: World) -> u64 {
+    let counts = [false, true].map(|translates| run_so(program, world, translates));
+    assert_eq!(counts[0], counts[1]);
+    counts[0]
+}
+
+fn run_so(program: &Program, world: World, translates: bool) -> u64 {
     let mut machine = machine::boot(program, world);
+    machine.set_translates(translates);
     let run = move || {
         let stop = machine.run(MOST);
         assert!(matches!(stop, Stop::PoweredOff { .. }), "{stop:?} at {:#x}", machine.pc());

@@ -54,6 +54,29 @@ fn a_run_in_pieces_of_any_size_is_the_same_run() {
 }
 
 #[test]
+fn a_run_of_translated_code_is_the_same_run() {
+    for seed in 0..12 {
+        let world = if seed % 2 == 0 { World::Bare } else { World::Paged };
+        let program = Program::new(3000 + seed, 10_000);
+        let mut random = Random(seed);
+        let (_, length) = machine::run(&program, world);
+        let mut marks: Vec<u64> = (0..20).map(|_| random.below(length)).collect();
+        marks.sort_unstable();
+        let by_operations = roots(&program, world, &marks, |machine| {
+            machine.set_translates(false);
+            MOST
+        });
+        assert_eq!(roots(&program, world, &marks, |_| MOST), by_operations, "seed {seed}, {world:?}");
+        // Now so, now so.
+        let both = roots(&program, world, &marks, |machine| {
+            machine.set_translates(random.below(2) == 0);
+            1 + random.below(50_000)
+        });
+        assert_eq!(both, by_operations, "seed {seed}, {world:?}, in turns");
+    }
+}
+
+#[test]
 fn a_run_that_is_stored_and_taken_up_again_is_the_same_run() {
     for world in [World::Bare, World::Paged] {
         let program = Program::new(8, 3000);
