@@ -70,6 +70,92 @@ pub const CATALOGUE: &[Entry] = &[
               `patchelf --set-interpreter` and `--set-rpath` (in nixpkgs: `autoPatchelfHook`).",
     },
     Entry {
+        id: "archive-member-mtime",
+        title: "members of an archive have other times",
+        what: "The headers of an archive keep when each member was last changed, and that was another time: files that the\n\
+               build wrote or unpacked without keeping their times.",
+        example: "t.tar » ./bin/run: mtime: 1795264496 (2026-11-21 12:34:56 UTC)  and  1577836800 (2020-01-01 00:00:00 UTC)",
+        fix: "tar: `--mtime=@$SOURCE_DATE_EPOCH --clamp-mtime`. ar: `ar rcsD` (binutils of nixpkgs does so by default). zip and jar:\n\
+              `find . -exec touch -h -d @$SOURCE_DATE_EPOCH {} +` before, with TZ=UTC; `jar --date`. cpio: touch likewise.\n\
+              Afterwards: `strip-nondeterminism` or `add-determinism`.",
+    },
+    Entry {
+        id: "archive-member-owner",
+        title: "members of an archive have other owners",
+        what: "The headers of an archive keep the user and group that owned each file, by number and by name, and those\n\
+               were the ones of whoever built it.",
+        example: "t.tar » ./bin/run: user name: nixbld1  and  root",
+        fix: "tar: `--owner=0 --group=0 --numeric-owner`. ar: `ar rcsD`. cpio: `--owner=0:0` (`-R 0:0`). zip: `zip -X`.",
+    },
+    Entry {
+        id: "archive-member-mode",
+        title: "members of an archive have other permissions",
+        what: "The headers of an archive keep each file's permissions, and the build took what the umask left.",
+        example: "t.tar » ./etc: mode: 0755  and  0775",
+        fix: "tar: `--mode=u+rwX,go+rX,go-w`. Otherwise set them before packing (`chmod -R u+rwX,go+rX,go-w .`), or `umask 022`\n\
+              at the beginning of the phase.",
+    },
+    Entry {
+        id: "archive-member-order",
+        title: "members of an archive are in another order",
+        what: "Both archives have the same members, in different orders: files listed as the file system gives them.",
+        example: "t.tar: 4 of 20 members, the first: ./a  and  ./b",
+        fix: "tar: `--sort=name`. Others take a list: `find . -print0 | LC_ALL=C sort -z | cpio -0 …`, `find . | LC_ALL=C sort |\n\
+              zip -X -@ out.zip`; for ar, name the objects in a fixed order, or `$(sort $(wildcard *.o))` in make.",
+    },
+    Entry {
+        id: "archive-format",
+        title: "archives written in another format",
+        what: "The same members, written by another program or with other options: GNU or pax headers, another version\n\
+               field, another way to write names and numbers, stored or compressed, padding at the end.",
+        example: "t.tar » ./bin/run: format: ustar  and  ustar\\x20\\x20",
+        fix: "Name the format (`tar --format=gnu`, `zip -9`, `jar --no-compress`), and take the archiver from the same lock file.",
+    },
+    Entry {
+        id: "archive-extra-metadata",
+        title: "archives keep more of the file system than they should",
+        what: "Headers keep what differs on every file system: times of access and change, inode and device numbers, extended\n\
+               attributes, the number of the process that wrote the archive, extra fields of zip.",
+        example: "t.tar » ./bin/run: extended header, name: ./PaxHeaders.4711/run  and  ./PaxHeaders.815/run",
+        fix: "tar: `--format=gnu`, or `--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime`. zip: `zip -X`.\n\
+              cpio: `--reproducible` (`--renumber-inodes --ignore-devno`).",
+    },
+    Entry {
+        id: "gzip-header",
+        title: "gzip files with another header",
+        what: "A gzip header keeps the time, the name of the compressed file, the operating system and a hint of the level.",
+        example: "data.gz: mtime: 1795264496 (2026-11-21 12:34:56 UTC)  and  0 (1970-01-01 00:00:00 UTC)",
+        fix: "`gzip -n` (or GZIP=-n for programs that call it). In Python `gzip.GzipFile(mtime=0)`, in Go leave `Header.ModTime`\n\
+              and `Header.Name` empty; for `tar -z`, pipe: `tar -c … | gzip -n`.",
+    },
+    Entry {
+        id: "deflate-encoder",
+        title: "the same contents, compressed otherwise",
+        what: "Unpacked, both are the same to the last byte. Another compressor, another version of it, another level, or\n\
+               another number of threads found other ways to write them shorter.",
+        example: "data.gz: 20971520 bytes packed in 7758902 by gzip  and  7751060",
+        fix: "Take the compressor from the same lock file (`nativeBuildInputs`), name the level, and compress with a fixed\n\
+              number of threads (`xz -T1`, `zstd --single-thread`, `pigz -p1`). What is published may instead be\n\
+              compared unpacked: publish the checksum of the unpacked archive as well.",
+    },
+    Entry {
+        id: "pyc-mtime",
+        title: "compiled Python keeps the time of its source",
+        what: "A .pyc file keeps when its source was last changed, to notice that it is out of date, and that was another time.",
+        example: "mod.cpython-311.pyc pyc header, mtime of the source: 1795264496 (2026-11-21 12:34:56 UTC)  and  1577836800 (…)",
+        fix: "`python -m compileall --invalidation-mode unchecked-hash`, which is the default where SOURCE_DATE_EPOCH is set;\n\
+              or set the time of the sources before: `find . -name '*.py' -exec touch -d @$SOURCE_DATE_EPOCH {} +`.",
+    },
+    Entry {
+        id: "pyc-path",
+        title: "compiled Python keeps the path of its source",
+        what: "A .pyc file keeps the path that its source had when it was compiled, for tracebacks, and that was another\n\
+               directory.",
+        example: "mod.cpython-311.pyc marshalled code, co_filename: /build/a/mod.py  and  /build/b/mod.py",
+        fix: "Compile where the files are installed, or strip the beginning of the path:\n\
+              `python -m compileall -s $out -p / $out` (strip `$out`, prepend `/`).",
+    },
+    Entry {
         id: "embedded-build-time",
         title: "the time of the build is embedded",
         what: "The output contains the date or the time at which it was built.",

@@ -88,6 +88,24 @@ fn both(pair: Pair<Window<'_>>) -> Result<Pair<Vec<u8>>, ReadError> {
     ))
 }
 
+/// Whether two windows hold the same bytes.
+pub(crate) fn equal(pair: Pair<Window<'_>>) -> Result<bool, ReadError> {
+    if pair.a.size() != pair.b.size() {
+        return Ok(false);
+    }
+    let mut buffers = Pair::new(Vec::new(), Vec::new());
+    let mut at = 0;
+    while at < pair.a.size() {
+        let len = BLOCK.min(pair.a.size() - at);
+        let block = blocks(pair, pair.map(|w| w.start() + at), len, &mut buffers)?;
+        if block.a != block.b {
+            return Ok(false);
+        }
+        at += len;
+    }
+    Ok(true)
+}
+
 /// One range over all of two windows, whatever is in them.
 pub(crate) fn whole(pair: Pair<Window<'_>>, effort: &Effort<'_>) -> Result<Ranges, ReadError> {
     sampled(pair, &Spans::one(Hunk::of(pair)), effort)

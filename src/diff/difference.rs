@@ -181,6 +181,10 @@ pub enum Step {
     Entry(Vec<u8>),
     /// A member of an archive, by its name there. Offsets below it count from its first byte, unpacked.
     Member(Vec<u8>),
+    /// Bytes of an archive in no member and no table.
+    BetweenMembers,
+    /// What only indexes other members of an archive, and so follows from them.
+    Index,
     /// The file header of an executable.
     Header,
     /// A program header, by index, with the name of its type.
@@ -193,13 +197,13 @@ pub enum Step {
     BetweenSections,
     /// Functions and objects by name, wherever they lie.
     Symbols,
-    /// A header or table of a file, by its name: `COFF header`, `Go build settings`.
+    /// A header or table of a file, by its name: `COFF header`, `Go build settings`, `gzip header`.
     Table(&'static str),
     /// A compiled unit of debug information, by name.
     Unit(Vec<u8>),
     /// The file for one processor in a universal binary.
     Architecture(&'static str),
-    /// What a compressed section holds.
+    /// What a compressed file or section holds. Offsets below it count from its first byte.
     Unpacked,
 }
 
@@ -210,6 +214,8 @@ impl fmt::Display for Step {
             Step::Entry(path) | Step::Member(path) | Step::Section(path) => {
                 fmt::Display::fmt(bstr::BStr::new(path), f)
             }
+            Step::BetweenMembers => f.write_str("outside of all members"),
+            Step::Index => f.write_str("index of the members"),
             Step::Header => f.write_str("ELF header"),
             Step::Segment(index, kind) => write!(f, "program header {index} ({kind})"),
             Step::Dynamic => f.write_str("dynamic section"),
@@ -299,6 +305,26 @@ pub enum Finding {
     },
     /// Functions and objects, compared by name.
     Symbols(Box<SymbolChanges>),
+    /// The same contents under another name in an archive.
+    Renamed(Pair<Vec<u8>>),
+    /// Members of an archive that both sides have, in another order.
+    MemberOrder {
+        /// How many members both sides have.
+        members: u64,
+        /// How many of them must move to give the other order.
+        moved: u64,
+        /// The names of the first that differ.
+        first: Pair<Vec<u8>>,
+    },
+    /// The same bytes, packed by another encoder or at another level.
+    Encoding {
+        /// `gzip`, `xz`, `deflate`…
+        packing: &'static str,
+        /// Length unpacked, in bytes.
+        size: u64,
+        /// Lengths packed.
+        packed: Pair<u64>,
+    },
     /// Strings that one side has and the other has nowhere: what is new where bytes only moved.
     Strings(Pair<Strings>),
 }

@@ -85,6 +85,31 @@ pub enum Note {
         /// The cap.
         cap: u64,
     },
+    /// What looked like an archive or a compressed file is broken; it was compared as plain bytes.
+    BrokenArchive {
+        /// `tar`, `gzip`…
+        format: &'static str,
+        /// Which side.
+        side: Side,
+        /// Byte offset of what is wrong.
+        offset: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Containers inside containers, deeper than is looked at; compared as plain bytes.
+    TooDeep {
+        /// How deep is looked at.
+        cap: u32,
+    },
+    /// An archive with more in it than is looked at; compared as plain bytes.
+    TooMuchInside {
+        /// Which side.
+        side: Side,
+        /// What there is more of.
+        what: &'static str,
+        /// The cap.
+        cap: u64,
+    },
 }
 
 impl Note {
@@ -95,6 +120,9 @@ impl Note {
             Note::NothingByStructure => Code(911),
             Note::TextTooLarge { .. } => Code(912),
             Note::ShiftTooLarge { .. } => Code(913),
+            Note::BrokenArchive { .. } => Code(920),
+            Note::TooDeep { .. } => Code(921),
+            Note::TooMuchInside { .. } => Code(922),
         }
     }
 }
@@ -107,6 +135,18 @@ impl fmt::Display for Note {
                     f,
                     "side {side} is no sound ELF file (byte {offset:#x}: {what}): compared as plain bytes"
                 )
+            }
+            Note::BrokenArchive { format, side, offset, what } => {
+                write!(
+                    f,
+                    "side {side} is no sound {format} file (byte {offset:#x}: {what}): compared as plain bytes"
+                )
+            }
+            Note::TooDeep { cap } => {
+                write!(f, "more than {cap} containers inside each other: compared as plain bytes")
+            }
+            Note::TooMuchInside { side, what, cap } => {
+                write!(f, "side {side} has more than {cap} {what}: compared as plain bytes")
             }
             Note::NothingByStructure => f.write_str(
                 "the bytes that differ are in no place its structure names: compared as plain bytes",
@@ -165,5 +205,24 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "too many differing bytes to look for moved ones",
         text: "When sizes differ, bytes that only moved are recognised within a cap on memory. This part is larger, so\n\
                everything between the first and the last differing byte is shown as one range.",
+    },
+    Explanation {
+        code: Code(920),
+        title: "an archive or compressed file is not sound",
+        text: "It begins as such a file does, but breaks its format at the byte offset in the message: a checksum, a size or\n\
+               a name is wrong, or it ends too early. It was compared as plain bytes: the difference is exact, but without\n\
+               the names of members. The format's own program (`tar -tvf`, `unzip -t`, `xz -t`) may say more.",
+    },
+    Explanation {
+        code: Code(921),
+        title: "containers too deep inside each other",
+        text: "An archive in an archive in an archive, deeper than any real package. The innermost ones were compared as\n\
+               plain bytes. To look further, unpack some levels and compare what is in them.",
+    },
+    Explanation {
+        code: Code(922),
+        title: "an archive with too much in it",
+        text: "Unpacking and matching members has caps, so that a small file cannot take all memory or time. This one is\n\
+               over a cap and was compared as plain bytes. Unpack both sides to folders and compare those instead.",
     },
 ];

@@ -1,12 +1,13 @@
 //! The contents of two files: by structure where there is one, by lines where they are text, else by bytes.
 
 use super::{
-    Content, Difference, Finding, Note, Pair, ReadError, Side,
+    Content, Difference, Finding, Note, Pair, ReadError, Side, archive,
     bytes::{self, Found, Moved, failed},
+    compressed,
     content::Window,
     elf,
     limits::Effort,
-    text,
+    pyc, text,
 };
 
 /// How much of a file is looked at to tell what it is.
@@ -25,7 +26,18 @@ struct Format {
 }
 
 /// All of them; the first that both sides claim to have is taken.
-const FORMATS: &[Format] = &[Format { is: elf::is_elf, compare: elf::compare }];
+const FORMATS: &[Format] = &[
+    Format { is: elf::is_elf, compare: elf::compare },
+    Format { is: archive::is_ar, compare: archive::compare_ar },
+    Format { is: compressed::is_gzip, compare: compressed::compare_gzip },
+    Format { is: compressed::is_xz, compare: compressed::compare_xz },
+    Format { is: compressed::is_zstd, compare: compressed::compare_zstd },
+    Format { is: compressed::is_bzip2, compare: compressed::compare_bzip2 },
+    Format { is: archive::is_zip, compare: archive::compare_zip },
+    Format { is: archive::is_cpio, compare: archive::compare_cpio },
+    Format { is: pyc::is_pyc, compare: pyc::compare },
+    Format { is: archive::is_tar, compare: archive::compare_tar },
+];
 
 /// Compares two files and adds what differs to `difference`. Equal bytes add nothing, unequal bytes always
 /// something: whatever a closer look finds or fails to find, this is decided first.
@@ -44,11 +56,11 @@ pub(super) fn compare(
         window.to_vec().map_err(failed(side, 0))
     };
     let heads = Pair::new(head(Side::A)?, head(Side::B)?);
-    let found_before = difference.found.len();
+    let before = (difference.found.len(), difference.inside.len());
     if let Some(format) = FORMATS.iter().find(|format| (format.is)(&heads.a) && (format.is)(&heads.b)) {
         let notes_before = difference.notes.len();
         (format.compare)(pair, difference, effort)?;
-        let nothing = difference.inside.is_empty() && difference.found.len() == found_before;
+        let nothing = (difference.found.len(), difference.inside.len()) == before;
         if nothing && difference.notes.len() == notes_before {
             difference.notes.push(Note::NothingByStructure);
         }
@@ -58,7 +70,7 @@ pub(super) fn compare(
             Err(note) => difference.notes.push(note),
         }
     }
-    if difference.inside.is_empty() && difference.found.len() == found_before {
+    if (difference.found.len(), difference.inside.len()) == before {
         match bytes::compare(windows, effort)? {
             Some(found) => add(found, difference),
             // `trim` saw a difference a moment ago: whatever gives the bytes gave others now. Never call it equal.

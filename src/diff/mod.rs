@@ -6,7 +6,9 @@
 //! lines, moved parts, new strings) is a closer look at what is known to differ, within [`Limits`], and says in a
 //! [`Note`] where it stopped.
 
+mod archive;
 mod bytes;
+mod compressed;
 mod content;
 mod difference;
 mod elf;
@@ -18,9 +20,11 @@ mod limits;
 mod matching;
 mod moved;
 mod novelty;
+mod pyc;
 mod text;
 mod time;
 mod tree;
+mod unpack;
 
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,11 @@ type RangeRule = fn(&mut Diagnosis, &Place<'_>, &mut Passage<'_>) -> bool;
 
 /// All rules about findings, the most specific ones first.
 const RULES: &[Rule] = &[
-    archives::finding,
+    archives::field,
+    archives::order,
+    archives::renamed,
+    archives::encoding,
+    archives::strings_of_path,
     executables::section_of_one_side,
     executables::field,
     executables::moved,
@@ -48,7 +52,8 @@ const RULES: &[Rule] = &[
 
 /// All rules about ranges of bytes or lines, the most specific ones first.
 const RANGE_RULES: &[RangeRule] = &[
-    archives::range,
+    archives::index,
+    archives::path_of_source,
     executables::section_of_one_value,
     executables::search_path,
     tokens::passage,

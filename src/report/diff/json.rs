@@ -249,6 +249,16 @@ impl Document {
                     derived: derived.then_some(true),
                     ..pair("field", value(&values.a), value(&values.b))
                 },
+                Finding::Renamed(names) => pair("renamed", escape_bytes(&names.a), escape_bytes(&names.b)),
+                Finding::MemberOrder { moved, first, .. } => One {
+                    size: Some(*moved),
+                    ..pair("member-order", escape_bytes(&first.a), escape_bytes(&first.b))
+                },
+                Finding::Encoding { packing, size, packed } => One {
+                    field: Some(packing),
+                    size: Some(*size),
+                    ..pair("encoding", packed.a.to_string(), packed.b.to_string())
+                },
                 Finding::LineEndings(lines) => pair("line-endings", lines.a.to_string(), lines.b.to_string()),
                 Finding::Reordered { lines, first } => {
                     One { size: Some(*lines), range: Some(RangeOf::new(first)), ..at("order") }

@@ -218,9 +218,27 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
         Finding::Target(pair) => {
             line(out, format!("link to {}", both(&value(&pair.a, false), &value(&pair.b, false))))
         }
-        Finding::Field { name, values, .. } => {
+        Finding::Field { name, values, derived, .. } => {
             let values = values.as_ref().map(field_value);
-            line(out, format!("{name}: {}", both(&values.a, &values.b)))
+            let follows = if *derived { format!("  {DIM}(follows){DIM:#}") } else { String::new() };
+            line(out, format!("{name}: {}{follows}", both(&values.a, &values.b)))
+        }
+        Finding::Renamed(names) => {
+            let names = names.as_ref().map(|name| value(name, false));
+            line(out, format!("the same contents, called {}", both(&names.a, &names.b)))
+        }
+        Finding::MemberOrder { members, moved, first } => {
+            let first = first.as_ref().map(|name| value(name, false));
+            let members = count(*members, "member", "members");
+            line(
+                out,
+                format!("{members} in both, {moved} of them elsewhere; first {}", both(&first.a, &first.b)),
+            )
+        }
+        Finding::Encoding { packing, size, packed } => {
+            let packed = packed.map(|packed| count(packed, "byte", "bytes"));
+            let size = count(*size, "byte", "bytes");
+            line(out, format!("the same {size}, packed by {packing} in {}", both(&packed.a, &packed.b)))
         }
         Finding::LineEndings(counts) => {
             let word = |lines: u64| format!("{} CR LF", count(lines, "line ends in", "lines end in"));
