@@ -96,6 +96,28 @@ fn greeting_is_reproduced_on_riscv64_in_the_machine_of_our_own_and_in_qemu() {
 
 #[test]
 #[ignore = "slow: boots machines"]
+fn a_replay_is_the_same_run_where_a_machine_can_tell_and_not_checked_elsewhere() {
+    let (exit, document) = verify(RISCV, "greeting", &["--replay", "--state-root-every", "28"]);
+    assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 3)]));
+    let output = &document["outputs"][0];
+    let references = output["references"].as_array().unwrap();
+    let replay = references.iter().find(|one| one["reference"] == "replay").unwrap();
+    let record = |run: &Value| -> Value {
+        let record = reprove(&["log", "--record", run.as_str().unwrap()]);
+        serde_json::from_slice(&record.stdout).unwrap()
+    };
+    let [first, again] = [record(&output["rounds"][0]["run"]), record(&replay["run"])];
+    assert_ne!(output["rounds"][0]["run"], replay["run"], "two runs");
+    assert_eq!(first, again);
+    assert!(first["state"]["along"].as_array().unwrap().len() > 3, "{first:#}");
+    let (exit, document) = verify(X86, "greeting", &["--replay"]);
+    assert_eq!((exit, verdicts(&document)), (122, vec![("out", "not-checked", 2)]));
+    let reason = document["outputs"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("qemu") && reason.contains("no roots"), "{reason}");
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
 fn a_comparison_that_cannot_be_made_is_not_checked() {
     let (exit, document) = verify(RISCV, "greeting", &["--rounds", "1", "--against", "nix"]);
     assert_eq!((exit, verdicts(&document)), (122, vec![("out", "not-checked", 0)]));

@@ -18,6 +18,9 @@ use reprove::machine::{Arch, Caps, Drive, End, Job, Machine, News, Run, Settings
 /// Characters the guest writes after its mark, one every 4 million instructions.
 const DOTS: u32 = 30;
 
+/// Roots are taken every so many steps, as a power of two.
+const ROOTS: u8 = 23;
+
 /// Where a kernel begins, memory that it may have, and the drives.
 const KERNEL: u64 = 0x8020_0000;
 const SPARE: u64 = 0x8400_0000;
@@ -106,7 +109,8 @@ impl Place {
     }
 
     fn machine(&self) -> Embedded {
-        Embedded::new(None).with_checkpoints(Checkpoints::new(self.path(), Checkpoints::LEAST))
+        let checkpoints = Checkpoints::new(self.path(), Checkpoints::LEAST);
+        Embedded::new(None).with_state_roots(ROOTS).with_checkpoints(checkpoints)
     }
 
     /// Runs with `input` on the drive, as the run called `round`, until `dots` dots were written; what is left, and the instructions
@@ -139,7 +143,8 @@ impl Place {
 
     /// The run that nothing interrupts and of which nothing is kept.
     fn whole(&self, input: u64) -> Left {
-        let (left, taken_up) = self.run(&Embedded::new(None), input, "", usize::MAX);
+        let machine = Embedded::new(None).with_state_roots(ROOTS);
+        let (left, taken_up) = self.run(&machine, input, "", usize::MAX);
         assert_eq!((left.end, taken_up), (End::PoweredOff, None));
         assert!(left.console.ends_with(&".".repeat(DOTS as usize)), "{}", left.console);
         assert!(left.output.iter().any(|byte| *byte != 0));
@@ -168,11 +173,31 @@ fn an_interrupted_run_goes_on_and_comes_to_the_same_end() {
 }
 
 #[test]
+fn roots_along_a_run_are_taken_at_every_multiple_and_change_nothing() {
+    let place = Place::new();
+    let whole = place.whole(77).state.unwrap();
+    let without = place.run(&Embedded::new(None), 77, "", usize::MAX).0.state.unwrap();
+    assert_eq!((without.first, without.last, without.along.len()), (whole.first, whole.last, 0));
+    let steps: Vec<u64> = whole.along.iter().map(|at| at.step).collect();
+    assert_eq!(steps, (1..=steps.len() as u64).map(|n| n << ROOTS).collect::<Vec<_>>());
+    assert!(steps.len() > 10);
+    let rarer = place.run(&Embedded::new(None).with_state_roots(25), 77, "", usize::MAX).0.state.unwrap();
+    let expected: Vec<_> = whole.along.iter().filter(|at| at.step % (1 << 25) == 0).copied().collect();
+    assert_eq!(rarer.along, expected);
+    let mut roots: Vec<_> = whole.along.iter().map(|at| at.root).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    assert_eq!(roots.len(), steps.len(), "each is another state");
+}
+
+#[test]
 fn only_the_very_same_run_goes_on() {
     let place = Place::new();
     place.interrupt(77, "round 1");
     assert_eq!(place.finish(77, "round 2").1, None, "another round");
     assert_eq!(place.finish(78, "round 1").1, None, "another drive");
+    let roots = place.machine().with_state_roots(24);
+    assert_eq!(place.run(&roots, 77, "round 1", usize::MAX).1, None, "other roots");
     assert_eq!(place.kept().len(), 1);
     let again = place.run(&place.machine().anew(), 77, "round 1", usize::MAX);
     assert_eq!(again, (place.whole(77), None), "not when it is to begin again");

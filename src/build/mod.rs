@@ -251,9 +251,15 @@ fn run_record(
         input: hex(&prepared.input.sha256),
         end: run.end,
         instructions: run.instructions,
-        state: run
-            .state
-            .map(|state| run_record::StateRoots { first: hex(&state.first), last: hex(&state.last) }),
+        state: run.state.as_ref().map(|state| run_record::StateRoots {
+            first: hex(&state.first),
+            last: hex(&state.last),
+            along: state
+                .along
+                .iter()
+                .map(|at| run_record::RootAt { step: at.step, root: hex(&at.root) })
+                .collect(),
+        }),
         result: result.map(|record| GuestResult {
             stopped: record.stopped,
             status: record.status,

@@ -53,6 +53,18 @@ pub struct StateRoots {
     pub first: String,
     /// When the machine had stopped.
     pub last: String,
+    /// In between, when they were asked for, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<RootAt>,
+}
+
+/// The root of a machine's state at a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootAt {
+    /// The step.
+    pub step: u64,
+    /// The root.
+    pub root: String,
 }
 
 /// What the guest said in its result record.

@@ -58,6 +58,9 @@ pub struct Running {
     /// interruption; `off` for never
     #[arg(long, value_name = "N", default_value = "35")]
     checkpoint_every: Every,
+    /// Put the root of an embedded machine's state every 2^N steps into the run record
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(i64::from(Embedded::LEAST_ROOTS)..=62))]
+    state_root_every: Option<u8>,
 }
 
 /// An exponent of two, or `off`.
@@ -98,6 +101,9 @@ impl Running {
         let mut embedded = Embedded::new(Some(state.join("boots")));
         if let Every(Some(every)) = self.checkpoint_every {
             embedded = embedded.with_checkpoints(Checkpoints::new(state.join("checkpoints"), every));
+        }
+        if let Some(every) = self.state_root_every {
+            embedded = embedded.with_state_roots(every);
         }
         match interrupted {
             Interrupted::GoOn => embedded,

@@ -42,6 +42,10 @@ pub struct Verify {
     /// address of a binary cache; `^OUTPUT=REFERENCE` is for one output of several
     #[arg(long, value_name = "REFERENCE")]
     against: Vec<Against>,
+    /// Build round 1 once more under the very same settings, and compare the two runs as a whole: instructions, console, and the
+    /// roots of the machine's state (level 3; embedded machine only)
+    #[arg(long)]
+    replay: bool,
     /// Build every round again, from its beginning, also those that an interrupted run of the same command had finished or
     /// begun
     #[arg(long)]
@@ -92,6 +96,7 @@ impl Verify {
             rounds: &rounds,
             references: &self.against,
             engines: workshop.engines(),
+            replay: self.replay,
             jobs: workshop.jobs(),
             on_failure: workshop.on_failure(),
             kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },

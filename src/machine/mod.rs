@@ -221,12 +221,23 @@ pub struct Run {
 }
 
 /// Roots of the hash tree over a machine's whole state (see `docs/state-tree.md`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateRoots {
     /// When the guest had booted and its drives were attached.
     pub first: [u8; 32],
     /// When the machine had stopped.
     pub last: [u8; 32],
+    /// In between, when they were asked for, in order.
+    pub along: Vec<RootAt>,
+}
+
+/// The root of a machine's state at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootAt {
+    /// The step.
+    pub step: u64,
+    /// The root.
+    pub root: [u8; 32],
 }
 
 /// A deterministic machine.

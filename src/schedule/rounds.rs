@@ -56,6 +56,16 @@ impl Realiser<'_> {
         Ok((whole && finished.outputs.len() == derivation.outputs.len()).then_some(finished))
     }
 
+    /// What is on record about the run with this id.
+    pub fn record(&self, run: &str) -> Result<RunRecord, StoreError> {
+        let gone = || StoreError::Damaged {
+            file: self.store.root().join("runs").join(run),
+            why: "it is gone".to_owned(),
+        };
+        let id = run.parse().map_err(|_| gone())?;
+        self.store.run(id)?.ok_or_else(gone)?.record()
+    }
+
     /// Keeps the result of a round for a run after this one, should this one be interrupted.
     pub fn keep(&self, key: &RoundKey, finished: &Finished) -> Result<(), RealiseError> {
         let outputs = finished.outputs.iter().map(|(name, output)| {

@@ -5,13 +5,18 @@ use super::{Level, Verdict, derivation::Finding};
 /// What comparing an output with one reference gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// Equal bits; `independent` when the reference was built by something other than our machines.
+    /// Equal bits.
     Equal {
-        /// Whether this is a second engine's word.
-        independent: bool,
+        /// How much that shows beside the rounds.
+        shows: Level,
     },
     /// Other bits.
     Different,
+    /// Equal bits, by a run that was to be the same and was another one.
+    Unlike {
+        /// In what it is another one.
+        why: String,
+    },
     /// The comparison was asked for and could not be made.
     Missing {
         /// What stood in the way.
@@ -33,7 +38,8 @@ pub struct Conclusion {
 /// Joins the rounds' finding with every comparison that was asked for.
 ///
 /// Never rounded up: one difference is `diverged`; a comparison that was asked for and could not be made is
-/// `not-checked`, however well the rounds agree.
+/// `not-checked`, however well the rounds agree; so is a replay that is another run: then the machine is not what all this
+/// stands on.
 pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
     let found = |verdict, level, reason| Conclusion { verdict, level, reason };
     if finding.verdict == Verdict::NotBuilt || finding.nar_hash.is_none() {
@@ -47,7 +53,7 @@ pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
     }
     let level = comparisons.iter().map(level_of).fold(finding.level, Level::max);
     let missing = comparisons.iter().find_map(|comparison| match comparison {
-        Comparison::Missing { why } => Some(why.clone()),
+        Comparison::Missing { why } | Comparison::Unlike { why } => Some(why.clone()),
         _ => None,
     });
     if let Some(why) = missing {
@@ -63,9 +69,8 @@ pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
 
 fn level_of(comparison: &Comparison) -> Level {
     match comparison {
-        Comparison::Equal { independent: true } => Level::CrossEngine,
-        Comparison::Equal { independent: false } => Level::Repeated,
-        Comparison::Different | Comparison::Missing { .. } => Level::Built,
+        Comparison::Equal { shows } => *shows,
+        Comparison::Different | Comparison::Unlike { .. } | Comparison::Missing { .. } => Level::Built,
     }
 }
 
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
     use crate::nix::hash::NarHash;
 
-    const INDEPENDENT: Comparison = Comparison::Equal { independent: true };
+    const INDEPENDENT: Comparison = Comparison::Equal { shows: Level::CrossEngine };
 
     fn finding(verdict: Verdict, level: Level) -> Finding {
         let nar_hash = (verdict != Verdict::NotBuilt).then_some(NarHash([1; 32]));
@@ -123,10 +128,25 @@ mod tests {
     }
 
     #[test]
+    fn a_replay_that_is_the_same_run_is_level_3_and_one_that_is_not_is_never_rounded_up() {
+        let rounds = finding(Verdict::Reproduced, Level::Varied);
+        let replayed = Comparison::Equal { shows: Level::Replayed };
+        assert_eq!(conclude(&rounds, std::slice::from_ref(&replayed)).level, Level::Replayed);
+        assert_eq!(conclude(&rounds, &[replayed, INDEPENDENT]).level, Level::CrossEngine);
+        let unlike = Comparison::Unlike { why: "other runs".to_owned() };
+        let conclusion = conclude(&rounds, &[INDEPENDENT, unlike.clone()]);
+        assert_eq!(
+            (conclusion.verdict, conclusion.reason.as_deref()),
+            (Verdict::NotChecked, Some("other runs"))
+        );
+        assert_eq!(conclude(&rounds, &[unlike, Comparison::Different]).verdict, Verdict::Diverged);
+    }
+
+    #[test]
     fn one_build_needs_a_reference_to_be_reproduced() {
         let one = finding(Verdict::NotChecked, Level::Built);
         assert_eq!(conclude(&one, &[]).verdict, Verdict::NotChecked);
-        let conclusion = conclude(&one, &[Comparison::Equal { independent: false }]);
+        let conclusion = conclude(&one, &[Comparison::Equal { shows: Level::Repeated }]);
         assert_eq!((conclusion.verdict, conclusion.level), (Verdict::Reproduced, Level::Repeated));
     }
 

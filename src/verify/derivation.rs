@@ -17,7 +17,7 @@ use crate::{
 pub struct Built {
     /// NAR hash of every output.
     pub outputs: Outputs,
-    /// The run record.
+    /// The run record, by its id.
     pub run: String,
     /// Retired instructions, when the guest could say.
     pub instructions: Option<u64>,

@@ -5,6 +5,7 @@ pub mod derivation;
 pub mod divergence;
 mod output;
 pub mod reference;
+pub mod replay;
 pub mod rounds;
 pub mod session;
 pub mod target;

@@ -1,11 +1,12 @@
 //! One output: what its rounds say, what the references hold, where bits differ and why.
 
 use super::{
-    NOT_COMPARED,
+    Level, NOT_COMPARED,
     conclusion::{Comparison, Conclusion, conclude},
     derivation::{Finding, Rounds},
     divergence::{Divergence, explain},
     reference::{Against, Native, Reference, fetch},
+    replay::{Replay, Sameness},
     rounds::Outputs,
 };
 use crate::{
@@ -27,6 +28,8 @@ pub struct Compared {
     pub nar_hash: Option<NarHash>,
     /// What came of it.
     pub comparison: Comparison,
+    /// The run that made them, when it was one of this verification.
+    pub run: Option<String>,
 }
 
 /// Something that went wrong beside a verdict, and does not change it.
@@ -80,6 +83,7 @@ pub(super) struct OutputCheck<'a> {
     pub(super) references: &'a [Against],
     pub(super) native: Option<&'a dyn Native>,
     pub(super) machines: &'a [OtherMachine],
+    pub(super) replay: Option<&'a Replay>,
     /// Whether this target is the only one.
     pub(super) one_target: bool,
     /// Whether the target has one output that is verified.
@@ -134,15 +138,20 @@ impl OutputCheck<'_> {
             let theirs = fetch(reference, self.node, output, path, only, self.store, self.native);
             let comparison = match &theirs {
                 Err(error) => Comparison::Missing { why: format!("{reference}: {error}") },
-                Ok(theirs) if *theirs == ours => {
-                    Comparison::Equal { independent: matches!(reference, Reference::Nix) }
-                }
+                Ok(theirs) if *theirs == ours => Comparison::Equal { shows: shown_by(reference) },
                 Ok(_) => Comparison::Different,
             };
-            compared.push(Compared { reference: reference.clone(), nar_hash: theirs.ok(), comparison });
+            let (reference, nar_hash) = (reference.clone(), theirs.ok());
+            compared.push(Compared { reference, nar_hash, comparison, run: None });
         }
         compared.extend(self.machines.iter().map(|machine| compare_with_machine(machine, output, ours)));
+        compared.extend(self.replay.map(|replay| compare_with_replay(replay, output, ours, self.varied())));
         compared
+    }
+
+    /// Whether there was a round under other settings.
+    fn varied(&self) -> bool {
+        self.rounds.is_some_and(|rounds| rounds.rounds.iter().any(|round| !round.varied.is_empty()))
     }
 
     /// What an earlier build of ours made of the same path, when there is one and it was another build. A round that was
@@ -153,7 +162,7 @@ impl OutputCheck<'_> {
             Ok(info) => info?,
             Err(error) => {
                 let comparison = Comparison::Missing { why: format!("{reference}: {error}") };
-                return Some(Compared { reference, nar_hash: None, comparison });
+                return Some(Compared { reference, nar_hash: None, comparison, run: None });
             }
         };
         if let Origin::Built { run } = &info.origin
@@ -162,10 +171,10 @@ impl OutputCheck<'_> {
             return None;
         }
         let comparison = match info.nar_hash == ours {
-            true => Comparison::Equal { independent: false },
+            true => Comparison::Equal { shows: Level::Repeated },
             false => Comparison::Different,
         };
-        Some(Compared { reference, nar_hash: Some(info.nar_hash), comparison })
+        Some(Compared { reference, nar_hash: Some(info.nar_hash), comparison, run: None })
     }
 }
 
@@ -178,10 +187,37 @@ fn compare_with_machine(machine: &OtherMachine, output: &str, ours: NarHash) -> 
     };
     let comparison = match &theirs {
         Err(why) => Comparison::Missing { why: format!("{reference}: {why}") },
-        Ok(theirs) if *theirs == ours => Comparison::Equal { independent: true },
+        Ok(theirs) if *theirs == ours => Comparison::Equal { shows: Level::CrossEngine },
         Ok(_) => Comparison::Different,
     };
-    Compared { reference, nar_hash: theirs.ok(), comparison }
+    Compared { reference, nar_hash: theirs.ok(), comparison, run: None }
+}
+
+/// What equal bits from there show.
+fn shown_by(reference: &Reference) -> Level {
+    if *reference == Reference::Nix { Level::CrossEngine } else { Level::Repeated }
+}
+
+/// Compares with what round 1 made when it was run again. Only beside rounds that varied something it shows more than that two
+/// builds agree: a machine that never varies has everything agree.
+fn compare_with_replay(replay: &Replay, output: &str, ours: NarHash, varied: bool) -> Compared {
+    let reference = Reference::Replay;
+    let missing = |why: &str| Comparison::Missing { why: format!("{reference}: {why}") };
+    let theirs = replay.built.as_ref().ok().and_then(|(outputs, _)| outputs.get(output)).copied();
+    let comparison = match (&replay.built, theirs) {
+        (Err(why), _) => missing(why),
+        (Ok(_), None) => missing(&format!("no output `{output}`")),
+        (Ok(_), Some(theirs)) if theirs != ours => Comparison::Different,
+        (Ok(_), Some(_)) => match &replay.sameness {
+            Sameness::Same => {
+                Comparison::Equal { shows: if varied { Level::Replayed } else { Level::Repeated } }
+            }
+            Sameness::Unlike(why) => Comparison::Unlike { why: format!("{reference}: {why}") },
+            Sameness::Unknown(why) => missing(why),
+        },
+    };
+    let run = replay.built.as_ref().ok().map(|(_, run)| run.clone());
+    Compared { reference, nar_hash: theirs, comparison, run }
 }
 
 /// The settings proven to flip the bits, with their two values.
@@ -203,7 +239,7 @@ mod tests {
         nix::derivation::{Derivation, Output},
         store::{PathInfo, RunId},
         verify::{
-            Level, Verdict,
+            Verdict,
             derivation::{Built, Round},
             rounds::RoundPlan,
         },
@@ -215,6 +251,7 @@ mod tests {
         node: Node,
         rounds: Rounds<RealiseError>,
         machines: Vec<OtherMachine>,
+        replay: Option<Replay>,
     }
 
     fn path(name: &str) -> StorePath {
@@ -238,15 +275,15 @@ mod tests {
         let node = Node { drv: path("two.drv"), derivation, inputs: Vec::new(), depth: 0 };
         let plan = RoundPlan::new(2, Settings::default(), &[]);
         let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
-        Fixture { dir, store, node, rounds, machines: Vec::new() }
+        Fixture { dir, store, node, rounds, machines: Vec::new(), replay: None }
     }
 
     impl Fixture {
         fn run(&self, output: &str, finding: Finding, references: &[Against]) -> OutputResult {
             let (store, node, rounds) = (&self.store, &self.node, Some(&self.rounds));
             let (one_target, one_output) = (true, false);
-            let machines = &self.machines;
-            OutputCheck { store, node, rounds, references, native: None, machines, one_target, one_output }
+            let (machines, replay, native) = (&self.machines, self.replay.as_ref(), None);
+            OutputCheck { store, node, rounds, references, native, machines, replay, one_target, one_output }
                 .run(output, finding)
         }
 
@@ -297,7 +334,7 @@ mod tests {
         let reproduced = |hash| finding(Verdict::Reproduced, hash, None);
         let dev = fixture.run("dev", reproduced(dev), &references);
         assert_eq!((dev.conclusion.verdict, dev.compared.len()), (Verdict::Reproduced, 1));
-        assert_eq!(dev.compared[0].comparison, Comparison::Equal { independent: false });
+        assert_eq!(dev.compared[0].comparison, Comparison::Equal { shows: Level::Repeated });
         let out = fixture.run("out", reproduced(out), &references);
         assert_eq!((out.conclusion.verdict, out.compared.len()), (Verdict::NotChecked, 1));
         // A file for nobody in particular could be either.
@@ -322,6 +359,32 @@ mod tests {
         assert_eq!(with(Ok(vec![("out", theirs)])), (Verdict::Diverged, Level::Built, 1));
         assert_eq!(with(Ok(vec![("dev", ours)])).0, Verdict::NotChecked);
         assert_eq!(with(Err("it ran into a limit")).0, Verdict::NotChecked);
+    }
+
+    #[test]
+    fn a_replay_shows_more_than_equal_bits_only_when_it_is_the_same_run_beside_a_varied_one() {
+        let mut fixture = fixture();
+        let (ours, theirs) = (fixture.bits("ours"), fixture.bits("theirs"));
+        let mut with = |hash: Result<NarHash, &str>, sameness: Sameness, varied: &[Setting]| {
+            let (label, settings) = ("round 2".to_owned(), Settings::default());
+            let round = Round { label, settings, varied: varied.to_vec(), result: None };
+            fixture.rounds.rounds = vec![round];
+            let built = hash.map(|hash| (Outputs::from([("out".to_owned(), hash)]), "run".to_owned()));
+            fixture.replay = Some(Replay { built: built.map_err(str::to_owned), sameness });
+            let level = if varied.is_empty() { Level::Repeated } else { Level::Varied };
+            let finding = Finding { level, ..finding(Verdict::Reproduced, ours, None) };
+            let result = fixture.run("out", finding, &[]);
+            (result.conclusion.verdict, result.conclusion.level, result.divergences.len())
+        };
+        let unlike = || Sameness::Unlike("other runs".to_owned());
+        let unknown = || Sameness::Unknown("no roots".to_owned());
+        let varied = [Setting::Clock];
+        assert_eq!(with(Ok(ours), Sameness::Same, &varied), (Verdict::Reproduced, Level::Replayed, 0));
+        assert_eq!(with(Ok(ours), Sameness::Same, &[]), (Verdict::Reproduced, Level::Repeated, 0));
+        assert_eq!(with(Ok(ours), unlike(), &varied).0, Verdict::NotChecked);
+        assert_eq!(with(Ok(ours), unknown(), &varied).0, Verdict::NotChecked);
+        assert_eq!(with(Err("it failed"), unknown(), &varied).0, Verdict::NotChecked);
+        assert_eq!(with(Ok(theirs), unlike(), &varied), (Verdict::Diverged, Level::Built, 1));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Level, Verdict,
     conclusion::Conclusion,
-    derivation::{Finding, Rounds, run_rounds},
+    derivation::{Builder as _, Built, Finding, Rounds, run_rounds},
     output::{Note, OtherMachine, OutputCheck, OutputResult},
     reference::{Against, Native},
+    replay::{Replay, Sameness},
     rounds::RoundPlan,
     target::{KeptRounds, TargetBuilder},
 };
@@ -44,6 +45,8 @@ pub struct Request<'a> {
     pub references: &'a [Against],
     /// Kinds of machine. The first that runs a target does its rounds; what each further one makes of it is compared.
     pub engines: &'a [Engine],
+    /// Whether round 1 is run once more under the very same settings, to see whether it is the same run.
+    pub replay: bool,
     /// Machines that run at once.
     pub jobs: usize,
     /// What to do after a failure.
@@ -187,8 +190,11 @@ fn verify_target(
     };
     let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
     let others = if rounds.is_some() { other_machines(request, realiser, target.index) } else { Vec::new() };
+    let first = rounds.as_ref().and_then(|rounds| rounds.rounds.first()?.built()).filter(|_| request.replay);
+    let replay = first.map(|first| replay(request, realiser, &builder, first));
     let check = OutputCheck {
         machines: &others,
+        replay: replay.as_ref(),
         store: realiser.store,
         node,
         rounds: rounds.as_ref(),
@@ -212,6 +218,27 @@ fn verify_target(
         outputs.iter_mut().for_each(|output| output.notes.push(note.clone()));
     }
     TargetResult { target: target.clone(), drv: node.drv.clone(), rounds, outputs, kept }
+}
+
+/// Runs round 1, which made `first`, once more.
+fn replay(
+    request: &Request<'_>,
+    realiser: &Realiser<'_>,
+    builder: &TargetBuilder<'_, '_>,
+    first: &Built,
+) -> Replay {
+    let built = match builder.build(&request.rounds.base, "replay") {
+        Ok(built) => built,
+        Err(error) => {
+            let why = error.to_string();
+            return Replay { built: Err(why.clone()), sameness: Sameness::Unknown(why) };
+        }
+    };
+    let sameness = match (realiser.record(&first.run), realiser.record(&built.run)) {
+        (Ok(first), Ok(second)) => Sameness::of(&first, &second),
+        (Err(error), _) | (_, Err(error)) => Sameness::Unknown(error.to_string()),
+    };
+    Replay { built: Ok((built.outputs, built.run)), sameness }
 }
 
 /// What every machine but the first makes of a target, under the settings that are not varied.

@@ -1,12 +1,11 @@
 //! Checkpoints: states of long runs, kept so that a run goes on after its process was killed.
 //!
 //! A run has a folder of its own, which its process locks while it lives. The folder's name is a hash over the machine's version,
-//! the root of its state when the drives were attached, and which of several runs of the same it is. The root commits to all that
-//! was put into the machine: kernel, initial file system, device tree and command line, memory, rate, drives.
+//! the root of its state when the drives were attached, which of several runs of the same it is, and how often roots are taken. The
+//! root commits to all that was put into the machine: kernel, initial file system, device tree and command line, memory, rate, drives.
 //!
-//! In the folder is one file, compressed by zstd: what the run has left so far (`TRAIL`, the length of the console in 8 bytes,
-//! little-endian, the console, the SHA-256 of all this), and what its state has beyond the attached machine, as
-//! [`riscv::Machine::save_delta`] writes it. A new one takes the old one's place whole. A file that cannot be used is as good as none.
+//! In the folder is one file, compressed by zstd: what the run has left so far (see [`write_trail`]), and what its state has beyond
+//! the attached machine, as [`riscv::Machine::save_delta`] writes it. A new one takes the old one's place whole. A file that cannot be used is as good as none.
 //!
 //! When a state is kept depends on the guest alone: it is at a multiple of 2^[`riscv::FLUSH_INTERVAL`] steps, where the caches of
 //! translations are empty anyway, so that a run which is kept, or goes on from there, is the run that neither is.
@@ -21,6 +20,8 @@ use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use super::course::Trail;
+use super::roots::{self, Roots};
+use crate::machine::RootAt;
 
 /// How a checkpoint begins, uncompressed.
 const TRAIL: &[u8; 16] = b"reprove-trail/1\n";
@@ -57,10 +58,12 @@ impl Checkpoints {
         Checkpoints { take_up: false, ..self }
     }
 
-    /// The place of a run that begins with the state `first`, the one called `which` of the runs that begin so.
-    pub fn place(&self, first: &riscv::state::Hash, which: &str) -> Place {
-        let engine = format!("reprove-checkpoint/1\nengine {}\n", riscv::VERSION);
-        let key = Sha256::new().chain_update(engine).chain_update(first).chain_update(which).finalize();
+    /// The place of a run that begins with the state `first`, the one called `round` of the runs that begin so, of which a root is
+    /// taken every 2^`roots` steps.
+    pub fn place(&self, first: &riscv::state::Hash, round: &str, roots: Option<u8>) -> Place {
+        let version = riscv::VERSION;
+        let which = format!("reprove-checkpoint/1\nengine {version}\nroots {roots:?}\nround {round}\n");
+        let key = Sha256::new().chain_update(which).chain_update(first).finalize();
         let folder = self.folder.join(data_encoding::HEXLOWER.encode(&key));
         let mut place = Place { folder, checkpoints: self.clone(), lock: Lock::NotYet, due: 0 };
         if place.folder.is_dir() {
@@ -219,14 +222,27 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
     Ok(((ours.dev(), ours.ino()) == (there.dev(), there.ino()) && there.is_dir()).then_some(file))
 }
 
+/// Writes what a run has left: [`TRAIL`], then in 8 bytes each, little-endian, the length of the console, the number of roots, and
+/// every how many steps they are taken as a power of two (255: they are not); the console; the roots, each behind its step; the
+/// SHA-256 of all this.
 fn write_trail(out: &mut dyn Write, trail: &Trail) -> io::Result<()> {
-    let mut hash = Sha256::new();
-    for part in [&TRAIL[..], &(trail.console.len() as u64).to_le_bytes(), &trail.console] {
-        hash.update(part);
-        out.write_all(part)?;
+    let taken = trail.roots.as_ref().map_or(&[][..], |roots| &roots.taken);
+    let every = trail.roots.as_ref().map_or(NO_ROOTS, |roots| u64::from(roots.every));
+    let mut bytes = TRAIL.to_vec();
+    for number in [trail.console.len() as u64, taken.len() as u64, every] {
+        bytes.extend(number.to_le_bytes());
     }
-    out.write_all(&hash.finalize())
+    bytes.extend(&trail.console);
+    for at in taken {
+        bytes.extend(at.step.to_le_bytes());
+        bytes.extend(at.root);
+    }
+    out.write_all(&bytes)?;
+    out.write_all(&Sha256::digest(&bytes))
 }
+
+/// In place of how often roots are taken when none are.
+const NO_ROOTS: u64 = 255;
 
 /// Reads what [`write_trail`] wrote; a console is at most `most` bytes long.
 fn read_trail(input: &mut dyn Read, most: u64) -> io::Result<Trail> {
@@ -240,18 +256,26 @@ fn read_trail(input: &mut dyn Read, most: u64) -> io::Result<Trail> {
     if read(TRAIL.len() as u64)? != TRAIL {
         return Err(invalid("it does not begin as a checkpoint does"));
     }
-    let len = read(8)?.first_chunk().map_or(u64::MAX, |len| u64::from_le_bytes(*len));
-    if len > most {
-        return Err(invalid("its console is longer than one may be"));
+    let number = |bytes: &[u8]| bytes.first_chunk().map_or(u64::MAX, |number| u64::from_le_bytes(*number));
+    let (console, count, every) = (number(&read(8)?), number(&read(8)?), number(&read(8)?));
+    if console > most || count > roots::MOST as u64 || every > NO_ROOTS {
+        return Err(invalid("it has more than a run can leave"));
     }
-    let console = read(len)?;
+    let console = read(console)?;
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        let step = number(&read(8)?);
+        let root = read(32)?.try_into().map_err(|_| invalid("a root is cut off"))?;
+        taken.push(RootAt { step, root });
+    }
+    let roots = (every != NO_ROOTS).then_some(Roots { every: every as u8, taken });
     let expected = hash.finalize();
     let mut found = [0; 32];
     input.read_exact(&mut found)?;
     if found != *expected {
-        return Err(invalid("its console is not what was written"));
+        return Err(invalid("it is not what was written"));
     }
-    Ok(Trail { console })
+    Ok(Trail { console, roots })
 }
 
 fn invalid(why: &str) -> io::Error {

@@ -6,18 +6,21 @@ use std::time::Duration;
 use reprove_riscv::{self as riscv, Stop};
 
 use super::checkpoints::Place;
+use super::roots::Roots;
 use crate::machine::limits::{Limits, Vigil};
-use crate::machine::{End, News, Watch};
+use crate::machine::{End, News, RootAt, Watch};
 
 /// Steps between two looks at the host's clock: some milliseconds. A run is always cut at multiples of it, so that it is
 /// stopped at the same steps whether it was taken up in the middle or not.
-const SLICE: u64 = 1 << 22;
+pub const SLICE: u64 = 1 << 22;
 
 /// What a run has left so far besides the machine's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
     /// The console, from the first byte.
     pub console: Vec<u8>,
+    /// Roots of its state along the way, if they were asked for.
+    pub roots: Option<Roots>,
 }
 
 /// A run that goes on.
@@ -55,6 +58,7 @@ impl<'a> Course<'a> {
     pub fn go_on(&mut self, mut trail: Trail, machine: &riscv::Machine) {
         let rest = trail.console.split_off(self.trail.console.len().min(trail.console.len()));
         self.hear(&rest);
+        self.trail.roots = trail.roots;
         self.watch.news(&News::TakenUp { instructions: machine.clock().retired() });
     }
 
@@ -83,11 +87,15 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Runs to the end; the state is kept in `place` when it is time.
+    /// Runs to the end; roots are taken and the state is kept in `place` when it is time.
     pub fn follow(&mut self, machine: &mut riscv::Machine, mut place: Option<&mut Place>) -> End {
         loop {
             if let Some(Cut::Ended(end)) = self.slice(machine) {
                 return end;
+            }
+            let step = machine.clock().now();
+            if let Some(roots) = self.trail.roots.as_mut().filter(|roots| roots.is_due(step)) {
+                roots.take(RootAt { step, root: machine.state_root() });
             }
             if let Some(place) = &mut place
                 && place.is_due(machine)

@@ -9,6 +9,7 @@ mod boots;
 mod by_hand;
 mod checkpoints;
 mod course;
+mod roots;
 
 pub use by_hand::{Parts, Program, stored};
 pub use checkpoints::Checkpoints;
@@ -21,6 +22,7 @@ use reprove_riscv::{self as riscv, Firmware};
 
 use self::boots::Boots;
 use self::course::Course;
+use self::roots::Roots;
 use super::board;
 use super::layout::Layout;
 use super::limits::Limits;
@@ -38,18 +40,28 @@ const BOOT_CONSOLE: u64 = 1 << 20;
 pub struct Embedded {
     boots: Option<Boots>,
     checkpoints: Option<Checkpoints>,
+    state_root_every: Option<u8>,
 }
 
 impl Embedded {
     /// A machine that keeps the states of guests that have booted in the folder `boots`, if one is given.
     pub fn new(boots: Option<PathBuf>) -> Embedded {
-        Embedded { boots: boots.map(Boots::new), checkpoints: None }
+        Embedded { boots: boots.map(Boots::new), checkpoints: None, state_root_every: None }
     }
 
     /// The same machine, which also keeps states of long runs, and goes on with those that were interrupted.
     #[must_use]
     pub fn with_checkpoints(self, checkpoints: Checkpoints) -> Embedded {
         Embedded { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// The least [`Embedded::with_state_roots`] can take.
+    pub const LEAST_ROOTS: u8 = course::SLICE.ilog2() as u8;
+
+    /// The same machine, which also takes the root of its state every 2^`every` steps.
+    #[must_use]
+    pub fn with_state_roots(self, every: u8) -> Embedded {
+        Embedded { state_root_every: Some(every.max(Embedded::LEAST_ROOTS)), ..self }
     }
 
     /// The same machine, but it goes on with nothing that was interrupted.
@@ -84,7 +96,9 @@ impl Machine for Embedded {
         };
         attach(&mut machine, job, &layout).map_err(io_error("filling a machine's input drive"))?;
         let first = machine.set_base();
-        let mut place = self.checkpoints.as_ref().map(|checkpoints| checkpoints.place(&first, job.round));
+        course.trail.roots = self.state_root_every.map(Roots::new);
+        let place = |checkpoints: &Checkpoints| checkpoints.place(&first, job.round, self.state_root_every);
+        let mut place = self.checkpoints.as_ref().map(place);
         if let Some(place) = &mut place {
             match place.take_up(&mut machine, &course.trail.console, limits.console) {
                 Ok(None) => {}
@@ -153,14 +167,15 @@ impl Embedded {
 
 /// What is left of a run that ended.
 fn left(
-    course: Course<'_>,
+    mut course: Course<'_>,
     mut machine: riscv::Machine,
     layout: &Layout,
     end: End,
     first: Option<[u8; 32]>,
 ) -> Run {
     let instructions = Some(machine.clock().retired());
-    let state = first.map(|first| StateRoots { first, last: machine.state_root() });
+    let along = course.trail.roots.take().map_or_else(Vec::new, |roots| roots.taken);
+    let state = first.map(|first| StateRoots { first, last: machine.state_root(), along });
     let output = Region::of_memory(machine.into_memory(), layout.output.offset, layout.output.len);
     let wall = course.elapsed();
     let engine_log = match end {

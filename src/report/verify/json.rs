@@ -89,6 +89,9 @@ struct ReferenceOf {
     reference: String,
     verdict: Verdict,
     nar_hash: Option<NarHash>,
+    /// The run that made them, when it was one of this verification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -230,7 +233,14 @@ fn reference(compared: &Compared) -> ReferenceOf {
     let (verdict, reason) = match &compared.comparison {
         Comparison::Equal { .. } => (Verdict::Reproduced, None),
         Comparison::Different => (Verdict::Diverged, None),
-        Comparison::Missing { why } => (Verdict::NotChecked, Some(escape(why))),
+        Comparison::Missing { why } | Comparison::Unlike { why } => (Verdict::NotChecked, Some(escape(why))),
     };
-    ReferenceOf { reference: compared.reference.to_string(), verdict, nar_hash: compared.nar_hash, reason }
+    let Compared { nar_hash, run, .. } = compared;
+    ReferenceOf {
+        reference: compared.reference.to_string(),
+        verdict,
+        nar_hash: *nar_hash,
+        run: run.clone(),
+        reason,
+    }
 }

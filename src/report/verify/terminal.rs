@@ -15,7 +15,7 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        OutputResult, Verdict,
+        OutputResult, Reference, Verdict,
         conclusion::Comparison,
         derivation::Round,
         session::{TargetResult, Verification},
@@ -75,10 +75,16 @@ fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResul
         let (style, word) = match &compared.comparison {
             Comparison::Equal { .. } => (GOOD, "equal"),
             Comparison::Different => (BAD, "different"),
+            Comparison::Unlike { .. } => (UNSURE, "another run"),
             Comparison::Missing { .. } => (UNSURE, "not compared"),
         };
-        let why = match &compared.comparison {
-            Comparison::Missing { why } => format!("  {DIM}{}{DIM:#}", escape(why)),
+        let why = match (&compared.comparison, &compared.reference) {
+            (Comparison::Missing { why } | Comparison::Unlike { why }, _) => {
+                format!("  {DIM}{}{DIM:#}", escape(why))
+            }
+            (Comparison::Equal { .. }, Reference::Replay) => {
+                format!("  {DIM}the same run: instructions, console, roots of the whole state{DIM:#}")
+            }
             _ => String::new(),
         };
         writeln!(out, "  {style}{word:>12}{style:#}  {}{why}", escape(&compared.reference.to_string()))?;
