@@ -113,7 +113,7 @@ fn a_replay_is_the_same_run_where_a_machine_can_tell_and_not_checked_elsewhere()
     let (exit, document) = verify(X86, "greeting", &["--replay"]);
     assert_eq!((exit, verdicts(&document)), (122, vec![("out", "not-checked", 2)]));
     let reason = document["outputs"][0]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("qemu") && reason.contains("no roots"), "{reason}");
+    assert!(reason.starts_with("replay: qemu") && reason.contains("no roots"), "{reason}");
 }
 
 #[test]

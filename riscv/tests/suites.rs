@@ -18,8 +18,9 @@ const MOST: u64 = 50_000_000;
 /// Steps between looks at `tohost`.
 const STRIDE: u64 = 20_000;
 
-/// Runs one test in machine mode. Why it failed, if it did.
-fn run(program: &[u8]) -> Result<(), String> {
+/// Runs one test in machine mode. Why it failed, if it did. With a `reference`, words in hexadecimal, one on a line, what it leaves
+/// from `begin_signature` to `end_signature` must be that.
+fn run(program: &[u8], reference: Option<&str>) -> Result<(), String> {
     let mut machine = Machine::new(MEMORY, 1, Firmware::Guest)?;
     for (address, bytes) in elf::segments(program) {
         if !machine.memory_mut().write(address, bytes) {
@@ -36,7 +37,7 @@ fn run(program: &[u8]) -> Result<(), String> {
         match u64::from_le_bytes(word.try_into().map_err(|_| "tohost")?) {
             0 if stop == Stop::Reached => {}
             0 => return Err(format!("{stop:?}")),
-            1 => return Ok(()),
+            1 => return reference.map_or(Ok(()), |reference| compare(&machine, program, reference)),
             // The environment with virtual memory writes what it has to say to a console behind the same register.
             command if command >> 56 == 0 => return Err(format!("case {}", command >> 1)),
             _ => {
@@ -50,6 +51,30 @@ fn run(program: &[u8]) -> Result<(), String> {
     }
     let csr = machine.csr();
     Err(format!("no end; pc {:#x}, mcause {}, mepc {:#x}", machine.pc(), csr.mcause, csr.mepc))
+}
+
+/// Why the signature that a test left is not the reference, if it is not.
+fn compare(machine: &Machine, program: &[u8], reference: &str) -> Result<(), String> {
+    let place = |name: &str| elf::symbol(program, name).ok_or_else(|| format!("it has no symbol {name}"));
+    let (begin, end) = (place("begin_signature")?, place("end_signature")?);
+    let bytes = machine.memory().slice(begin, end.saturating_sub(begin));
+    let words = bytes.ok_or("the signature is not in memory")?.as_chunks().0.iter();
+    let found: Vec<String> = words.map(|word| format!("{:08x}", u32::from_le_bytes(*word))).collect();
+    let expected: Vec<&str> = reference.split_whitespace().collect();
+    if found.is_empty() || found.len() != expected.len() {
+        return Err(format!("a signature of {} words, not {}", found.len(), expected.len()));
+    }
+    match found.iter().zip(&expected).position(|(found, expected)| found != expected) {
+        None => Ok(()),
+        Some(at) => Err(format!("word {at} of the signature is {}, not {}", found[at], expected[at])),
+    }
+}
+
+/// What the signature of the test in the file at `path` must be, when that lies beside it.
+fn reference(path: &Path) -> Option<String> {
+    let mut name = path.file_name()?.to_owned();
+    name.push(".reference_output");
+    std::fs::read_to_string(path.with_file_name(name)).ok()
 }
 
 /// `RISCV_SUITES` is a folder of ELF files, or several with colons between. Names in `RISCV_SUITES_ABSENT`, with commas
@@ -71,7 +96,7 @@ fn suites_pass() {
                 continue;
             }
             let name = path.file_name().map_or(Path::new(""), Path::new).display().to_string();
-            let outcome = run(&bytes);
+            let outcome = run(&bytes, reference(&path).as_deref());
             match (&outcome, absent.contains(&name.as_str())) {
                 (Ok(()), false) => passed += 1,
                 (Err(why), true) => println!("absent  {name}: {why}"),
