@@ -12,13 +12,13 @@ use clap::Args;
 use super::{Context, Exit, Failure, document::JsonTo};
 use crate::{
     diagnose::diagnose,
-    diff::{DiffError, Limits, NarTree, Pair, compare_trees},
+    diff::{DiffError, Limits, NarTree, Pair, Tree, compare_trees},
     nix::{
         nar::{self, Node},
         store_path::StorePath,
     },
     report::diff::{self as report, Detail},
-    store::{self, FileContent},
+    store::{self, FileContent, FileTree},
 };
 
 /// Compare two files, folders, store paths or NARs, and say why they differ
@@ -40,7 +40,7 @@ impl Diff {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let (a, b) = (open(&self.a, context)?, open(&self.b, context)?);
-        let comparison = compare_trees(&a, &b, &Limits::default())?;
+        let comparison = compare_trees(&*a, &*b, &Limits::default())?;
         let causes = diagnose(&comparison, &[]);
         json.write(&report::document(&comparison, &causes))?;
         if !json.is_stdout() {
@@ -57,7 +57,7 @@ impl Diff {
 
 /// What to compare: a NAR stands for what is packed in it, and so does a link, such as `result`, for what it points
 /// to. A store path that our store has is the one it has, whatever the host has under it.
-fn open(path: &Path, context: &Context) -> Result<NarTree<FileContent>, Failure> {
+fn open(path: &Path, context: &Context) -> Result<Box<dyn Tree>, Failure> {
     let failed = |error: io::Error| Failure::io(path.display().to_string(), &error);
     let nar = match held(path, context)? {
         Some(file) => Some(file),
@@ -70,9 +70,11 @@ fn open(path: &Path, context: &Context) -> Result<NarTree<FileContent>, Failure>
                 .map_err(|error| Failure::nix(error).about(path.display()))?;
             (node, file)
         }
+        // One file is read where it lies.
+        None if path.is_file() => return Ok(Box::new(FileTree::open(path).map_err(failed)?)),
         None => store::pack(&path.canonicalize().map_err(failed)?)?,
     };
-    Ok(NarTree::new(FileContent::new(file).map_err(failed)?, &node))
+    Ok(Box::new(NarTree::new(FileContent::new(file).map_err(failed)?, &node)))
 }
 
 /// The NAR of a store path that our store has.

@@ -204,11 +204,19 @@ pub const CATALOGUE: &[Entry] = &[
     },
     Entry {
         id: "unordered-output",
-        title: "the same lines in another order",
-        what: "Both sides have exactly the same lines, in different orders: files listed as the file system gives them, a hash\n\
+        title: "the same contents in another order",
+        what: "Both sides have exactly the same lines, or the same JSON value, in different orders: files listed as the file system gives them, a hash\n\
                table walked, threads that finish when they finish.",
         example: "index.txt: 340 lines, the same on both sides, in another order",
         fix: "Sort where it is written: `find … | LC_ALL=C sort`, `sort_keys=True`, an ordered map instead of a hash map.",
+    },
+    Entry {
+        id: "locale-order",
+        title: "lists sorted by the rules of two locales",
+        what: "The same lines, sorted by their bytes on one side (`LC_ALL=C`: capitals first) and by letters, whatever their\n\
+               case, on the other.",
+        example: "files.txt: Makefile, Zeta, alpha  and  alpha, Makefile, Zeta",
+        fix: "`export LC_ALL=C` at the beginning of the phase, or before each `sort`; `ls` and shell patterns sort likewise.",
     },
     Entry {
         id: "parallelism",

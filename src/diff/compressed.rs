@@ -35,6 +35,47 @@ pub(super) fn is_bzip2(head: &[u8]) -> bool {
             .is_some_and(|magic| matches!(magic, b"\x31\x41\x59\x26\x53\x59" | b"\x17\x72\x45\x38\x50\x90"))
 }
 
+/// Whether it is any of these.
+pub(super) fn is_compressed(head: &[u8]) -> bool {
+    packing(head).is_some()
+}
+
+/// What a file is compressed by.
+fn packing(head: &[u8]) -> Option<Packing> {
+    match head {
+        _ if is_gzip(head) => Some(Packing::Gzip),
+        _ if is_xz(head) => Some(Packing::Xz),
+        _ if is_zstd(head) => Some(Packing::Zstd),
+        _ if is_bzip2(head) => Some(Packing::Bzip2),
+        _ => None,
+    }
+}
+
+/// Files that were compressed by two programs: what is in them may be the same.
+pub(super) fn compare_mixed(
+    files: Pair<&dyn Content>,
+    difference: &mut Difference,
+    effort: &Effort<'_>,
+) -> Result<(), ReadError> {
+    let one = |side: Side| {
+        let head = Window::new(*files.of(side), 0, 16).to_vec().map_err(bytes::failed(side, 0))?;
+        Ok(packing(&head).unwrap_or(Packing::Unknown))
+    };
+    let packings = Pair::new(one(Side::A)?, one(Side::B)?);
+    let name = |packing: Packing| Value::Text(Some(packing.name().as_bytes().to_vec()));
+    let values = packings.map(name);
+    let mut header = Difference::new(Step::Table("compression"));
+    header.found.push(Finding::Field { name: "compressed by", values, at: None, derived: false });
+    let mut inside = Difference::new(Step::Unpacked);
+    let windows = files.map(Window::of);
+    unpack::compare(packings, windows, &mut inside, effort)?;
+    difference.inside.push(header);
+    if inside.is_some() || !inside.notes.is_empty() {
+        difference.inside.push(inside);
+    }
+    Ok(())
+}
+
 pub(super) fn compare_xz(
     files: Pair<&dyn Content>,
     difference: &mut Difference,
@@ -222,7 +263,7 @@ fn header(reader: &mut BufReader<&Input<'_>>, gzip: &mut Gzip<'_>) -> Result<(),
         let mut extra = vec![0; usize::from(length)];
         let outcome = reader.read_exact(&mut extra);
         outcome.map_err(|_| Stop::Broken { offset: at, what: "it ends inside a header" })?;
-        gzip.fields.push(Field::new("extra field", Value::Hex(Some(extra)), (at + 2, u64::from(length))));
+        gzip.fields.push(Field::new("extra field", Value::Hex(Some(extra)), (at, u64::from(length) + 2)));
     }
     for (flag, name) in [(NAME, "name"), (COMMENT, "comment")] {
         if flags & flag != 0 {

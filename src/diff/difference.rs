@@ -293,8 +293,15 @@ pub enum Finding {
     Reordered {
         /// How many lines are in the part that differs.
         lines: u64,
+        /// How they are sorted on both sides.
+        sorted: Pair<Sorted>,
         /// The first lines that differ, on both sides.
         first: Box<Range>,
+    },
+    /// Two documents that say the same, spelled otherwise: members of objects in another order, other white space.
+    SameValue {
+        /// `JSON`.
+        format: &'static str,
     },
     /// Words that differ only because what they refer to lies elsewhere: addresses, distances, offsets in tables.
     Moved {
@@ -363,6 +370,28 @@ pub struct SymbolChange {
     pub differing: u64,
     /// Whether it is code.
     pub code: bool,
+}
+
+/// How lines are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sorted {
+    /// By their bytes, as in the C locale.
+    Bytes,
+    /// By letters and digits first, whatever their case, as in the locales of most languages.
+    Letters,
+    /// Neither, or both.
+    Unclear,
+}
+
+impl Sorted {
+    /// `by bytes`, `by letters`, `in no known order`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Sorted::Bytes => "sorted by bytes (LC_ALL=C)",
+            Sorted::Letters => "sorted by letters, whatever their case (LC_ALL=en_US.UTF-8 and others)",
+            Sorted::Unclear => "in no order that is known",
+        }
+    }
 }
 
 /// Value of a field.

@@ -5,7 +5,7 @@ use super::{
     bytes::{self, Found, Moved, failed},
     compressed,
     content::Window,
-    elf,
+    elf, json,
     limits::Effort,
     pyc, text,
 };
@@ -33,7 +33,10 @@ const FORMATS: &[Format] = &[
     Format { is: compressed::is_xz, compare: compressed::compare_xz },
     Format { is: compressed::is_zstd, compare: compressed::compare_zstd },
     Format { is: compressed::is_bzip2, compare: compressed::compare_bzip2 },
+    // Each by another program.
+    Format { is: compressed::is_compressed, compare: compressed::compare_mixed },
     Format { is: archive::is_zip, compare: archive::compare_zip },
+    Format { is: archive::is_nar, compare: archive::compare_nar },
     Format { is: archive::is_cpio, compare: archive::compare_cpio },
     Format { is: pyc::is_pyc, compare: pyc::compare },
     Format { is: archive::is_tar, compare: archive::compare_tar },
@@ -65,6 +68,9 @@ pub(super) fn compare(
             difference.notes.push(Note::NothingByStructure);
         }
     } else if text::is_text(&heads.a) && text::is_text(&heads.b) {
+        if json::is_json(&heads.a) && json::is_json(&heads.b) {
+            difference.found.extend(json::compare(windows)?);
+        }
         match text::compare(windows, middle, effort)? {
             Ok(finding) => difference.found.push(finding),
             Err(note) => difference.notes.push(note),

@@ -16,6 +16,7 @@ mod error;
 mod executable;
 mod file;
 mod go;
+mod json;
 mod limits;
 mod matching;
 mod moved;
@@ -31,8 +32,8 @@ mod tests;
 
 pub use content::{Content, Window};
 pub use difference::{
-    Comparison, Difference, EntryKind, FileKind, Finding, Pair, Piece, Place, Range, Ranges, Side, Step,
-    Strings, Symbol, SymbolChange, SymbolChanges, Value,
+    Comparison, Difference, EntryKind, FileKind, Finding, Pair, Piece, Place, Range, Ranges, Side, Sorted,
+    Step, Strings, Symbol, SymbolChange, SymbolChanges, Value,
 };
 pub use error::{DiffError, EXPLANATIONS, Note, ReadError};
 pub use limits::Limits;

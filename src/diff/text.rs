@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range as Lines};
 
 use super::{
-    Finding, Note, Pair, Range, Ranges, ReadError, Side,
+    Finding, Note, Pair, Range, Ranges, ReadError, Side, Sorted,
     bytes::{failed, piece},
     content::Window,
     limits::Effort,
@@ -42,7 +42,8 @@ pub(super) fn compare(
     if is_reordered(&ids) {
         let differs = ids.a.iter().zip(&ids.b).position(|(a, b)| a != b).unwrap_or(0);
         let first = Box::new(place.hunk(differs..differs + 1, differs..differs + 1)?);
-        return Ok(Ok(Finding::Reordered { lines: ids.a.len() as u64, first }));
+        let sorted = texts.as_ref().map(sorted);
+        return Ok(Ok(Finding::Reordered { lines: ids.a.len() as u64, sorted, first }));
     }
     let count = ids.a.len().max(ids.b.len()) as u64;
     if count > limits.text_lines {
@@ -150,6 +151,23 @@ fn is_reordered(ids: &Pair<Vec<u32>>) -> bool {
         ids
     });
     ids.a.len() > 1 && sorted.a == sorted.b
+}
+
+/// How the lines that differ are sorted. The part that differs is enough: it lies between equal beginnings and ends.
+fn sorted(text: &Text) -> Sorted {
+    let letters = |line: &[u8]| -> Vec<u8> {
+        line.iter()
+            .filter(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
+            .map(u8::to_ascii_lowercase)
+            .collect()
+    };
+    let lines = || (0..text.lines.len()).map(|index| text.line(index));
+    let (bytes, letters) = (lines().is_sorted(), lines().map(letters).is_sorted());
+    match (bytes, letters) {
+        (true, false) => Sorted::Bytes,
+        (false, true) => Sorted::Letters,
+        _ => Sorted::Unclear,
+    }
 }
 
 /// Lines with their place in the files.

@@ -30,6 +30,8 @@ pub(super) enum Packing {
     None,
     /// Deflate (RFC 1951), without a header.
     Deflate,
+    /// Deflate with headers (RFC 1952), one member or several.
+    Gzip,
     /// bzip2, one stream or several.
     Bzip2,
     /// xz, one stream or several.
@@ -46,6 +48,7 @@ impl Packing {
         match self {
             Packing::None => "stored",
             Packing::Deflate => "deflate",
+            Packing::Gzip => "gzip",
             Packing::Bzip2 => "bzip2",
             Packing::Xz => "xz",
             Packing::Zstd => "zstd",
@@ -77,6 +80,7 @@ pub(super) fn unpack<'e>(
     let decoder: io::Result<Box<dyn Read + '_>> = match packing {
         Packing::None => Ok(Box::new(source)),
         Packing::Deflate => Ok(Box::new(flate2::bufread::DeflateDecoder::new(source))),
+        Packing::Gzip => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(source))),
         Packing::Bzip2 => Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(source))),
         Packing::Xz => {
             let stream =

@@ -43,7 +43,7 @@ mod tests;
 mod tree_tests;
 
 pub use check::{Checked, Finding, Report};
-pub use contents::FileContent;
+pub use contents::{FileContent, FileTree};
 pub use error::StoreError;
 pub use explanations::EXPLANATIONS;
 pub use gc::{Freed, Keep};

@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
     tree::target,
     text::line_endings,
     text::order,
+    text::same_value,
     tokens::strings,
     layout,
 ];
@@ -54,6 +55,7 @@ const RULES: &[Rule] = &[
 const RANGE_RULES: &[RangeRule] = &[
     archives::index,
     archives::path_of_source,
+    text::of_same_value,
     executables::section_of_one_value,
     executables::search_path,
     tokens::passage,

@@ -69,6 +69,7 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
         members.push(Member {
             name,
             what: if index { "index" } else { "file" },
+            fields: Vec::new(),
             headers: [(at, HEADER + inline), (0, 0), (0, 0)],
             data: (data + inline, stored - inline),
             packing: Packing::None,

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Archive, Member, Stop, field, gaps, order};
 use crate::diff::{
-    Content, Difference, Finding, Limits, Pair, ReadError, Side, Step, Window, bytes, file,
+    Content, Difference, Finding, Limits, Pair, ReadError, Side, Step, Value, Window, bytes, file,
     limits::Effort,
     unpack::{self, Packing},
 };
@@ -214,6 +214,12 @@ impl Comparing<'_> {
         if renamed {
             place.found.push(Finding::Renamed(members.map(|member| member.name.clone())));
         }
+        let said = members.map(|member| member.fields.clone());
+        place.found.extend(field::compare(said, self.files)?);
+        if members.a.what != members.b.what {
+            let kinds = members.map(|member| Value::Text(Some(member.what.as_bytes().to_vec())));
+            place.found.push(Finding::Field { name: "kind", values: kinds, at: None, derived: false });
+        }
         if !self.same_headers(members)? {
             let describe = |side: Side| {
                 let member = *members.of(side);
@@ -224,7 +230,15 @@ impl Comparing<'_> {
             // Another name is told already.
             let is_name =
                 |finding: &Finding| matches!(finding, Finding::Field { name: "name as written", .. });
-            let found = field::compare(fields, self.files)?;
+            let rest = Pair::new(
+                field::rest(Side::A, self.files.a, &members.a.headers, &fields.a)?,
+                field::rest(Side::B, self.files.b, &members.b.headers, &fields.b)?,
+            );
+            let mut found = field::compare(fields, self.files)?;
+            if rest.a != rest.b {
+                let values = rest.map(|bytes| Value::Hex(Some(bytes)));
+                found.push(Finding::Field { name: "rest of the headers", values, at: None, derived: false });
+            }
             place.found.extend(found.into_iter().filter(|finding| !(renamed && is_name(finding))));
         }
         self.contents(members, &mut place)?;

@@ -80,6 +80,7 @@ fn member(content: &dyn Content, at: u64) -> Result<Member, Stop> {
     Ok(Member {
         name,
         what,
+        fields: Vec::new(),
         headers: [(at, data - at), (0, 0), (0, 0)],
         data: (data, size),
         packing: Packing::None,
@@ -101,6 +102,7 @@ fn behind(content: &dyn Content, end: u64) -> Result<Option<Member>, Stop> {
             return Ok(Some(Member {
                 name: b"(behind the end)".to_vec(),
                 what: "archive",
+                fields: Vec::new(),
                 headers: [(0, 0); 3],
                 data: (start, size),
                 packing: Packing::None,

@@ -66,9 +66,34 @@ fn spelled(raw: Vec<u8>, value: &Value) -> Value {
     if matches!(value, Value::Hex(_)) { Value::Hex(Some(raw)) } else { Value::Text(Some(raw)) }
 }
 
-/// The bytes of a field, as many as are worth looking at: a value that is longer is compared by its meaning alone.
+/// The bytes of a field or between fields, as many as are worth looking at: a value that is longer is compared by its meaning alone.
 fn read(side: Side, content: &dyn Content, (offset, len): (u64, u64)) -> Result<Vec<u8>, ReadError> {
     let mut bytes = vec![0; len.min(4096) as usize];
     content.read_exact_at(offset, &mut bytes).map_err(failed(side, offset))?;
     Ok(bytes)
+}
+
+/// The bytes of headers that no field covers, without zeros: padding, marks.
+pub(super) fn rest(
+    side: Side,
+    content: &dyn Content,
+    headers: &[(u64, u64)],
+    fields: &[Field],
+) -> Result<Vec<u8>, ReadError> {
+    let mut covered: Vec<(u64, u64)> = fields.iter().map(|field| field.raw).collect();
+    covered.sort_unstable();
+    let mut rest = Vec::new();
+    for (start, size) in headers {
+        let (mut at, end) = (*start, start + size);
+        for (from, len) in covered.iter().copied().chain([(end, 0)]) {
+            if at < from && from <= end {
+                rest.extend(read(side, content, (at, from - at))?);
+            }
+            if *start <= from {
+                at = at.max(from.saturating_add(len));
+            }
+        }
+    }
+    rest.retain(|byte| *byte != 0);
+    Ok(rest)
 }

@@ -11,6 +11,7 @@ mod compare;
 mod cpio;
 mod field;
 mod gaps;
+mod nar;
 mod order;
 mod tar;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod zip;
 pub(super) use ar::{compare as compare_ar, is_ar};
 pub(super) use cpio::{compare as compare_cpio, is_cpio};
 pub(super) use field::{Field, compare as compare_fields};
+pub(super) use nar::{compare as compare_nar, is_nar};
 pub(super) use tar::{compare as compare_tar, is_tar};
 pub(super) use zip::{compare as compare_zip, is_zip};
 
@@ -51,6 +53,8 @@ struct Member {
     name: Vec<u8>,
     /// `file`, `directory`, `symbolic link`…
     what: &'static str,
+    /// What is said of it elsewhere than in its headers.
+    fields: Vec<Field>,
     /// Where its headers lie: offset and length. Equal bytes in all of them mean equal fields.
     headers: [(u64, u64); 3],
     /// Where its contents lie: offset and length as they are in the archive.

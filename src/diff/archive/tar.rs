@@ -110,6 +110,7 @@ fn member(content: &dyn Content, start: u64) -> Result<Option<(Member, u64)>, St
         let member = Member {
             name,
             what,
+            fields: Vec::new(),
             headers: [(start, data - start), (0, 0), (0, 0)],
             data: (data, size),
             packing: Packing::None,
@@ -183,8 +184,8 @@ impl Extended {
     }
 }
 
-/// A record of a pax header: key, value, and where the record begins.
-type Record<'a> = (&'a [u8], &'a [u8], usize);
+/// A record of a pax header: key, value, and where the record stands.
+type Record<'a> = (&'a [u8], &'a [u8], std::ops::Range<usize>);
 
 /// The records `<length> <key>=<value>\n` of a pax header.
 fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
@@ -199,7 +200,7 @@ fn records(body: &[u8]) -> Option<Vec<Record<'_>>> {
         }
         let record = &rest[space + 1..length - 1];
         let equals = record.iter().position(|byte| *byte == b'=')?;
-        records.push((&record[..equals], &record[equals + 1..], at));
+        records.push((&record[..equals], &record[equals + 1..], at..at + length));
         at += length;
     }
     Some(records)
@@ -359,7 +360,7 @@ fn extension(flag: u8, body: &[u8], at: u64) -> Vec<Field> {
             let Some(records) = records(body) else {
                 return vec![Field::new("pax records", text(body), whole)];
             };
-            let one = |(key, value, start): Record<'_>| {
+            let one = |(key, value, place): Record<'_>| {
                 let (name, said) = match key {
                     b"path" => ("name as written", text(value)),
                     b"linkpath" => ("link target", text(value)),
@@ -374,8 +375,12 @@ fn extension(flag: u8, body: &[u8], at: u64) -> Vec<Field> {
                     b"comment" => ("pax comment", text(value)),
                     _ => ("pax record", text(&[key, b"=", value].concat())),
                 };
-                let length = key.len() + value.len();
-                Field { name, value: said, raw: (at + start as u64, length as u64), derived: key == b"size" }
+                Field {
+                    name,
+                    value: said,
+                    raw: (at + place.start as u64, place.len() as u64),
+                    derived: key == b"size",
+                }
             };
             records.into_iter().map(one).collect()
         }

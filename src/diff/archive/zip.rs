@@ -214,6 +214,7 @@ fn member(content: &dyn Content, at: u64) -> Result<(Member, u64), Stop> {
     let member = Member {
         what: if name.ends_with(b"/") { "directory" } else { "file" },
         name,
+        fields: Vec::new(),
         headers: [(at, entry_len), (local, header_len), (data + packed, descriptor)],
         data: (data, packed),
         packing,

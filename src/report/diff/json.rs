@@ -260,7 +260,8 @@ impl Document {
                     ..pair("encoding", packed.a.to_string(), packed.b.to_string())
                 },
                 Finding::LineEndings(lines) => pair("line-endings", lines.a.to_string(), lines.b.to_string()),
-                Finding::Reordered { lines, first } => {
+                Finding::SameValue { format } => One { field: Some(format), ..at("same-value") },
+                Finding::Reordered { lines, first, .. } => {
                     One { size: Some(*lines), range: Some(RangeOf::new(first)), ..at("order") }
                 }
                 Finding::Bytes(ranges) | Finding::Lines(ranges) => {

@@ -244,7 +244,8 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
             let word = |lines: u64| format!("{} CR LF", count(lines, "line ends in", "lines end in"));
             line(out, both(&word(counts.a), &word(counts.b)))
         }
-        Finding::Reordered { lines, first } => {
+        Finding::SameValue { format } => line(out, format!("the same {format} value, written otherwise")),
+        Finding::Reordered { lines, first, .. } => {
             line(out, format!("the same {lines} lines in another order; the first that differ:"))?;
             write_hunk(out, indent, first, detail)
         }

@@ -1,7 +1,11 @@
 //! Archives, compressed and compiled files: pairs that differ in one thing, made by the real tools, and what is said
 //! of them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod hostile;
+mod mutated;
+mod writers;
 
 use std::{fs, path::Path, process::Command};
 
@@ -340,4 +344,64 @@ fn a_wheel_names_the_file_and_not_the_list_of_hashes() {
     let seen = workshop.compare(&wheel("a", "Nov 21 2026"), &wheel("b", "Jan  1 2020"));
     assert_eq!(seen.ids(), ["embedded-build-time"], "{}", seen.text());
     assert_eq!(seen.evidence().0, ["p/__init__.py"]);
+}
+
+#[test]
+fn files_compressed_by_two_programs() {
+    let workshop = Workshop::new();
+    let seen = workshop.compare(&format!("{TAR} - x y z | gzip -n > a"), &format!("{TAR} - x y z | xz > b"));
+    assert_eq!(seen.ids(), ["archive-format"], "{}", seen.text());
+    let make = |out: &str, date: &str, pack: &str| {
+        format!("printf 'made {date}\\n' > in/x; touch -d @5 in/x; {TAR} - x y | {pack} > {out}")
+    };
+    let seen = workshop.compare(&make("a", "Nov 21 2026", "zstd -q"), &make("b", "Jan  1 2020", "bzip2"));
+    assert_eq!(seen.ids(), ["archive-format", "embedded-build-time"], "{}", seen.text());
+}
+
+#[test]
+fn nars_as_files() {
+    use reprove::store::write_nar;
+    let workshop = Workshop::new();
+    let pack = |name: &str| {
+        let nar = write_nar(&workshop.path().join("in"), Vec::new()).unwrap();
+        fs::write(workshop.path().join(name), nar).unwrap();
+    };
+    pack("one.nar");
+    workshop.run("cd in && chmod +x x && printf 'on Nov 21 2026 it was' > y && ln -s elsewhere link");
+    pack("two.nar");
+    let seen = workshop.compare("xz -c one.nar > a", "xz -c two.nar > b");
+    let ids = seen.ids();
+    for id in ["missing-file", "archive-member-mode", "unexplained"] {
+        assert!(ids.contains(&id), "{id}: {}", seen.text());
+    }
+}
+
+#[test]
+fn text_in_another_order() {
+    let lines = |lines: &[&str]| format!("{}\n", lines.join("\n")).into_bytes();
+    for (id, a, b) in [
+        ("locale-order", lines(&["B", "a", "c"]), lines(&["a", "B", "c"])),
+        (
+            "locale-order",
+            lines(&["Makefile", "README", "bin/x", "data"]),
+            lines(&["bin/x", "data", "Makefile", "README"]),
+        ),
+        ("unordered-output", lines(&["c", "a", "b"]), lines(&["b", "c", "a"])),
+        ("unordered-output", b"{\"a\": 1,\n \"b\": [1, 2]}\n".to_vec(), b"{\"b\":[1,2],\"a\":1}\n".to_vec()),
+        ("line-endings", b"one\r\ntwo\r\n".to_vec(), b"one\ntwo\n".to_vec()),
+    ] {
+        let seen = Seen::of(&a, &b);
+        assert_eq!(seen.ids(), [id], "{}", seen.text());
+    }
+    let seen = Seen::of(&b"{\"a\": 1,\n \"b\": [1, 2]}\n".to_vec(), &b"{\"b\":[2,1],\"a\":1}\n".to_vec());
+    assert_eq!(seen.ids(), ["unexplained"], "{}", seen.text());
+}
+
+#[test]
+fn sort_1_in_two_locales() {
+    let workshop = Workshop::new();
+    workshop.run("printf 'Makefile\\nzeta\\nalpha\\nREADME\\nbin\\n' > lines");
+    // As `sort` in en_US.UTF-8 gives it; the locale itself may not be installed.
+    let seen = workshop.compare("LC_ALL=C sort lines > a", "LC_ALL=C sort -f lines > b");
+    assert_eq!(seen.ids(), ["locale-order"], "{}", seen.text());
 }
