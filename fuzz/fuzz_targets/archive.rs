@@ -50,5 +50,6 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(comparison.identical(), a == b);
     let causes = diagnose(&comparison, &[]);
     assert_eq!(causes.is_empty(), a == b);
-    write(&mut std::io::sink(), Pair::new("a", "b"), &comparison, &causes, Detail::Full).expect("a sink takes all");
+    write(&mut std::io::sink(), Pair::new("a", "b"), &comparison, &causes, Detail::Full)
+        .expect("a sink takes all");
 });
