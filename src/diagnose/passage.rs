@@ -117,15 +117,26 @@ impl<'a> Passage<'a> {
 
     /// How many differing bytes are not explained: those still open, and those behind the end of the sample.
     pub fn unexplained(&self) -> u64 {
+        let (a, b) = (&self.range.a, &self.range.b);
+        if a.len != b.len {
+            // Without what is explained, both may say the same.
+            let left = Pair::new(self.left(Side::A), self.left(Side::B));
+            let head = left.a.iter().zip(&left.b).take_while(|(x, y)| x == y).count();
+            let (rest_a, rest_b) = (&left.a[head..], &left.b[head..]);
+            let tail = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(x, y)| x == y).count();
+            let open = (rest_a.len().max(rest_b.len()) - tail) as u64;
+            let sampled = a.marked().len().max(b.marked().len()) as u64;
+            return open + self.range.differing.saturating_sub(sampled);
+        }
         let open = |side: Side| self.open.of(side).iter().filter(|open| **open).count() as u64;
-        let sampled = if self.range.a.len == self.range.b.len {
-            let (a, b) = (&self.range.a, &self.range.b);
-            let differing = a.sample[a.marked()].iter().zip(&b.sample[b.marked()]).filter(|(x, y)| x != y);
-            differing.count() as u64
-        } else {
-            self.range.a.marked().len().max(self.range.b.marked().len()) as u64
-        };
-        open(Side::A).max(open(Side::B)) + self.range.differing.saturating_sub(sampled)
+        let differing = a.sample[a.marked()].iter().zip(&b.sample[b.marked()]).filter(|(x, y)| x != y);
+        open(Side::A).max(open(Side::B)) + self.range.differing.saturating_sub(differing.count() as u64)
+    }
+
+    /// The bytes of one side that are still open.
+    fn left(&self, side: Side) -> Vec<u8> {
+        let bytes = self.piece(side).sample.iter().zip(self.open.of(side));
+        bytes.filter(|(_, open)| **open).map(|(byte, _)| *byte).collect()
     }
 }
 

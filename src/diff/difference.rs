@@ -171,6 +171,8 @@ pub struct FileKind {
     pub words: String,
     /// Whether Go's toolchain made both sides.
     pub go: bool,
+    /// Whether it counts what runs, for `gcov`.
+    pub coverage: bool,
 }
 
 /// One step on the way to a difference.

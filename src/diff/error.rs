@@ -67,6 +67,17 @@ pub enum Note {
         /// What is wrong.
         what: String,
     },
+    /// An executable of another format that is broken; it was compared as plain bytes.
+    BrokenExecutable {
+        /// `PE`, `Mach-O`, `WebAssembly`.
+        format: &'static str,
+        /// Which side.
+        side: Side,
+        /// Byte offset of what is wrong.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// Its structure was read, but everything the structure names is equal; compared as plain bytes.
     NothingByStructure,
     /// Text that is too large or too different to be matched line by line; compared as plain bytes.
@@ -117,6 +128,7 @@ impl Note {
     pub fn code(&self) -> Code {
         match self {
             Note::BrokenElf { .. } => Code(910),
+            Note::BrokenExecutable { .. } => Code(914),
             Note::NothingByStructure => Code(911),
             Note::TextTooLarge { .. } => Code(912),
             Note::ShiftTooLarge { .. } => Code(913),
@@ -136,12 +148,8 @@ impl fmt::Display for Note {
                     "side {side} is no sound ELF file (byte {offset:#x}: {what}): compared as plain bytes"
                 )
             }
-            Note::BrokenArchive { format, side, offset, what } => {
-                write!(
-                    f,
-                    "side {side} is no sound {format} file (byte {offset:#x}: {what}): compared as plain bytes"
-                )
-            }
+            Note::BrokenArchive { format, side, offset, what } => broken(f, format, *side, *offset, what),
+            Note::BrokenExecutable { format, side, offset, what } => broken(f, format, *side, *offset, what),
             Note::TooDeep { cap } => {
                 write!(f, "more than {cap} containers inside each other: compared as plain bytes")
             }
@@ -165,6 +173,10 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+fn broken(f: &mut fmt::Formatter<'_>, format: &str, side: Side, offset: u64, what: &str) -> fmt::Result {
+    write!(f, "side {side} is no sound {format} file (byte {offset:#x}: {what}): compared as plain bytes")
 }
 
 /// What `reprove explain` prints for the codes of this room.
@@ -205,6 +217,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "too many differing bytes to look for moved ones",
         text: "When sizes differ, bytes that only moved are recognised within a cap on memory. This part is larger, so\n\
                everything between the first and the last differing byte is shown as one range.",
+    },
+    Explanation {
+        code: Code(914),
+        title: "an executable that is not sound",
+        text: "It begins as a PE, Mach-O or WebAssembly file does, but a header or table points outside of the file or is\n\
+               larger than a sound file's. It was compared as plain bytes: the difference is exact, but without sections.",
     },
     Explanation {
         code: Code(920),

@@ -5,9 +5,9 @@ use super::{
     bytes::{self, Found, Moved, failed},
     compressed,
     content::Window,
-    elf, json,
+    elf, gcov, json,
     limits::Effort,
-    pyc, text,
+    macho, pe, pyc, text, wasm,
 };
 
 /// How much of a file is looked at to tell what it is.
@@ -28,6 +28,11 @@ struct Format {
 /// All of them; the first that both sides claim to have is taken.
 const FORMATS: &[Format] = &[
     Format { is: elf::is_elf, compare: elf::compare },
+    Format { is: pe::is_pe, compare: pe::compare },
+    Format { is: macho::is_macho, compare: macho::compare },
+    Format { is: macho::is_universal, compare: macho::compare_universal },
+    Format { is: wasm::is_wasm, compare: wasm::compare },
+    Format { is: gcov::is_gcov, compare: gcov::compare },
     Format { is: archive::is_ar, compare: archive::compare_ar },
     Format { is: compressed::is_gzip, compare: compressed::compare_gzip },
     Format { is: compressed::is_xz, compare: compressed::compare_xz },

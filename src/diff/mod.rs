@@ -15,17 +15,21 @@ mod elf;
 mod error;
 mod executable;
 mod file;
+mod gcov;
 mod go;
 mod json;
 mod limits;
+mod macho;
 mod matching;
 mod moved;
 mod novelty;
+mod pe;
 mod pyc;
 mod text;
 mod time;
 mod tree;
 mod unpack;
+mod wasm;
 
 #[cfg(test)]
 mod tests;

@@ -56,14 +56,24 @@ const RANGE_RULES: &[RangeRule] = &[
     archives::index,
     archives::path_of_source,
     text::of_same_value,
+    executables::told,
     executables::section_of_one_value,
     executables::search_path,
     tokens::passage,
     executables::describes,
+    executables::length,
+    executables::recompiled,
 ];
 
 /// Causes that are only a consequence as soon as anything else differs.
 const CONSEQUENCES: &[&str] = &["address-shift", "build-id-random", "code-signature", "debug-link"];
+
+/// Causes that follow from another one of them: a hash in a name from what is hashed, the order of functions from how
+/// they were split.
+const FOLLOWS: &[(&str, &[&str])] = &[
+    ("link-order", &["codegen-units", "compiler-version", "optimization-level", "linker-version"]),
+    ("symbol-hash", &["build-path", "compiler-version", "codegen-units", "optimization-level"]),
+];
 
 /// Places kept as evidence for one cause; all are counted.
 const EVIDENCE: usize = 32;
@@ -196,11 +206,15 @@ impl Diagnosis {
                 draft.evidence.extend(rest.evidence.iter().take(space).cloned());
             }
         }
+        let found: HashSet<&str> = self.drafts.keys().copied().collect();
+        let follows = |id: &str| {
+            FOLLOWS.iter().any(|(what, from)| *what == id && from.iter().any(|cause| found.contains(cause)))
+        };
         for (id, draft) in self.drafts {
             let Some(entry) = find(id) else { continue };
             let proof = settings.get(id).map(|proof| (*proof).clone());
             let confidence = if proof.is_some() { Confidence::PROVEN } else { Confidence(draft.confidence) };
-            let derived = CONSEQUENCES.contains(&id) && !alone;
+            let derived = (CONSEQUENCES.contains(&id) && !alone) || (follows(id) && proof.is_none());
             let Draft { evidence, places, bytes, .. } = draft;
             causes.push(Cause { entry, confidence, derived, proof, evidence, places, bytes });
         }

@@ -1,7 +1,9 @@
 //! Two ELF files: what their sections say, and everything an executable of any format has.
 
+use object::{Endianness, elf::SHT_NOTE};
+
 use super::{
-    dynamic, image, names,
+    debug, dynamic, image, names, notes,
     parse::{self, Broken, Elf},
 };
 use crate::diff::{
@@ -35,14 +37,25 @@ pub(in crate::diff) fn compare(
         go::BuildInfo::read(file, &image.sections, image.big_endian)
     };
     let infos = Pair::new(info(files.a, &images.a), info(files.b, &images.b));
-    difference.kind = Some(kind(&elves, &infos));
+    let is_gcov = |symbols: &executable::Symbols| {
+        symbols.list().iter().any(|part| symbols.name(part).starts_with(b"__gcov"))
+    };
+    let coverage = is_gcov(&images.a.symbols);
+    difference.kind = Some(FileKind { coverage, ..kind(&elves, &infos) });
     let mut words = Difference::new(Step::Dynamic);
     words.found = dynamic::compare(files, &elves);
     let mut parts = vec![words];
     if let Pair { a: Some(a), b: Some(b) } = infos {
         parts.push(go::compare(&Pair::new(a, b)));
     }
-    parts.extend(executable::compare(files, &images, &meaning, effort)?);
+    let meaning = |name: &[u8], windows: Pair<Window<'_>>| meaning(name, windows, &elves.a);
+    let mut compared = executable::compare(files, &images, &meaning, effort)?;
+    if compared.iter().any(|part| matches!(&part.at, Step::Section(name) if executable::is_debug_name(name)))
+    {
+        debug::unpack(files, &elves, &mut compared, effort)?;
+        parts.extend(debug::units(files, &elves, effort));
+    }
+    parts.extend(compared);
     difference.inside.extend(parts.into_iter().filter(Difference::is_some));
     Ok(())
 }
@@ -56,17 +69,19 @@ fn kind(elves: &Pair<Elf>, infos: &Pair<Option<go::BuildInfo>>) -> FileKind {
     let kind = said("e_type").map_or("ELF".to_owned(), |kind| format!("ELF {kind}"));
     let version = infos.a.as_ref().map(|info| String::from_utf8_lossy(&info.version).into_owned());
     let words: Vec<String> = [Some(kind), said("e_machine"), version].into_iter().flatten().collect();
-    FileKind { words: words.join(", "), go: infos.a.is_some() && infos.b.is_some() }
+    FileKind { words: words.join(", "), go: infos.a.is_some() && infos.b.is_some(), coverage: false }
 }
 
-/// What a section that differs means, for the few that are one value.
-fn meaning(name: &[u8], windows: Pair<Window<'_>>) -> Result<Vec<Finding>, ReadError> {
-    let (field, is_text) = match name {
-        b".interp" => ("program interpreter", true),
-        b".comment" => ("compiler", true),
-        b".note.gnu.build-id" => ("build id", false),
-        b".note.go.buildid" => ("Go build id", true),
-        b".gnu_debuglink" => ("debug link", false),
+/// What a section that differs means, for notes and the few others that are one value.
+fn meaning(name: &[u8], windows: Pair<Window<'_>>, elf: &Elf) -> Result<Vec<Finding>, ReadError> {
+    let is_note = elf.sections.iter().any(|section| section.name == name && section.kind == SHT_NOTE);
+    let field = match name {
+        _ if is_note => "",
+        b".interp" => "program interpreter",
+        b".comment" => "compiler",
+        b".gnu_debuglink" => "debug link",
+        b".GCC.command.line" => "compiler flags",
+        b".riscv.attributes" | b".ARM.attributes" => "processor",
         _ => return Ok(Vec::new()),
     };
     if windows.a.size().max(windows.b.size()) > MAX_VALUE {
@@ -76,17 +91,17 @@ fn meaning(name: &[u8], windows: Pair<Window<'_>>) -> Result<Vec<Finding>, ReadE
         windows.a.to_vec().map_err(bytes::failed(Side::A, windows.a.start()))?,
         windows.b.to_vec().map_err(bytes::failed(Side::B, windows.b.start()))?,
     );
+    if is_note {
+        let slices = bytes.as_ref().map(Vec::as_slice);
+        return Ok(notes::compare(slices, elf.endian == Endianness::Big, elf.is_64));
+    }
     let value = |bytes: Vec<u8>| {
-        // A note: sizes of name and description, type, name padded to four bytes, description.
-        let note = name.starts_with(b".note").then(|| bytes.get(16..).unwrap_or_default().to_vec());
-        let bytes = note.unwrap_or(bytes);
-        if is_text {
-            let strings: Vec<&[u8]> =
-                bytes.split(|byte| *byte == 0).filter(|text| !text.is_empty()).collect();
-            Value::Text(Some(strings.join(&b"; "[..])))
-        } else {
-            Value::Hex(Some(bytes))
+        if field == "debug link" {
+            return Value::Hex(Some(bytes));
         }
+        let printable = |byte: &u8| matches!(byte, 0x20..=0x7e);
+        let strings = bytes.split(|byte| !printable(byte)).filter(|text| text.len() > 2);
+        Value::Text(Some(strings.collect::<Vec<_>>().join(&b"; "[..])))
     };
     Ok(vec![Finding::Field { name: field, values: bytes.map(value), at: None, derived: false }])
 }

@@ -3,8 +3,8 @@
 use object::{
     Endianness,
     elf::{
-        SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHT_DYNSYM, SHT_GNU_HASH, SHT_HASH, SHT_NOBITS, SHT_NULL,
-        SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+        SHF_ALLOC, SHF_EXECINSTR, SHF_STRINGS, SHF_TLS, SHT_DYNSYM, SHT_GNU_HASH, SHT_HASH, SHT_NOBITS,
+        SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
     },
 };
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::diff::{
     Content, Step, Value,
-    executable::{Field, Image, Part, Role, Section, Table},
+    executable::{Field, Image, Part, Role, Section, Table, is_debug_name},
     go,
 };
 
@@ -53,7 +53,7 @@ fn field(name: &'static str, number: u64) -> Field {
         Some(text) => Value::Named(number, text),
         None => Value::Number(number),
     };
-    Field { name, value, derived: names::is_layout(name) }
+    Field { name, value, at: None, derived: names::is_layout(name) }
 }
 
 fn section(section: &parse::Section) -> Section {
@@ -69,6 +69,7 @@ fn section(section: &parse::Section) -> Section {
         offset: section.offset,
         size: section.file_size(),
         memory: if section.kind == SHT_NULL { 0 } else { section.size },
+        strings: has(SHF_STRINGS),
         fields: SECTION_FIELDS.iter().zip(section.values).map(|(name, value)| field(name, value)).collect(),
     }
 }
@@ -79,7 +80,7 @@ fn role(section: &parse::Section, loaded: bool, executable: bool) -> Role {
         SHT_STRTAB if !loaded => Role::Symbols,
         _ if executable => Role::Code,
         _ if loaded => Role::Data,
-        _ if section.name.starts_with(b".debug_") || section.name.starts_with(b".zdebug_") => Role::Debug,
+        _ if is_debug_name(&section.name) => Role::Debug,
         _ => Role::Other,
     }
 }

@@ -8,7 +8,7 @@ use crate::diff::{Value, executable::Field};
 
 /// Who wrote the section table, as a field.
 pub(super) fn writer(elf: &Elf) -> Field {
-    Field { name: "section table written by", value: Value::Named(0, who(elf)), derived: true }
+    Field { name: "section table written by", value: Value::Named(0, who(elf)), at: None, derived: true }
 }
 
 fn who(elf: &Elf) -> &'static str {

@@ -1,10 +1,12 @@
 //! ELF files (System V ABI, "Object Files"): header and tables field by field, sections by name.
 
 mod compare;
+mod debug;
 mod dynamic;
 mod image;
 mod layout;
 mod names;
+mod notes;
 mod parse;
 mod symbols;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use object::{
     read::elf::{FileHeader, ProgramHeader, SectionHeader},
 };
 
-use crate::diff::{Content, Window};
+pub(super) use crate::diff::executable::Broken;
+use crate::diff::{Content, Window, executable::read};
 
 /// Sections one file may have; the largest objects of real compilers (one section for each function) have some
 /// hundred thousand.
@@ -16,15 +17,6 @@ const MAX_SECTIONS: u64 = 1 << 18;
 const MAX_SEGMENTS: u64 = 1 << 16;
 /// Bytes of section names; the names of that many sections.
 const MAX_NAMES: u64 = 64 << 20;
-
-/// What is wrong with a file, and where.
-#[derive(Debug)]
-pub(super) enum Broken {
-    /// The bytes make no sense.
-    At(u64, String),
-    /// The bytes could not be read.
-    Io(u64, std::io::Error),
-}
 
 /// A field: its name in the ABI and its value.
 pub(super) type Field = (&'static str, u64);
@@ -98,18 +90,6 @@ pub(super) fn parse(file: &dyn Content) -> Result<Elf, Broken> {
         2 => tables::<FileHeader64<Endianness>>(file, &ident),
         other => Err(Broken::At(4, format!("class {other} is neither 32-bit nor 64-bit"))),
     }
-}
-
-/// `len` bytes of `file` from `offset`; `what` names them when they are not there.
-pub(super) fn read(file: &dyn Content, offset: u64, len: u64, what: &str) -> Result<Vec<u8>, Broken> {
-    if offset.checked_add(len).is_none_or(|end| end > file.len()) {
-        let have = file.len();
-        return Err(Broken::At(
-            offset,
-            format!("{what} of {len} bytes ends behind the file of {have} bytes"),
-        ));
-    }
-    Window::new(file, offset, len).to_vec().map_err(|error| Broken::Io(offset, error))
 }
 
 /// The one structure at the beginning of `bytes`, and the rest.

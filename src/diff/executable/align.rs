@@ -69,6 +69,52 @@ impl Alignment {
         Alignment { pieces, sizes }
     }
 
+    /// By strings that end in NUL, in whatever order: linkers that merge equal strings sort them by what they hash to.
+    /// Strings that the other side lacks are paired in order.
+    pub fn by_strings(a: &[u8], b: &[u8]) -> Self {
+        let sizes = Pair::new(a.len() as u64, b.len() as u64);
+        let (in_a, in_b) = (strings(a), strings(b));
+        let mut index: HashMap<&[u8], Vec<usize>> = HashMap::new();
+        for (number, (start, end)) in in_b.iter().enumerate().rev() {
+            index.entry(&b[*start..*end]).or_default().push(number);
+        }
+        let partners: Vec<Option<usize>> =
+            in_a.iter().map(|(start, end)| index.get_mut(&a[*start..*end]).and_then(Vec::pop)).collect();
+        let mut left: Vec<usize> = index.into_values().flatten().collect();
+        left.sort_unstable();
+        // Text with text, and what is no text with what is none.
+        let (texts, others): (Vec<usize>, Vec<usize>) =
+            left.into_iter().partition(|number| is_string(&b[in_b[*number].0..in_b[*number].1]));
+        let (mut texts, mut others) = (texts.into_iter(), others.into_iter());
+        let of = |(start, end): (usize, usize)| (start as u64, (end - start) as u64);
+        let mut pieces = Vec::new();
+        for (string, partner) in in_a.into_iter().zip(partners) {
+            let equal = partner.is_some();
+            let next = || if is_string(&a[string.0..string.1]) { texts.next() } else { others.next() };
+            let other = partner.or_else(next).map_or((b.len() as u64, 0), |number| of(in_b[number]));
+            let here = of(string);
+            let mut piece =
+                Matched { equal, ..Matched::new(Pair::new(here.0, other.0), Pair::new(here.1, other.1)) };
+            // What is no text may only differ in the zeros that align it, or what follows it.
+            if let Some((padding, first)) = padding(a, b, &piece) {
+                let end = Pair::new(piece.at.a + piece.len.a, piece.at.b + piece.len.b);
+                let at = if first { piece.at } else { Pair::new(end.a - padding.a, end.b - padding.b) };
+                pieces.push(Matched { at, len: padding, ..piece });
+                if first {
+                    piece.at = Pair::new(piece.at.a + padding.a, piece.at.b + padding.b);
+                }
+                piece.len = Pair::new(piece.len.a - padding.a, piece.len.b - padding.b);
+            }
+            pieces.push(piece);
+        }
+        for number in texts.chain(others) {
+            let (start, len) = of(in_b[number]);
+            pieces.push(Matched::new(Pair::new(sizes.a, start), Pair::new(0, len)));
+        }
+        pieces.sort_by_key(|piece| (piece.at.a, piece.len.a));
+        Alignment { pieces, sizes }
+    }
+
     /// By symbols of the same name; `None` when the sections have none.
     pub fn by_symbols(symbols: Pair<&Symbols>, sections: Pair<usize>, sizes: Pair<u64>) -> Option<Self> {
         let parts = Pair::new(symbols.a.apart(sections.a), symbols.b.apart(sections.b));
@@ -128,6 +174,47 @@ impl Alignment {
             (piece.len.b > 0).then_some(Place::Somewhere)
         }
     }
+}
+
+/// The zeros that one of two parts has more of, when they are all that makes it longer: how many on which side, and
+/// whether they come first.
+fn padding(a: &[u8], b: &[u8], piece: &Matched) -> Option<(Pair<u64>, bool)> {
+    let (len, at) = (piece.len.map(|len| len as usize), piece.at.map(|at| at as usize));
+    let more = len.a.abs_diff(len.b);
+    if more == 0 || more >= 64 || len.a.min(len.b) == 0 {
+        return None;
+    }
+    let longer = if len.a > len.b { a.get(at.a..at.a + len.a)? } else { b.get(at.b..at.b + len.b)? };
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let padding = if len.a > len.b { Pair::new(more as u64, 0) } else { Pair::new(0, more as u64) };
+    if is_zero(&longer[longer.len() - more..]) {
+        Some((padding, false))
+    } else {
+        is_zero(&longer[..more]).then_some((padding, true))
+    }
+}
+
+/// The strings of a section, each with its NUL, and what lies between them.
+fn strings(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut list: Vec<(usize, usize)> = Vec::new();
+    let mut last_is_string = true;
+    let mut at = 0;
+    for chunk in bytes.split_inclusive(|byte| *byte == 0) {
+        let string = is_string(chunk);
+        match list.last_mut().filter(|_| !string && !last_is_string) {
+            Some(last) => last.1 += chunk.len(),
+            None => list.push((at, at + chunk.len())),
+        }
+        last_is_string = string;
+        at += chunk.len();
+    }
+    list
+}
+
+/// Whether bytes up to a NUL are text: short ones could be anything.
+fn is_string(chunk: &[u8]) -> bool {
+    let printable = chunk.iter().filter(|byte| matches!(byte, b'\t' | b'\n' | 0x20..=0x7e)).count();
+    chunk.len() >= 8 && printable * 4 >= chunk.len() * 3 && chunk.len() < 64 << 10
 }
 
 /// For each part of a its partner of b, and the parts of b that are left: by name and size, by name, and by what

@@ -27,6 +27,9 @@ const HELD: u64 = 4;
 /// What a section that differs says, for the few that have a meaning as a whole: its name, its bytes.
 pub(in crate::diff) type Meaning<'a> = &'a dyn Fn(&[u8], Pair<Window<'_>>) -> Result<Vec<Finding>, ReadError>;
 
+/// Zeros that are taken for padding when only one side has them: the largest alignment of data.
+const PADDING: usize = 64;
+
 /// The parts in which two images differ.
 pub(in crate::diff) fn compare(
     files: Pair<&dyn Content>,
@@ -48,7 +51,7 @@ fn fields(a: &[Field], b: &[Field]) -> Vec<Finding> {
         .map(|(a, b)| Finding::Field {
             name: a.name,
             values: Pair::new(a.value.clone(), b.value.clone()),
-            at: None,
+            at: a.at.zip(b.at).map(|(a, b)| Pair::new(a, b)),
             derived: a.derived,
         })
         .collect()
@@ -230,7 +233,11 @@ fn hold<'a>(
     )))
 }
 
-fn references(images: &Pair<Image>, both: &[Pair<usize>], contents: &[Contents<'_>]) -> References {
+fn references<'c>(
+    images: &Pair<Image>,
+    both: &[Pair<usize>],
+    contents: &'c [Contents<'_>],
+) -> References<'c> {
     let counterparts = both.iter().zip(contents).map(|(pair, contents)| {
         let (a, b) = (&images.a.sections[pair.a], &images.b.sections[pair.b]);
         Counterpart {
@@ -238,6 +245,10 @@ fn references(images: &Pair<Image>, both: &[Pair<usize>], contents: &[Contents<'
             size: Pair::new(a.memory, b.memory),
             alignment: align(images, *pair, contents),
             is_debug: matches!(a.role, Role::Debug),
+            contents: match contents {
+                Contents::Held(bytes) => Some(bytes.as_ref().map(|bytes| &**bytes)),
+                _ => None,
+            },
         }
     });
     let counterparts: Vec<_> = counterparts.collect();
@@ -270,6 +281,9 @@ fn align(images: &Pair<Image>, pair: Pair<usize>, contents: &Contents<'_>) -> Al
             {
                 return alignment;
             }
+            if a.strings && b.strings {
+                return Alignment::by_strings(&bytes.a, &bytes.b);
+            }
             if sizes.a != sizes.b || a.size != b.size {
                 return Alignment::by_blocks(&bytes.a, &bytes.b);
             }
@@ -297,7 +311,7 @@ struct Aligned<'a> {
     /// Their number among the counterparts.
     index: usize,
     bytes: Pair<&'a [u8]>,
-    references: &'a References,
+    references: &'a References<'a>,
 }
 
 impl Aligned<'_> {
@@ -353,7 +367,10 @@ impl Aligned<'_> {
             return;
         }
         let start = Pair::new(windows.a.start() + piece.at.a, windows.b.start() + piece.at.b);
-        if is_code && piece.between && is_padding(a) && is_padding(b) {
+        let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        // Padding: its length follows from what lies before it.
+        let is_gap = is_code && piece.between && is_padding(a) && is_padding(b);
+        if is_gap || (a.len() != b.len() && a.len().max(b.len()) <= PADDING && is_zero(a) && is_zero(b)) {
             moved.bytes += a.len().max(b.len()) as u64;
             return;
         }
@@ -362,6 +379,12 @@ impl Aligned<'_> {
             let (rest_a, rest_b) = (&a[head..], &b[head..]);
             let tail = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(x, y)| x == y).count();
             let len = Pair::new((rest_a.len() - tail) as u64, (rest_b.len() - tail) as u64);
+            let longer =
+                if len.a > len.b { &rest_a[..rest_a.len() - tail] } else { &rest_b[..rest_b.len() - tail] };
+            if len.a.min(len.b) == 0 && longer.len() <= PADDING && is_zero(longer) {
+                moved.bytes += longer.len() as u64;
+                return;
+            }
             let at = Pair::new(start.a + head as u64, start.b + head as u64);
             spans.push(Span { at, len, differing: len.a.max(len.b) });
             return;

@@ -32,6 +32,8 @@ pub(in crate::diff) struct Table {
 pub(in crate::diff) struct Field {
     pub name: &'static str,
     pub value: Value,
+    /// Offset of its first byte in the file, where it stands in one place.
+    pub at: Option<u64>,
     /// Whether it says where things lie and so follows from their sizes.
     pub derived: bool,
 }
@@ -49,6 +51,8 @@ pub(in crate::diff) struct Section {
     pub size: u64,
     /// Its bytes in memory.
     pub memory: u64,
+    /// Whether it is a list of strings that end in NUL, whose order means nothing.
+    pub strings: bool,
     /// The fields of its header, in a fixed order.
     pub fields: Vec<Field>,
 }

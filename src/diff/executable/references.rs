@@ -8,8 +8,11 @@
 use super::align::{Alignment, Place};
 use crate::diff::Pair;
 
+/// Bytes that two places must have in common to be the same thing, where no alignment says so.
+const SAME: usize = 8;
+
 /// Two sections of the same name.
-pub(super) struct Counterpart {
+pub(super) struct Counterpart<'a> {
     /// Where they are loaded; `None` for what is not loaded, such as debug information.
     pub address: Option<Pair<u64>>,
     /// Their sizes in memory.
@@ -18,11 +21,13 @@ pub(super) struct Counterpart {
     pub alignment: Alignment,
     /// Whether offsets in it are written in other sections that are not loaded: tables of strings and the like.
     pub is_debug: bool,
+    /// Their contents, where they differ and are held.
+    pub contents: Option<Pair<&'a [u8]>>,
 }
 
 /// Everything words can refer to.
-pub(super) struct References {
-    counterparts: Vec<Counterpart>,
+pub(super) struct References<'a> {
+    counterparts: Vec<Counterpart<'a>>,
     /// Addresses of side a with their counterparts, by address.
     by_address: Vec<(u64, usize)>,
     /// Addresses that offsets are counted from: the image's base, the beginning of the code.
@@ -35,9 +40,9 @@ pub(super) struct References {
 /// an immediate operand; 0 for tables of distances.
 const BEHIND: [u64; 5] = [4, 0, 5, 8, 6];
 
-impl References {
+impl<'a> References<'a> {
     pub fn new(
-        counterparts: Vec<Counterpart>,
+        counterparts: Vec<Counterpart<'a>>,
         bases: Vec<Pair<u64>>,
         big_endian: bool,
         pointer: u64,
@@ -127,7 +132,7 @@ impl References {
     }
 }
 
-impl Counterpart {
+impl Counterpart<'_> {
     /// Whether two words, offsets from the given bases, are the same place of both sections.
     fn means_the_same(&self, bases: Pair<u64>, words: Pair<u64>, exact: bool) -> bool {
         let offsets = Pair::new(words.a.checked_sub(bases.a), words.b.checked_sub(bases.b));
@@ -136,10 +141,23 @@ impl Counterpart {
             return false;
         }
         match self.alignment.to_b(a) {
-            Some(Place::At(expected)) => expected == b,
-            Some(Place::Somewhere) => !exact,
-            None => false,
+            Some(Place::At(expected)) if expected == b => true,
+            Some(Place::Somewhere) if !exact => true,
+            _ => self.has_the_same(a, b),
         }
+    }
+
+    /// Whether the same stands at both offsets: a constant, or a short string to its end.
+    fn has_the_same(&self, a: u64, b: u64) -> bool {
+        let Some(contents) = self.contents else { return false };
+        let at = |bytes: &'_ [u8], offset: u64| -> Option<Vec<u8>> {
+            let rest = bytes.get(usize::try_from(offset).ok()?..)?;
+            let rest = &rest[..rest.len().min(SAME)];
+            let end = rest.iter().position(|byte| *byte == 0).map_or(rest.len(), |end| end + 1);
+            Some(if end >= 4 { rest[..end].to_vec() } else { rest.to_vec() })
+        };
+        let (Some(a), Some(b)) = (at(contents.a, a), at(contents.b, b)) else { return false };
+        a == b && a.len() >= 4 && a.iter().any(|byte| *byte != 0)
     }
 }
 
@@ -148,18 +166,20 @@ mod tests {
     use super::*;
 
     /// Code at 0x1000, data behind it; side b has its data 16 bytes further on.
-    fn moved_data() -> References {
+    fn moved_data() -> References<'static> {
         let code = Counterpart {
             address: Some(Pair::new(0x1000, 0x1000)),
             size: Pair::new(0x100, 0x110),
             alignment: Alignment::in_place(Pair::new(0x100, 0x110), false),
             is_debug: false,
+            contents: None,
         };
         let data = Counterpart {
             address: Some(Pair::new(0x2000, 0x2010)),
             size: Pair::new(0x100, 0x100),
             alignment: Alignment::in_place(Pair::new(0x100, 0x100), true),
             is_debug: false,
+            contents: None,
         };
         References::new(vec![code, data], Vec::new(), false, 8)
     }

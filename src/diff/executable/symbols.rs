@@ -66,6 +66,25 @@ impl Symbols {
         self
     }
 
+    /// Gives those without a length the room up to the next one, or to the end of their section.
+    #[must_use]
+    pub fn reaching(self, section_size: impl Fn(usize) -> u64) -> Self {
+        let mut symbols = self.sorted();
+        for index in 0..symbols.list.len() {
+            let here = &symbols.list[index];
+            let rest = symbols.list[index + 1..].iter();
+            let next = rest
+                .take_while(|part| part.section == here.section)
+                .take(64)
+                .find(|part| part.start > here.start)
+                .map_or_else(|| section_size(here.section), |part| part.start);
+            if here.len == 0 {
+                symbols.list[index].len = next.saturating_sub(here.start);
+            }
+        }
+        symbols
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -148,7 +148,7 @@ pub(in crate::diff) fn compare(infos: &Pair<BuildInfo>) -> Difference {
     let mut fields: Vec<(Field, Field)> = Vec::new();
     let mut add = |name: &'static str, a: Option<Vec<u8>>, b: Option<Vec<u8>>| {
         if a != b {
-            let field = |value| Field { name, value: text(value), derived: false };
+            let field = |value| Field { name, value: text(value), at: None, derived: false };
             fields.push((field(a), field(b)));
         }
     };

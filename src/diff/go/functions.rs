@@ -119,7 +119,11 @@ impl<'a> Table<'a> {
         // Position-independent binaries have no address here before they are loaded.
         let text = match code.iter().any(|section| holds(self.text, section)) {
             true => self.text,
-            false => code.first()?.1,
+            false => {
+                let is_text =
+                    |(index, ..): &&(usize, u64, u64)| image.sections[*index].name.ends_with(b"text");
+                code.iter().find(is_text).or(code.first())?.1
+            }
         };
         let mut symbols = Symbols::new("Go function table", Vec::new());
         for index in 0..self.count {

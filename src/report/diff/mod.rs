@@ -1,6 +1,5 @@
 //! A comparison and its causes: for a terminal and as JSON.
 
-mod folded;
 mod hexdump;
 mod json;
 mod symbols;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{folded, hexdump, symbols};
+use super::{hexdump, symbols};
 use crate::{
     diagnose::{Cause, Evidence, Quote},
     diff::{
@@ -93,16 +93,12 @@ fn write_cause(out: &mut dyn Write, number: usize, cause: &Cause, detail: Detail
         let [setting, a, b] = [&proof.setting, &proof.a, &proof.b].map(|text| escape_bytes(text.as_bytes()));
         writeln!(out, "     the setting {WARN}{setting}{WARN:#} alone changes it: {a} and {b}")?;
     }
-    let folded = match detail {
-        Detail::Short => folded::evidence(&cause.evidence),
-        Detail::Full => cause.evidence.iter().map(|evidence| (evidence, 0)).collect(),
-    };
-    let shown = &folded[..folded.len().min(detail.evidence())];
-    for (evidence, more) in shown {
-        write_evidence(out, evidence, *more)?;
+    let shown = cause.evidence.iter().take(detail.evidence());
+    let rest = cause.places - (shown.len() as u64).min(cause.places);
+    for evidence in shown {
+        write_evidence(out, evidence)?;
     }
-    let told: u64 = shown.iter().map(|(_, more)| 1 + more).sum();
-    more(out, 5, cause.places.saturating_sub(told), "place", "places")?;
+    more(out, 5, rest, "place", "places")?;
     if cause.derived {
         return Ok(());
     }
@@ -127,7 +123,7 @@ fn sureness(cause: &Cause) -> String {
     words.join(", ")
 }
 
-fn write_evidence(out: &mut dyn Write, evidence: &Evidence, more: u64) -> io::Result<()> {
+fn write_evidence(out: &mut dyn Write, evidence: &Evidence) -> io::Result<()> {
     let mut place = Vec::new();
     if !evidence.path.is_empty() {
         place.push(escape_bytes(&evidence.path));
@@ -146,12 +142,7 @@ fn write_evidence(out: &mut dyn Write, evidence: &Evidence, more: u64) -> io::Re
     };
     let (a, b) = (quote(&evidence.a, OF_A), quote(&evidence.b, OF_B));
     if !place.is_empty() {
-        let others = if more > 0 {
-            format!("  {DIM}and {}{DIM:#}", count(more, "more member like it", "more members like it"))
-        } else {
-            String::new()
-        };
-        writeln!(out, "     {place}{others}")?;
+        writeln!(out, "     {place}")?;
     }
     writeln!(out, "       {OF_A}a{OF_A:#} {a}\n       {OF_B}b{OF_B:#} {b}")
 }
@@ -164,34 +155,17 @@ fn value(bytes: &[u8], binary: bool) -> String {
 }
 
 fn write_places(out: &mut dyn Write, places: &[Place<'_>], detail: Detail) -> io::Result<()> {
-    if detail == Detail::Full {
-        return places.iter().try_for_each(|place| write_place(out, place, &[], 0, detail));
+    let shown = places.len().min(detail.places());
+    for place in &places[..shown] {
+        write_place(out, place, detail)?;
     }
-    let (folds, left_out) = folded::places(places);
-    let shown = folds.len().min(detail.places());
-    for fold in &folds[..shown] {
-        write_place(out, fold.first, &fold.others, fold.more, detail)?;
-    }
-    more(out, 2, (folds.len() - shown) as u64, "place", "places")?;
-    more(out, 2, left_out, "place that only follows", "places that only follow")
+    more(out, 2, (places.len() - shown) as u64, "place", "places")
 }
 
-/// One place; `others` and `more` further ones differ in the same way.
-fn write_place(
-    out: &mut dyn Write,
-    place: &Place<'_>,
-    others: &[&Step],
-    more_of_them: u64,
-    detail: Detail,
-) -> io::Result<()> {
+fn write_place(out: &mut dyn Write, place: &Place<'_>, detail: Detail) -> io::Result<()> {
     let difference: &Difference = place.difference;
     let indent = 2 * place.steps.len();
-    let names = std::iter::once(&difference.at).chain(others.iter().copied());
-    let mut label: Vec<String> = names.map(|name| escape_bytes(name.to_string().as_bytes())).collect();
-    if more_of_them > 0 {
-        label.push(format!("and {}", count(more_of_them, "more like them", "more like them")));
-    }
-    let label = label.join(", ");
+    let label = escape_bytes(difference.at.to_string().as_bytes());
     let style = if matches!(difference.at, Step::Entry(_) | Step::Member(_)) { BOLD } else { Style::new() };
     let summary = difference.found.iter().find_map(|finding| match finding {
         Finding::Bytes(ranges) => Some(format!(
@@ -208,25 +182,15 @@ fn write_place(
         let text = escape_bytes(note.to_string().as_bytes());
         writeln!(out, "{:indent$}{WARN}note:{WARN:#} {text} [{}]", "", note.code())?;
     }
-    // In short, what only follows is told when there is nothing else to tell.
-    let follows = |finding: &Finding| matches!(finding, Finding::Field { derived: true, .. });
-    let container = matches!(difference.at, Step::Member(_) | Step::Table("archive" | "gzip header"));
-    let all_follow = difference.found.iter().all(follows);
-    let found: Vec<&Finding> = difference
-        .found
-        .iter()
-        .filter(|finding| detail == Detail::Full || !container || all_follow || !follows(finding))
-        .collect();
-    let fields = found.iter().filter(|finding| matches!(finding, Finding::Field { .. })).count();
+    let fields = difference.found.iter().filter(|finding| matches!(finding, Finding::Field { .. })).count();
     let mut left = detail.ranges().max(6);
     // A section that is one value has said it: its bytes say no more.
     let is_value = |finding: &Finding| match finding {
         Finding::Field { values, .. } => matches!(values.a, Value::Text(_) | Value::Hex(_)),
         _ => false,
     };
-    let section = matches!(difference.at, Step::Section(_));
-    let told = detail == Detail::Short && section && found.iter().any(|finding| is_value(finding));
-    for finding in found {
+    let told = detail == Detail::Short && difference.found.iter().any(is_value);
+    for finding in &difference.found {
         if matches!(finding, Finding::Field { .. }) {
             if left == 0 {
                 continue;
@@ -268,7 +232,7 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
             let members = count(*members, "member", "members");
             line(
                 out,
-                format!("another order: {moved} of {members} moved; first {}", both(&first.a, &first.b)),
+                format!("{members} in both, {moved} of them elsewhere; first {}", both(&first.a, &first.b)),
             )
         }
         Finding::Encoding { packing, size, packed } => {
@@ -288,11 +252,12 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
         Finding::Lines(ranges) => write_ranges(out, indent, ranges, detail, write_hunk),
         Finding::Bytes(ranges) => write_ranges(out, indent, ranges, detail, write_bytes),
         Finding::Moved { words, bytes } => {
-            let what = format!(
-                "{} in {} that refer to what moved",
-                count(*bytes, "byte", "bytes"),
-                count(*words, "word", "words")
-            );
+            let bytes = count(*bytes, "byte", "bytes");
+            let what = match words {
+                0 => format!("{bytes} of padding"),
+                1 => format!("{bytes} in 1 word that refers to what moved"),
+                _ => format!("{bytes} in {} that refer to what moved", count(*words, "word", "words")),
+            };
             line(out, format!("{DIM}{what}{DIM:#}"))
         }
         Finding::Symbols(changes) => symbols::write(out, indent, changes, detail),

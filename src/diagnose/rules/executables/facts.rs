@@ -1,7 +1,7 @@
 //! What rules need to know of a file as a whole, read from its differences before they are gone through.
 
-use super::super::Diagnosis;
-use crate::diff::{Difference, Finding, Place, Step};
+use super::{super::Diagnosis, fields, flags};
+use crate::diff::{Difference, Finding, Place, Step, Value};
 
 /// An executable or object file that differs.
 #[derive(Debug, Default)]
@@ -16,12 +16,24 @@ pub(in crate::diagnose::rules) struct File {
     pub relaid: bool,
     /// Whether the same symbols lie in another order.
     pub link_order: bool,
+    /// Whether it counts what runs.
+    pub coverage: bool,
+    /// The cause that made all of its code anew: another compiler, other flags.
+    pub compiled: Option<&'static str>,
+    /// Fields whose place in the file is known, on side a: offset, length, the cause they speak for.
+    located: Vec<(u64, u64, Option<&'static str>)>,
 }
 
 impl File {
     /// Whether a place is a part of this file.
     pub fn holds(&self, place: &Place<'_>) -> bool {
         place.steps.len() > self.steps
+    }
+
+    /// If a range of side a is a field that was told already: the cause it speaks for, if it is one.
+    pub fn told(&self, offset: u64, len: u64) -> Option<Option<&'static str>> {
+        let inside = |start: u64, size: u64| offset >= start && offset + len <= start + size;
+        self.located.iter().find(|(start, size, _)| inside(*start, *size)).map(|(.., cause)| *cause)
     }
 }
 
@@ -35,10 +47,45 @@ pub(in crate::diagnose::rules) fn enter(diagnosis: &mut Diagnosis, place: &Place
     diagnosis.file = Some(File {
         steps: place.steps.len(),
         go: kind.go,
+        coverage: kind.coverage,
+        compiled: findings(parts).into_iter().find_map(compiled),
         changed: parts.iter().any(is_change),
         relaid: !parts.is_empty() && parts.iter().all(|part| part.found.iter().all(|f| is_layout(part, f))),
         link_order: parts.iter().flat_map(|part| &part.found).any(is_order),
+        located: parts.iter().flat_map(|part| &part.found).filter_map(located).collect(),
     });
+}
+
+fn findings(parts: &[Difference]) -> Vec<&Finding> {
+    parts.iter().flat_map(|part| &part.found).collect()
+}
+
+/// What a field says of how all of the code was made.
+fn compiled(finding: &Finding) -> Option<&'static str> {
+    let Finding::Field { name, values, .. } = finding else { return None };
+    let cause = match *name {
+        "DW_AT_producer" | "compiler flags" => flags::causes(values)?.first()?.0,
+        "compiler" => fields::tools(values).0,
+        _ => fields::known(name)?.0,
+    };
+    const OF_CODE: [&str; 6] = [
+        "compiler-version",
+        "cpu-features",
+        "optimization-level",
+        "linker-version",
+        "toolchain-config",
+        "coverage-stamp",
+    ];
+    OF_CODE.contains(&cause).then_some(cause)
+}
+
+fn located(finding: &Finding) -> Option<(u64, u64, Option<&'static str>)> {
+    let Finding::Field { name, values, at: Some(at), .. } = finding else { return None };
+    let len = match &values.a {
+        Value::Text(Some(bytes)) | Value::Hex(Some(bytes)) => bytes.len() as u64,
+        _ => 4,
+    };
+    Some((at.a, len, fields::known(name).map(|(cause, _)| cause)))
 }
 
 fn is_order(finding: &Finding) -> bool {
@@ -51,10 +98,11 @@ fn is_order(finding: &Finding) -> bool {
 fn is_change(part: &Difference) -> bool {
     let is_change = |finding: &Finding| match finding {
         Finding::Field { name, derived, .. } => {
-            !derived && !matches!(*name, "build id" | "Go build id" | "debug link")
+            !derived && !matches!(*name, "build id" | "Go build id" | "debug link" | "UUID" | "debug GUID")
         }
         Finding::Symbols(_) | Finding::Moved { .. } => true,
-        Finding::OnlyIn { .. } | Finding::Bytes(_) | Finding::Strings(_) => {
+        Finding::OnlyIn { .. } => true,
+        Finding::Bytes(_) | Finding::Strings(_) => {
             !matches!(&part.at, Step::Section(name) if describes_others(name) || is_id(name))
         }
         _ => true,
@@ -69,6 +117,11 @@ fn is_layout(part: &Difference, finding: &Finding) -> bool {
         Finding::Bytes(_) | Finding::Strings(_) => {
             matches!(&part.at, Step::Section(name) if is_names(name))
         }
+        // Some strip programs remove what nobody loads.
+        Finding::OnlyIn { .. } => {
+            matches!(&part.at, Step::Table(_) | Step::Segment(..))
+                || matches!(&part.at, Step::Section(name) if name == b".comment")
+        }
         _ => false,
     }
 }
@@ -79,7 +132,14 @@ pub(super) fn is_names(section: &[u8]) -> bool {
 }
 
 fn is_id(section: &[u8]) -> bool {
-    matches!(section, b".note.gnu.build-id" | b".note.go.buildid" | b".gnu_debuglink")
+    matches!(
+        section,
+        b".note.gnu.build-id"
+            | b".note.go.buildid"
+            | b".gnu_debuglink"
+            | b"code signature"
+            | b"certificate table"
+    )
 }
 
 /// Sections that a debugger needs and nobody else: debug information, and symbols that are not loaded.
@@ -124,5 +184,21 @@ pub(super) fn describes_others(section: &[u8]) -> bool {
         b"__TEXT,__eh_frame",
     ];
     const PREFIXES: [&[u8]; 5] = [b".rela", b".rel.", b".debug_", b".zdebug_", b"__DWARF,"];
-    NAMES.contains(&section) || PREFIXES.iter().any(|prefix| section.starts_with(prefix))
+    const LINKEDIT: [&[u8]; 11] = [
+        b"symbol table",
+        b"string table",
+        b"function starts",
+        b"data in code",
+        b"exports",
+        b"fixups",
+        b"rebases",
+        b"binds",
+        b"weak binds",
+        b"lazy binds",
+        b"COFF symbols",
+    ];
+    NAMES.contains(&section)
+        || LINKEDIT.contains(&section)
+        || section == b"name"
+        || PREFIXES.iter().any(|prefix| section.starts_with(prefix))
 }

@@ -1,9 +1,12 @@
 //! Fields that are a cause by themselves.
 
-use super::super::{Diagnosis, field_evidence};
+use super::{
+    super::{Diagnosis, Passage, field_evidence},
+    flags,
+};
 use crate::{
     diagnose::Confidence,
-    diff::{Finding, Pair, Place, Value},
+    diff::{Finding, Pair, Piece, Place, Range, Value},
 };
 
 /// Fields that are a cause by themselves.
@@ -16,21 +19,42 @@ pub(in crate::diagnose::rules) fn field(
     let known = match *name {
         "section table written by" => writer(diagnosis, place, values),
         "compiler" => Some(tools(values)),
+        "DW_AT_producer" | "compiler flags" => return flags::compare(diagnosis, place, name, values),
+        "debug file" | "DW_AT_name" | "DW_AT_comp_dir" | "-ldflags" | "modules" | "vcs.time" => {
+            return embedded(diagnosis, place, name, values);
+        }
         _ => known(name),
     };
-    let Some((cause, confidence)) = known else { return false };
+    let Some((cause, confidence)) = known else { return compiled(diagnosis, place, finding) };
     diagnosis.add(cause, confidence, field_evidence(place, name, values, *at), 0);
     true
 }
 
-fn known(name: &str) -> Option<(&'static str, Confidence)> {
+/// Any other field follows when all of the code was made anew.
+fn compiled(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Finding) -> bool {
+    let file = diagnosis.file.as_ref().filter(|file| file.holds(place));
+    file.is_some_and(|file| file.compiled.is_some()) && matches!(finding, Finding::Field { .. })
+}
+
+/// What a field speaks for, whatever its values.
+pub(super) fn known(name: &str) -> Option<(&'static str, Confidence)> {
     Some(match name {
-        "program interpreter" | "DT_RUNPATH" | "DT_RPATH" => ("interpreter-or-rpath", Confidence(95)),
+        "program interpreter" | "DT_RUNPATH" | "DT_RPATH" | "LC_RPATH" => {
+            ("interpreter-or-rpath", Confidence(95))
+        }
         "build id" | "Go build id" => ("build-id-random", Confidence::MEDIUM),
         "debug link" => ("debug-link", Confidence::HIGH),
         "Go version" => ("compiler-version", Confidence(95)),
         "GOAMD64" | "GO386" | "GOARM" | "GOARM64" | "GORISCV64" => ("cpu-features", Confidence(95)),
         "-gcflags" | "-asmflags" | "-compiler" | "-race" => ("optimization-level", Confidence(85)),
+        "x86 ISA needed" | "x86 ISA used" | "processor" => ("cpu-features", Confidence(90)),
+        "linker" => ("linker-version", Confidence(95)),
+        "stamp" => ("coverage-stamp", Confidence(95)),
+        "TimeDateStamp" => ("embedded-build-time", Confidence(92)),
+        "linker version" => ("linker-version", Confidence(88)),
+        "Rich header" | "tools" | "producers" => ("compiler-version", Confidence(85)),
+        "code signature" | "certificate" => ("code-signature", Confidence::HIGH),
+        "UUID" | "debug GUID" => ("build-id-random", Confidence::MEDIUM),
         "-trimpath" => ("build-path", Confidence(88)),
         "CGO_ENABLED" | "GOEXPERIMENT" | "DefaultGODEBUG" | "-buildmode" | "-tags" | "-pgo"
         | "CGO_CFLAGS" | "CGO_CPPFLAGS" | "CGO_CXXFLAGS" | "CGO_LDFLAGS" => {
@@ -38,6 +62,21 @@ fn known(name: &str) -> Option<(&'static str, Confidence)> {
         }
         _ => return None,
     })
+}
+
+/// What a text embeds: a date, a path, a store path. Without any it is unexplained.
+fn embedded(diagnosis: &mut Diagnosis, place: &Place<'_>, name: &str, values: &Pair<Value>) -> bool {
+    let Pair { a: Value::Text(Some(a)), b: Value::Text(Some(b)) } = values else { return false };
+    let piece =
+        |text: &[u8]| Piece { offset: 0, len: text.len() as u64, sample_offset: 0, sample: text.to_vec() };
+    let range = Range { a: piece(a), b: piece(b), differing: 1, symbol: None, lines: None };
+    let matches = Passage::new(&range).matches();
+    let Some(found) = matches.first() else { return false };
+    let confidence =
+        [&found.tokens.a, &found.tokens.b].into_iter().flatten().map(|token| token.confidence).max();
+    let evidence = field_evidence(place, name, values, None);
+    diagnosis.add(found.recogniser.cause, confidence.unwrap_or(Confidence::LOW), evidence, 0);
+    true
 }
 
 /// Another hand wrote the section table: all there is when the contents are equal, else a consequence of what was
@@ -58,7 +97,7 @@ fn writer(
 }
 
 /// `.comment` lists every compiler and, in LLVM's and mold's case, the linker.
-fn tools(values: &Pair<Value>) -> (&'static str, Confidence) {
+pub(super) fn tools(values: &Pair<Value>) -> (&'static str, Confidence) {
     let list = |value: &Value| -> Vec<Vec<u8>> {
         let Value::Text(Some(text)) = value else { return Vec::new() };
         let text = String::from_utf8_lossy(text);
