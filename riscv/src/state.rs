@@ -46,18 +46,27 @@ pub(crate) struct Tree {
 struct Level {
     /// The hash of a node below which there are only zeros.
     zero: Hash,
-    /// The nodes; one that was never set stands as 32 zero bytes and means `zero`.
-    nodes: Vec<Hash>,
+    /// The nodes; one that was never set stands as [`UNSET`] and means `zero`.
+    nodes: Vec<Halves>,
 }
 
+/// A hash in two: the allocator hands out zeros for many of these untouched, as it does not for arrays of 32 bytes.
+type Halves = [[u8; 16]; 2];
+
 /// A node that was never set.
-const UNSET: Hash = [0; 32];
+const UNSET: Halves = [[0; 16]; 2];
 
 impl Level {
     fn get(&self, index: usize) -> Hash {
         match self.nodes.get(index) {
-            Some(hash) if *hash != UNSET => *hash,
+            Some(halves) if *halves != UNSET => std::array::from_fn(|i| halves[i / 16][i % 16]),
             _ => self.zero,
+        }
+    }
+
+    fn set(&mut self, index: usize, hash: &Hash) {
+        if let Some(halves) = self.nodes.get_mut(index) {
+            halves.as_flattened_mut().copy_from_slice(hash);
         }
     }
 }
@@ -84,9 +93,7 @@ impl Tree {
         for page in &changed {
             let start = (page * PAGE) as usize;
             let hash = leaf(&memory.bytes()[start..start + PAGE as usize]);
-            if let Some(node) = self.levels[0].nodes.get_mut(*page as usize) {
-                *node = hash;
-            }
+            self.levels[0].set(*page as usize, &hash);
         }
         for height in 1..self.levels.len() {
             changed.iter_mut().for_each(|index| *index /= 2);
@@ -95,10 +102,10 @@ impl Tree {
             let below = &below[height - 1];
             for index in &changed {
                 let index = *index as usize;
-                here[0].nodes[index] = node(&below.get(2 * index), &below.get(2 * index + 1));
+                here[0].set(index, &node(&below.get(2 * index), &below.get(2 * index + 1)));
             }
         }
-        self.levels.last().map_or(UNSET, |top| top.get(0))
+        self.levels.last().map_or([0; 32], |top| top.get(0))
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Running {
     processes: u32,
     /// Keep the state of an embedded machine every 2^N instructions, to go on from when the same command is given after an
     /// interruption; `off` for never
-    #[arg(long, value_name = "N", default_value = "35")]
+    #[arg(long, value_name = "N", default_value = "36")]
     checkpoint_every: Every,
     /// Put the root of an embedded machine's state every 2^N steps into the run record
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(i64::from(Embedded::LEAST_ROOTS)..=62))]

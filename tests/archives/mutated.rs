@@ -8,7 +8,7 @@ use reprove::{
     report::diff::{Detail, write},
 };
 
-use super::writers::*;
+use super::writers;
 
 /// A sound file of each format.
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
@@ -16,16 +16,21 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let binary: Vec<u8> = (0..700u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     let files: [(&str, &[u8]); 4] = [("one", &text), ("two", &binary), ("d/three", b"3"), ("empty", b"")];
     let raw: Vec<(&[u8], &[u8])> = files.iter().map(|(name, data)| (name.as_bytes(), *data)).collect();
-    let pax =
-        tar_extended(b'x', b"19 path=a/long/name\n18 mtime=1234.5678\n", tar_header(b"s", 5, b'0'), b"hello");
-    let gnu = tar_extended(b'L', b"a/name/that/is/long\0", tar_header(b"s", 5, b'0'), b"hello");
+    let pax = writers::tar_extended(
+        b'x',
+        b"19 path=a/long/name\n18 mtime=1234.5678\n",
+        writers::tar_header(b"s", 5, b'0'),
+        b"hello",
+    );
+    let gnu =
+        writers::tar_extended(b'L', b"a/name/that/is/long\0", writers::tar_header(b"s", 5, b'0'), b"hello");
     vec![
-        ("tar", tar(&raw)),
+        ("tar", writers::tar(&raw)),
         ("tar with a pax header", pax),
         ("tar with a long name", gnu),
         (
             "ar",
-            ar(&[
+            writers::ar(&[
                 ("/", &binary[..40]),
                 ("//", b"a_long_name_of_a_member/\nanother/\n"),
                 ("one/", &text),
@@ -33,18 +38,21 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
                 ("#1/4", b"bsd!data"),
             ]),
         ),
-        ("cpio", [cpio(&files), gzip(&cpio(&files[..1]))].concat()),
-        ("zip", zip(&files)),
-        ("gzip", [gzip(&text), gzip(&binary)].concat()),
-        ("xz", xz(&text)),
-        ("zstd", zstd(&text)),
-        ("bzip2", bzip2(&text)),
-        ("pyc", pyc("/build/source/mod.py", &binary)),
+        ("cpio", [writers::cpio(&files), writers::gzip(&writers::cpio(&files[..1]))].concat()),
+        ("zip", writers::zip(&files)),
+        ("gzip", [writers::gzip(&text), writers::gzip(&binary)].concat()),
+        ("xz", writers::xz(&text)),
+        ("zstd", writers::zstd(&text)),
+        ("bzip2", writers::bzip2(&text)),
+        ("pyc", writers::pyc("/build/source/mod.py", &binary)),
         (
             "nested",
-            ar(&[(
+            writers::ar(&[(
                 "data.tar.gz/",
-                &gzip(&tar(&[(b"x.zip", &zip(&files)), (b"lib.a", &ar(&[("o/", &binary)]))])),
+                &writers::gzip(&writers::tar(&[
+                    (b"x.zip", &writers::zip(&files)),
+                    (b"lib.a", &writers::ar(&[("o/", &binary)])),
+                ])),
             )]),
         ),
     ]
@@ -103,7 +111,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
         Change::Checksum(at) => {
             let at = at.index(len) / 512 * 512;
             if let Some(block) = bytes.get_mut(at..at + 512) {
-                tar_checksum(block);
+                writers::tar_checksum(block);
             }
         }
     }
@@ -120,33 +128,56 @@ fn check(a: &Vec<u8>, b: &Vec<u8>) {
     serde_json::to_writer(std::io::sink(), &reprove::report::diff::document(&comparison, &causes)).unwrap();
 }
 
-fn mutate(cases: u32) {
-    for (name, seed) in seeds() {
-        assert!(compare_files(&seed, &seed, &Limits::default()).unwrap().identical(), "{name}");
-        let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-        let changes = prop::collection::vec(change(), 1..6);
-        let mut runner = proptest::test_runner::TestRunner::new(config);
-        runner
-            .run(&changes, |changes| {
-                let mut b = seed.clone();
-                changes.iter().for_each(|change| apply(&mut b, change));
-                check(&seed, &b);
-                check(&b, &seed);
-                Ok(())
-            })
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+fn mutate(name: &str, cases: u32) {
+    let seed = seeds().into_iter().find(|(seed, _)| *seed == name).unwrap().1;
+    assert!(compare_files(&seed, &seed, &Limits::default()).unwrap().identical());
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let outcome = runner.run(&prop::collection::vec(change(), 1..6), |changes| {
+        let mut other = seed.clone();
+        changes.iter().for_each(|change| apply(&mut other, change));
+        check(&seed, &other);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
-#[test]
-fn a_hundred_mutated_files_of_every_format() {
-    mutate(100);
+macro_rules! formats {
+    ($($test:ident, $many:ident = $name:literal;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                mutate($name, 200);
+            }
+
+            #[test]
+            #[ignore = "slow: 10,000 mutated files"]
+            fn $many() {
+                mutate($name, 10_000);
+            }
+        )*
+
+        #[test]
+        fn no_format_is_forgotten() {
+            let names: Vec<_> = seeds().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, [$($name),*]);
+        }
+    };
 }
 
-#[test]
-#[ignore = "slow: 10,000 mutated files of every format"]
-fn ten_thousand_mutated_files_of_every_format() {
-    mutate(10_000);
+formats! {
+    tar, ten_thousand_tar = "tar";
+    pax, ten_thousand_pax = "tar with a pax header";
+    gnu, ten_thousand_gnu = "tar with a long name";
+    ar, ten_thousand_ar = "ar";
+    cpio, ten_thousand_cpio = "cpio";
+    zip, ten_thousand_zip = "zip";
+    gzip, ten_thousand_gzip = "gzip";
+    xz, ten_thousand_xz = "xz";
+    zstd, ten_thousand_zstd = "zstd";
+    bzip2, ten_thousand_bzip2 = "bzip2";
+    pyc, ten_thousand_pyc = "pyc";
+    nested, ten_thousand_nested = "nested";
 }
 
 /// Every seed is read as its format: whatever single byte differs, it is in a place that has a name, or the reader

@@ -1,5 +1,6 @@
 //! A comparison and its causes: for a terminal and as JSON.
 
+mod folded;
 mod hexdump;
 mod json;
 mod symbols;

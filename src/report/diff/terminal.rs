@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{hexdump, symbols};
+use super::{folded, hexdump, symbols};
 use crate::{
     diagnose::{Cause, Evidence, Quote},
     diff::{
@@ -93,12 +93,16 @@ fn write_cause(out: &mut dyn Write, number: usize, cause: &Cause, detail: Detail
         let [setting, a, b] = [&proof.setting, &proof.a, &proof.b].map(|text| escape_bytes(text.as_bytes()));
         writeln!(out, "     the setting {WARN}{setting}{WARN:#} alone changes it: {a} and {b}")?;
     }
-    let shown = cause.evidence.iter().take(detail.evidence());
-    let rest = cause.places - (shown.len() as u64).min(cause.places);
-    for evidence in shown {
-        write_evidence(out, evidence)?;
+    let folded = match detail {
+        Detail::Short => folded::evidence(&cause.evidence),
+        Detail::Full => cause.evidence.iter().map(|evidence| (evidence, 0)).collect(),
+    };
+    let shown = &folded[..folded.len().min(detail.evidence())];
+    for (evidence, more) in shown {
+        write_evidence(out, evidence, *more)?;
     }
-    more(out, 5, rest, "place", "places")?;
+    let told: u64 = shown.iter().map(|(_, more)| 1 + more).sum();
+    more(out, 5, cause.places.saturating_sub(told), "place", "places")?;
     if cause.derived {
         return Ok(());
     }
@@ -123,7 +127,7 @@ fn sureness(cause: &Cause) -> String {
     words.join(", ")
 }
 
-fn write_evidence(out: &mut dyn Write, evidence: &Evidence) -> io::Result<()> {
+fn write_evidence(out: &mut dyn Write, evidence: &Evidence, more: u64) -> io::Result<()> {
     let mut place = Vec::new();
     if !evidence.path.is_empty() {
         place.push(escape_bytes(&evidence.path));
@@ -142,7 +146,12 @@ fn write_evidence(out: &mut dyn Write, evidence: &Evidence) -> io::Result<()> {
     };
     let (a, b) = (quote(&evidence.a, OF_A), quote(&evidence.b, OF_B));
     if !place.is_empty() {
-        writeln!(out, "     {place}")?;
+        let others = if more > 0 {
+            format!("  {DIM}and {}{DIM:#}", count(more, "more member like it", "more members like it"))
+        } else {
+            String::new()
+        };
+        writeln!(out, "     {place}{others}")?;
     }
     writeln!(out, "       {OF_A}a{OF_A:#} {a}\n       {OF_B}b{OF_B:#} {b}")
 }
@@ -155,17 +164,34 @@ fn value(bytes: &[u8], binary: bool) -> String {
 }
 
 fn write_places(out: &mut dyn Write, places: &[Place<'_>], detail: Detail) -> io::Result<()> {
-    let shown = places.len().min(detail.places());
-    for place in &places[..shown] {
-        write_place(out, place, detail)?;
+    if detail == Detail::Full {
+        return places.iter().try_for_each(|place| write_place(out, place, &[], 0, detail));
     }
-    more(out, 2, (places.len() - shown) as u64, "place", "places")
+    let (folds, left_out) = folded::places(places);
+    let shown = folds.len().min(detail.places());
+    for fold in &folds[..shown] {
+        write_place(out, fold.first, &fold.others, fold.more, detail)?;
+    }
+    more(out, 2, (folds.len() - shown) as u64, "place", "places")?;
+    more(out, 2, left_out, "place that only follows", "places that only follow")
 }
 
-fn write_place(out: &mut dyn Write, place: &Place<'_>, detail: Detail) -> io::Result<()> {
+/// One place; `others` and `more` further ones differ in the same way.
+fn write_place(
+    out: &mut dyn Write,
+    place: &Place<'_>,
+    others: &[&Step],
+    more_of_them: u64,
+    detail: Detail,
+) -> io::Result<()> {
     let difference: &Difference = place.difference;
     let indent = 2 * place.steps.len();
-    let label = escape_bytes(difference.at.to_string().as_bytes());
+    let names = std::iter::once(&difference.at).chain(others.iter().copied());
+    let mut label: Vec<String> = names.map(|name| escape_bytes(name.to_string().as_bytes())).collect();
+    if more_of_them > 0 {
+        label.push(format!("and {}", count(more_of_them, "more like them", "more like them")));
+    }
+    let label = label.join(", ");
     let style = if matches!(difference.at, Step::Entry(_) | Step::Member(_)) { BOLD } else { Style::new() };
     let summary = difference.found.iter().find_map(|finding| match finding {
         Finding::Bytes(ranges) => Some(format!(
@@ -182,15 +208,25 @@ fn write_place(out: &mut dyn Write, place: &Place<'_>, detail: Detail) -> io::Re
         let text = escape_bytes(note.to_string().as_bytes());
         writeln!(out, "{:indent$}{WARN}note:{WARN:#} {text} [{}]", "", note.code())?;
     }
-    let fields = difference.found.iter().filter(|finding| matches!(finding, Finding::Field { .. })).count();
+    // In short, what only follows is told when there is nothing else to tell.
+    let follows = |finding: &Finding| matches!(finding, Finding::Field { derived: true, .. });
+    let container = matches!(difference.at, Step::Member(_) | Step::Table("archive" | "gzip header"));
+    let all_follow = difference.found.iter().all(follows);
+    let found: Vec<&Finding> = difference
+        .found
+        .iter()
+        .filter(|finding| detail == Detail::Full || !container || all_follow || !follows(finding))
+        .collect();
+    let fields = found.iter().filter(|finding| matches!(finding, Finding::Field { .. })).count();
     let mut left = detail.ranges().max(6);
     // A section that is one value has said it: its bytes say no more.
     let is_value = |finding: &Finding| match finding {
         Finding::Field { values, .. } => matches!(values.a, Value::Text(_) | Value::Hex(_)),
         _ => false,
     };
-    let told = detail == Detail::Short && difference.found.iter().any(is_value);
-    for finding in &difference.found {
+    let section = matches!(difference.at, Step::Section(_));
+    let told = detail == Detail::Short && section && found.iter().any(|finding| is_value(finding));
+    for finding in found {
         if matches!(finding, Finding::Field { .. }) {
             if left == 0 {
                 continue;
@@ -232,7 +268,7 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
             let members = count(*members, "member", "members");
             line(
                 out,
-                format!("{members} in both, {moved} of them elsewhere; first {}", both(&first.a, &first.b)),
+                format!("another order: {moved} of {members} moved; first {}", both(&first.a, &first.b)),
             )
         }
         Finding::Encoding { packing, size, packed } => {

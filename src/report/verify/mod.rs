@@ -12,13 +12,43 @@ mod tests {
         code::Code,
         store::StoreError,
         verify::{
-            Note,
+            Compared, Level, Note, Reference,
+            conclusion::Comparison,
             session::{
                 UnknownInput,
                 tests::{path, verification},
             },
         },
     };
+
+    #[test]
+    fn a_replay_is_shown_with_what_it_showed() {
+        let mut verification = verification();
+        let output = &mut verification.targets[0].outputs[0];
+        let compared = |comparison| Compared {
+            reference: Reference::Replay,
+            nar_hash: output.finding.nar_hash,
+            comparison,
+            run: Some("77".to_owned()),
+        };
+        let unlike = Comparison::Unlike { why: "replay: other runs\u{1b}[2J".to_owned() };
+        let both = [compared(Comparison::Equal { shows: Level::Replayed }), compared(unlike)];
+        output.compared.extend(both);
+        let mut text = Vec::new();
+        super::write(&mut text, &verification).unwrap();
+        let text = String::from_utf8(anstream::adapter::strip_bytes(&text).into_vec()).unwrap();
+        assert!(text.contains("       equal  replay  the same run"), "{text}");
+        assert!(
+            text.contains(" another run  replay  replay: other runs") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+        let document = serde_json::to_value(super::document(&verification)).unwrap();
+        let references = document["outputs"][0]["references"].as_array().unwrap();
+        let of = |which: usize| (references[which]["verdict"].as_str(), references[which]["run"].as_str());
+        assert_eq!(of(0), (Some("reproduced"), Some("77")));
+        assert_eq!(of(1), (Some("not-checked"), Some("77")));
+        assert!(!references[1]["reason"].as_str().unwrap().contains('\u{1b}'));
+    }
 
     #[test]
     fn what_an_earlier_run_built_is_said_and_what_went_wrong_beside_the_verdict() {
