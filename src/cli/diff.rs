@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, document::JsonTo};
+use super::{Context, Exit, Failure, document::ReportTo};
 use crate::{
     diagnose::diagnose,
     diff::{DiffError, Limits, NarTree, Pair, Tree, compare_trees},
@@ -32,19 +32,20 @@ pub struct Diff {
     #[arg(long)]
     full: bool,
     #[command(flatten)]
-    json: JsonTo,
+    to: ReportTo,
 }
 
 impl Diff {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let json = self.json.open()?;
+        let views = self.to.open()?;
         let (a, b) = (open(&self.a, context)?, open(&self.b, context)?);
         let comparison = compare_trees(&*a, &*b, &Limits::default())?;
         let causes = diagnose(&comparison, &[]);
-        json.write(&report::document(&comparison, &causes))?;
-        if !json.is_stdout() {
-            let names = Pair::new(self.a.to_string_lossy(), self.b.to_string_lossy());
+        let names = Pair::new(self.a.to_string_lossy(), self.b.to_string_lossy());
+        views.json.write(&report::document(&comparison, &causes))?;
+        views.write(|| report::subjects(Pair::new(&names.a, &names.b), &comparison, &causes))?;
+        if !views.is_stdout() {
             let detail = if self.full { Detail::Full } else { Detail::Short };
             let mut text = Vec::new();
             report::write(&mut text, Pair::new(&names.a, &names.b), &comparison, &causes, detail)

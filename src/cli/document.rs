@@ -1,4 +1,4 @@
-//! `--json FILE`: the machine-readable form of a result.
+//! `--json FILE` and its like: a result for machines, and as a page.
 
 use std::{
     io::Write as _,
@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Failure;
+use crate::report::{html, junit, sarif, subject::Report};
 
 /// Where the document goes.
 #[derive(Debug, Args)]
@@ -37,25 +38,112 @@ impl JsonTo {
 impl Json<'_> {
     /// Whether the document takes standard output, so that nothing else may be printed there.
     pub fn is_stdout(&self) -> bool {
-        self.path.is_some_and(|path| path.as_os_str() == "-")
+        self.path.is_some_and(is_stdout)
     }
 
-    /// Writes `document` if a document was asked for. A file appears whole or not at all.
+    /// Writes `document` if a document was asked for.
     pub fn write(&self, document: &impl Serialize) -> Result<(), Failure> {
-        let Some(path) = self.path else { return Ok(()) };
-        let mut text = serde_json::to_vec_pretty(document)
-            .map_err(|error| Failure::io("the JSON document", &error.into()))?;
-        text.push(b'\n');
-        let written = match path.metadata() {
-            _ if self.is_stdout() => std::io::stdout().write_all(&text),
-            // A device or a pipe is written to; replacing it would destroy it.
-            Ok(metadata) if !metadata.is_file() => {
-                std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(&text))
-            }
-            _ => replace(path, &text),
-        };
-        written.map_err(|error| Failure::io(path.display().to_string(), &error))
+        match self.path {
+            Some(path) => deliver(path, &pretty(document)?),
+            None => Ok(()),
+        }
     }
+}
+
+/// Where the views of a report go.
+#[derive(Debug, Args)]
+pub struct ReportTo {
+    #[command(flatten)]
+    json: JsonTo,
+    /// Write the report as one page, which needs nothing else, to FILE
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the causes as SARIF 2.1.0, for code hosts, to FILE
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Write the verdicts as JUnit's XML, for build servers, to FILE
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Where they go, found to be writable.
+pub struct Views<'a> {
+    /// The document of the verb's own schema.
+    pub json: Json<'a>,
+    to: &'a ReportTo,
+}
+
+impl ReportTo {
+    /// As [`JsonTo::open`].
+    pub fn open(&self) -> Result<Views<'_>, Failure> {
+        let paths = [&self.html, &self.sarif, &self.junit].into_iter().flatten();
+        for path in paths.filter(|path| !is_stdout(path)) {
+            writable(path).map_err(|error| Failure::io(path.display().to_string(), &error))?;
+        }
+        let views = Views { json: self.json.open()?, to: self };
+        if views.on_stdout() > 1 {
+            return Err(Failure::usage("only one report can go to standard output"));
+        }
+        Ok(views)
+    }
+}
+
+impl Views<'_> {
+    /// How many of them take standard output.
+    fn on_stdout(&self) -> usize {
+        let paths =
+            [self.json.path, self.to.html.as_deref(), self.to.sarif.as_deref(), self.to.junit.as_deref()];
+        paths.into_iter().flatten().filter(|path| is_stdout(path)).count()
+    }
+
+    /// Whether one of them takes standard output, so that nothing else may be printed there.
+    pub fn is_stdout(&self) -> bool {
+        self.on_stdout() > 0
+    }
+
+    /// Writes those that were asked for, besides the JSON document.
+    pub fn write<'r>(&self, report: impl FnOnce() -> Report<'r>) -> Result<(), Failure> {
+        let ReportTo { html, sarif, junit, .. } = self.to;
+        if html.is_none() && sarif.is_none() && junit.is_none() {
+            return Ok(());
+        }
+        let report = report();
+        if let Some(path) = html {
+            deliver(path, html::page(&report).as_bytes())?;
+        }
+        if let Some(path) = sarif {
+            deliver(path, &pretty(&sarif::document(&report))?)?;
+        }
+        if let Some(path) = junit {
+            deliver(path, junit::document(&report).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// A JSON document as it is written.
+fn pretty(document: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let mut text = serde_json::to_vec_pretty(document)
+        .map_err(|error| Failure::io("the JSON document", &error.into()))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Puts a document where it was asked for. A file appears whole or not at all.
+fn deliver(path: &Path, text: &[u8]) -> Result<(), Failure> {
+    let written = match path.metadata() {
+        _ if is_stdout(path) => std::io::stdout().write_all(text),
+        // A device or a pipe is written to; replacing it would destroy it.
+        Ok(metadata) if !metadata.is_file() => {
+            std::fs::OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text))
+        }
+        _ => replace(path, text),
+    };
+    written.map_err(|error| Failure::io(path.display().to_string(), &error))
 }
 
 /// Whether a document can be put at `path`: what is there stays as it is.

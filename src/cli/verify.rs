@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Context, Exit, Failure,
-    document::JsonTo,
+    document::ReportTo,
     evaluation::{Asked, Closure},
     host_nix::HostNix,
     realising,
@@ -51,7 +51,7 @@ pub struct Verify {
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
-    json: JsonTo,
+    to: ReportTo,
     #[command(flatten)]
     work: Work,
 }
@@ -77,7 +77,7 @@ impl From<Fixed> for Setting {
 impl Verify {
     /// Verifies and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let json = self.json.open()?;
+        let views = self.to.open()?;
         let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
         let workshop = self.work.open(context, interrupted)?;
         let closure = &workshop.closure;
@@ -105,11 +105,12 @@ impl Verify {
         for error in verification.failed_inputs.iter().chain(round_errors(&verification)) {
             realising::failure(error).print();
         }
-        if !json.is_stdout() {
+        if !views.is_stdout() {
             report::verify::write(&mut anstream::stdout().lock(), &verification)
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
-        json.write(&report::verify::document(&verification))?;
+        views.json.write(&report::verify::document(&verification))?;
+        views.write(|| report::verify::subjects(&verification, &closure.graph, &plan))?;
         verification.forget_rounds(&workshop.store)?;
         Ok(exit(&verification))
     }

@@ -144,6 +144,8 @@ pub struct Difference {
     pub at: Step,
     /// What kind of file it is, where both sides are of the same known kind.
     pub kind: Option<FileKind>,
+    /// How the files are laid out, where the place is a file or a member of an archive.
+    pub layout: Option<Pair<Layout>>,
     /// What differs in the place itself.
     pub found: Vec<Finding>,
     /// The parts of it that differ.
@@ -155,13 +157,33 @@ pub struct Difference {
 impl Difference {
     /// A place where nothing was found yet.
     pub fn new(at: Step) -> Self {
-        Difference { at, kind: None, found: Vec::new(), inside: Vec::new(), notes: Vec::new() }
+        Difference { at, kind: None, layout: None, found: Vec::new(), inside: Vec::new(), notes: Vec::new() }
     }
 
     /// Whether something was found here or in a part.
     pub fn is_some(&self) -> bool {
         !self.found.is_empty() || !self.inside.is_empty()
     }
+}
+
+/// Where the sections of a file lie: what a picture of it is drawn from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Its sections, the first ones of a file with very many; none when it has none, or is of no known kind.
+    pub sections: Vec<Extent>,
+}
+
+/// A named part of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// Its bytes in the file.
+    pub size: u64,
 }
 
 /// What kind of file a place is.

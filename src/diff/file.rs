@@ -1,7 +1,7 @@
 //! The contents of two files: by structure where there is one, by lines where they are text, else by bytes.
 
 use super::{
-    Content, Difference, Finding, Note, Pair, ReadError, Side, archive,
+    Content, Difference, Finding, Layout, Note, Pair, ReadError, Side, archive,
     bytes::{self, Found, Moved, failed},
     compressed,
     content::Window,
@@ -59,6 +59,7 @@ pub(super) fn compare(
     if middle.a.size() == 0 && middle.b.size() == 0 {
         return Ok(());
     }
+    difference.layout = Some(pair.map(|file| Layout { size: file.len(), sections: Vec::new() }));
     let head = |side: Side| {
         let window = windows.of(side).part(0, HEAD);
         window.to_vec().map_err(failed(side, 0))

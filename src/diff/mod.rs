@@ -36,8 +36,8 @@ mod tests;
 
 pub use content::{Content, Window};
 pub use difference::{
-    Comparison, Difference, EntryKind, FileKind, Finding, Pair, Piece, Place, Range, Ranges, Side, Sorted,
-    Step, Strings, Symbol, SymbolChange, SymbolChanges, Value,
+    Comparison, Difference, EntryKind, Extent, FileKind, Finding, Layout, Pair, Piece, Place, Range, Ranges,
+    Side, Sorted, Step, Strings, Symbol, SymbolChange, SymbolChanges, Value,
 };
 pub use error::{DiffError, EXPLANATIONS, Note, ReadError};
 pub use limits::Limits;

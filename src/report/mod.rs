@@ -1,6 +1,13 @@
-//! The same verdict values for a terminal and as JSON.
+//! The same verdict values for a terminal, as JSON, as a page (HTML), for code hosts (SARIF) and build servers (JUnit).
 
 pub mod count;
 pub mod diff;
 pub mod escape;
+pub mod html;
+pub mod junit;
+pub mod sarif;
+pub mod subject;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,7 @@ pub(in crate::diff) fn compare(
     };
     let coverage = is_gcov(&images.a.symbols);
     difference.kind = Some(FileKind { coverage, ..kind(&elves, &infos) });
+    difference.layout = Some(Pair::new(images.a.layout(files.a), images.b.layout(files.b)));
     let mut words = Difference::new(Step::Dynamic);
     words.found = dynamic::compare(files, &elves);
     let mut parts = vec![words];

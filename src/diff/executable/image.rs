@@ -1,7 +1,7 @@
 //! What every format of executables comes down to: tables of named fields, and named sections.
 
 use super::symbols::Symbols;
-use crate::diff::{Content, Step, Value, Window};
+use crate::diff::{Content, Extent, Layout, Step, Value, Window};
 
 /// An executable or object file, whatever its format.
 pub(in crate::diff) struct Image {
@@ -56,6 +56,22 @@ pub(in crate::diff) struct Section {
     /// The fields of its header, in a fixed order.
     pub fields: Vec<Field>,
 }
+
+impl Image {
+    /// Where its sections lie in the file, those that have bytes there.
+    pub fn layout(&self, file: &dyn Content) -> Layout {
+        let here = self.sections.iter().filter(|section| section.size > 0).take(MOST_IN_LAYOUT);
+        let extent = |section: &Section| Extent {
+            name: section.name.clone(),
+            offset: section.offset,
+            size: section.size,
+        };
+        Layout { size: file.len(), sections: here.map(extent).collect() }
+    }
+}
+
+/// Sections that a layout has at most.
+const MOST_IN_LAYOUT: usize = 256;
 
 impl Section {
     /// Its bytes.

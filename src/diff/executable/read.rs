@@ -61,6 +61,7 @@ pub(in crate::diff) fn compare_files(
     };
     difference.kind = Some(FileKind { words: a.words, go: a.go && b.go, coverage: false });
     let images = Pair::new(a.image, b.image);
+    difference.layout = Some(Pair::new(images.a.layout(files.a), images.b.layout(files.b)));
     let nothing = |_: &[u8], _: Pair<Window<'_>>| Ok::<Vec<Finding>, ReadError>(Vec::new());
     difference.inside.extend(compare::compare(files, &images, &nothing, effort)?);
     Ok(())

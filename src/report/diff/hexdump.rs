@@ -5,10 +5,10 @@ use anstyle::Style;
 use crate::diff::{Piece, Range};
 
 /// Bytes of one row.
-const ROW: u64 = 16;
+pub(in crate::report) const ROW: u64 = 16;
 
 /// Which bytes of a sample differ: position by position when both sides have the same length, else the whole range.
-pub(super) fn marks(range: &Range, piece: &Piece, other: &Piece) -> Vec<bool> {
+pub(in crate::report) fn marks(range: &Range, piece: &Piece, other: &Piece) -> Vec<bool> {
     let (marked, others) = (piece.marked(), other.marked());
     let in_place = range.a.len == range.b.len;
     (0..piece.sample.len())
@@ -37,14 +37,32 @@ pub(super) fn rows(piece: &Piece, marks: &[bool], rows: usize, style: Style) -> 
     (lines, more)
 }
 
+/// One byte of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::report) struct Cell {
+    /// The byte; none where the sample has none.
+    pub byte: Option<u8>,
+    /// Whether it differs.
+    pub marked: bool,
+}
+
+/// The bytes of the row that begins at offset `start`.
+pub(in crate::report) fn row(piece: &Piece, marks: &[bool], start: u64) -> [Cell; ROW as usize] {
+    std::array::from_fn(|column| {
+        let at = (start + column as u64).checked_sub(piece.sample_offset);
+        let index = at.and_then(|index| usize::try_from(index).ok());
+        Cell {
+            byte: index.and_then(|index| piece.sample.get(index)).copied(),
+            marked: index.and_then(|index| marks.get(index)).copied().unwrap_or(false),
+        }
+    })
+}
+
 /// One row: offset, bytes, and what they say. Marked bytes stand in brackets.
 fn line(piece: &Piece, marks: &[bool], start: u64, style: Style) -> String {
     let (mut bytes, mut text) = (String::new(), String::new());
     let mut open = false;
-    for at in start..start + ROW {
-        let index = at.checked_sub(piece.sample_offset).and_then(|index| usize::try_from(index).ok());
-        let byte = index.and_then(|index| piece.sample.get(index)).copied();
-        let marked = index.and_then(|index| marks.get(index)).copied().unwrap_or(false);
+    for Cell { byte, marked } in row(piece, marks, start) {
         let (before, colour) = match (open, marked) {
             (false, true) => (format!("{style}["), format!("{style}")),
             (true, false) => (format!("]{style:#}"), format!("{style:#}")),

@@ -1,8 +1,9 @@
 //! A comparison and its causes: for a terminal and as JSON.
 
 mod folded;
-mod hexdump;
+pub(super) mod hexdump;
 mod json;
+mod subjects;
 mod symbols;
 mod terminal;
 
@@ -10,4 +11,6 @@ mod terminal;
 mod tests;
 
 pub use json::{SCHEMA, document};
+pub use subjects::subjects;
+pub(super) use terminal::finding_for_terminal;
 pub use terminal::{Detail, write};

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::terminal::{DIM, Detail, OF_A, OF_B, count, more};
+use super::terminal::{DIM, Detail, OF_A, OF_B, more};
+use crate::report::count::count;
 use crate::{
     diff::{SymbolChange, SymbolChanges},
     report::escape::escape_bytes,

@@ -14,7 +14,7 @@ use crate::{
         Comparison, Difference, Finding, Pair, Piece, Place, Range, Ranges, Side, Step, Strings, Symbol,
         Value,
     },
-    report::escape::escape_bytes,
+    report::{count::count, escape::escape_bytes},
 };
 
 /// How much to show.
@@ -304,6 +304,14 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
     }
 }
 
+/// What is said of a finding, with its styles, for views that show the same words.
+pub(in crate::report) fn finding_for_terminal(finding: &Finding) -> String {
+    let mut text = Vec::new();
+    // Writing to a Vec cannot fail.
+    let _ = write_finding(&mut text, 0, finding, Detail::Full);
+    String::from_utf8_lossy(&text).trim_end().to_owned()
+}
+
 fn both(a: &str, b: &str) -> String {
     format!("{OF_A}{a}{OF_A:#} in a, {OF_B}{b}{OF_B:#} in b")
 }
@@ -436,17 +444,4 @@ pub(super) fn more(out: &mut dyn Write, indent: usize, count: u64, one: &str, ma
         return Ok(());
     }
     writeln!(out, "{:indent$}{DIM}… {} more, see --full or --json{DIM:#}", "", self::count(count, one, many))
-}
-
-/// `1 byte`, `16 072 bytes`: thousands apart, so that sizes can be read.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    format!("{grouped} {}", if number == 1 { one } else { many })
 }

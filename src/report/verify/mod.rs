@@ -1,9 +1,11 @@
 //! A verification for a person and as a document.
 
 mod json;
+mod subjects;
 mod terminal;
 
 pub use json::{SCHEMA, document};
+pub use subjects::subjects;
 pub use terminal::write;
 
 #[cfg(test)]

@@ -1,0 +1,26 @@
+//! A comparison of two things as a report.
+
+use crate::{
+    diagnose::Cause,
+    diff::{Comparison, Pair},
+    report::subject::{Report, Seen, Standing, Subject},
+};
+
+/// The report on the comparison of `names`.
+pub fn subjects<'a>(names: Pair<&str>, comparison: &'a Comparison, causes: &'a [Cause]) -> Report<'a> {
+    let (standing, word) = match comparison.identical() {
+        true => (Standing::Good, "identical"),
+        false => (Standing::Bad, "different"),
+    };
+    let seen = Seen { a: names.a.to_owned(), b: names.b.to_owned(), comparison, causes };
+    let subject = Subject {
+        name: format!("{} and {}", names.a, names.b),
+        standing,
+        word: word.to_owned(),
+        level: None,
+        reason: None,
+        facts: vec![("entries compared".to_owned(), comparison.entries.to_string())],
+        seen: if comparison.identical() { Vec::new() } else { vec![seen] },
+    };
+    Report { verb: "diff", subjects: vec![subject], problems: Vec::new(), graph: None }
+}
