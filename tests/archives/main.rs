@@ -131,6 +131,17 @@ fn tar_members_in_each_thing_that_is_said_of_them() {
 }
 
 #[test]
+fn members_that_all_differ_alike_are_told_once() {
+    let workshop = Workshop::new();
+    let seen = workshop.compare(
+        &format!("{TAR} a --owner=root:0 --mtime=@1577836800 x y z d"),
+        &format!("{TAR} b --owner=nixbld1:30001 --mtime=@1795264496 x y z d"),
+    );
+    assert_eq!(seen.ids(), ["archive-member-mtime", "archive-member-owner"]);
+    insta::assert_snapshot!(seen.text());
+}
+
+#[test]
 fn tar_members_in_another_order() {
     let workshop = Workshop::new();
     let seen = workshop.compare(
@@ -201,9 +212,11 @@ fn static_libraries() {
     let seen =
         workshop.compare(&ar("a", "rcD", all), &ar("b", "rcD", "a_very_long_name_of_an_object.o one.o x"));
     assert_eq!(seen.ids(), ["archive-member-order"], "{}", seen.text());
+    // Without symbols there is no index, which would have the time of now.
+    let plain = "x a_very_long_name_of_an_object.o";
     let seen = workshop.compare(
-        &format!("chmod 600 in/x && {}", ar("a", "rcU", all)),
-        &format!("chmod 640 in/x && {}", ar("b", "rcU", all)),
+        &format!("chmod 600 in/x && {}", ar("a", "rcU", plain)),
+        &format!("chmod 640 in/x && {}", ar("b", "rcU", plain)),
     );
     assert_eq!(seen.ids(), ["archive-member-mode"], "{}", seen.text());
 }
@@ -404,4 +417,34 @@ fn sort_1_in_two_locales() {
     // As `sort` in en_US.UTF-8 gives it; the locale itself may not be installed.
     let seen = workshop.compare("LC_ALL=C sort lines > a", "LC_ALL=C sort -f lines > b");
     assert_eq!(seen.ids(), ["locale-order"], "{}", seen.text());
+}
+
+#[test]
+fn a_debian_package_names_the_file_and_not_its_list_of_sums() {
+    let workshop = Workshop::new();
+    let package = |out: &str, date: &str| {
+        format!(
+            "rm -rf p {out} && mkdir p p/usr && printf 2.0 > debian-binary && printf 'made {date}\\n' > p/usr/x && \
+             (cd p && md5sum usr/x > md5sums && touch -d @7 usr/x md5sums ../debian-binary usr) && \
+             tar -C p --owner=0 --group=0 -c ./md5sums | xz > control.tar.xz && tar -C p --owner=0 --group=0 -c ./usr | xz > data.tar.xz && \
+             ar rcD {out} debian-binary control.tar.xz data.tar.xz"
+        )
+    };
+    let seen = workshop.compare(&package("a", "Nov 21 2026"), &package("b", "Jan  1 2020"));
+    assert_eq!(seen.ids(), ["embedded-build-time"], "{}", seen.text());
+    assert_eq!(seen.evidence().0, ["data.tar.xz", "./usr/x"]);
+}
+
+#[test]
+fn the_manifest_of_a_jar_says_who_built_it() {
+    let workshop = Workshop::new();
+    let jar = |out: &str, user: &str| {
+        format!(
+            "rm -rf j {out} && mkdir -p j/META-INF && printf 'Manifest-Version: 1.0\\nBuilt-By: {user}@host\\n' > j/META-INF/MANIFEST.MF && \
+             (cd j && find . -exec touch -d @1577836800 {{}} + && zip -q -X ../{out}.zip META-INF/MANIFEST.MF) && mv {out}.zip {out}"
+        )
+    };
+    let seen = workshop.compare(&jar("a", "alice"), &jar("b", "bob"));
+    assert_eq!(seen.ids(), ["build-user-or-host"], "{}", seen.text());
+    assert_eq!(seen.evidence().0, ["META-INF/MANIFEST.MF"]);
 }

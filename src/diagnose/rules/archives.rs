@@ -134,11 +134,12 @@ pub(super) fn strings_of_path(_: &mut Diagnosis, place: &Place<'_>, finding: &Fi
     part(&strings.a, paths.a) && part(&strings.b, paths.b)
 }
 
-/// A table of the members of an archive, or the list of the files of a Python package with their hashes.
+/// A table of the members of an archive, or the list of the files with their hashes of a Python package (`RECORD`) or
+/// of a Debian package (`md5sums`). A jar's manifest is none: it says who built it, and when.
 fn is_index(step: &Step) -> bool {
     match step {
         Step::Index => true,
-        Step::Member(name) => name.ends_with(b".dist-info/RECORD") || name == b"META-INF/MANIFEST.MF",
+        Step::Member(name) => name.ends_with(b".dist-info/RECORD") || name == b"./md5sums",
         _ => false,
     }
 }
