@@ -43,6 +43,7 @@ fn help() {
         "log",
         "explain",
         "drv",
+        "drv-diff",
         "nar",
         "source",
         "guest",
@@ -63,6 +64,14 @@ fn explanations() {
     insta::assert_snapshot!("explain_code", plain(&["explain", "rp0122"]));
     insta::assert_snapshot!("explain_cause", plain(&["explain", "embedded-build-time"]));
     insta::assert_snapshot!("explain_nothing", plain(&["explain", "RP9999"]));
+}
+
+#[test]
+fn the_readme_has_every_cause() {
+    let readme = include_str!("../README.md");
+    for entry in reprove::diagnose::CATALOGUE {
+        assert!(readme.contains(&format!("| `{}` | {} |", entry.id, entry.title)), "{}", entry.id);
+    }
 }
 
 #[test]

@@ -64,15 +64,14 @@ impl Header {
     }
 }
 
-/// Where in memory a jump went and what is there. As long as a power of two, since translated code looks there, too.
+/// Where in memory a jump went and what is there. Translated code looks there, too.
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
+#[repr(C)]
 pub(crate) struct Jump {
-    /// Where in memory, in bytes.
+    /// Where in memory, in bytes: an even number. One more when the block has no code of the host.
     pub target: u64,
-    pub header: *const Header,
-    /// The block's code, when it has some.
-    pub native: Option<Handler>,
+    /// The block's code, or, when it has none, its header.
+    pub to: *const (),
 }
 
 impl Jump {
@@ -80,12 +79,15 @@ impl Jump {
     pub const MOST: usize = 16384;
 
     /// No jump.
-    pub const NONE: Jump = Jump { target: u64::MAX, header: std::ptr::null(), native: None };
+    pub const NONE: Jump = Jump { target: u64::MAX, to: std::ptr::null() };
 
     /// The jump to `header`, at `target`.
     pub fn to(target: u64, header: *const Header) -> Jump {
         // SAFETY: the caller's block.
-        Jump { target, header, native: unsafe { (*header).native } }
+        match unsafe { (*header).native } {
+            Some(native) => Jump { target, to: native as *const () },
+            None => Jump { target: target | 1, to: header.cast() },
+        }
     }
 
     /// Forgets the jumps to the page with this number.
@@ -96,7 +98,7 @@ impl Jump {
     /// Forgets the jump to `target`.
     pub fn forget(jumps: &mut [Jump], target: u64) {
         let jump = &mut jumps[Jump::index(target)];
-        if jump.target == target {
+        if jump.target & !1 == target {
             *jump = Jump::NONE;
         }
     }

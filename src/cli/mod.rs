@@ -6,6 +6,7 @@ mod context;
 mod diff;
 mod document;
 mod drv;
+mod drv_diff;
 mod evaluation;
 mod exit;
 pub mod explain;
@@ -78,6 +79,7 @@ enum Verb {
     Log(log::Log),
     Explain(explain::Explain),
     Drv(drv::Drv),
+    DrvDiff(drv_diff::DrvDiff),
     Nar(nar::Nar),
     Source(source::Source),
     Guest(guest::Guest),
@@ -110,6 +112,7 @@ pub fn run() -> Exit {
         Verb::Log(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),
         Verb::Drv(verb) => verb.run(&context),
+        Verb::DrvDiff(verb) => verb.run(&context),
         Verb::Nar(verb) => verb.run(&context),
         Verb::Source(verb) => verb.run(&context),
         Verb::Guest(verb) => verb.run(&context),

@@ -4,6 +4,7 @@
 //! taken by hash; [`plan`] says what is left to do. All of it is linear in derivations and edges and none of it
 //! recurses, so a chain of 100,000 derivations or a diamond of 2^40 paths costs no more than its size.
 
+mod differences;
 mod error;
 mod frontier;
 mod load;
@@ -11,6 +12,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+pub use differences::{Change, Differences, Pair as DrvPair, What, differences};
 pub use error::{EXPLANATIONS, GraphError, LoadError};
 pub use frontier::{Choice, Frontier, Rule, frontier};
 pub use plan::{Action, Kind, Plan, Step, Unsupported, plan};

@@ -11,21 +11,21 @@ use crate::nix::{
 };
 
 /// A store path that no hash stands behind: graphs do not look, until their paths are checked.
-fn forged(digest: u64, name: &str) -> StorePath {
+pub(super) fn forged(digest: u64, name: &str) -> StorePath {
     let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&digest.to_le_bytes());
     StorePath::from_digest(&bytes, name).unwrap()
 }
 
-fn drv(name: &str) -> StorePath {
+pub(super) fn drv(name: &str) -> StorePath {
     forged(name.bytes().fold(7, |sum, byte| sum * 131 + u64::from(byte)), &format!("{name}.drv"))
 }
 
-fn out(name: &str, output: &str) -> StorePath {
+pub(super) fn out(name: &str, output: &str) -> StorePath {
     forged(name.bytes().fold(1, |sum, byte| sum * 137 + u64::from(byte)), &output_path_name(name, output))
 }
 
-fn derivation(name: &str, inputs: &[&str]) -> Derivation {
+pub(super) fn derivation(name: &str, inputs: &[&str]) -> Derivation {
     let output = |output: &str| (output.to_owned(), Output::InputAddressed { path: out(name, output) });
     Derivation {
         outputs: [output("out"), output("dev")].into(),
@@ -52,7 +52,7 @@ fn fixed(name: &str, builder: &[u8]) -> Derivation {
     }
 }
 
-fn load(derivations: &[(&str, Derivation)], roots: &[&str]) -> Result<Graph, LoadError<String>> {
+pub(super) fn load(derivations: &[(&str, Derivation)], roots: &[&str]) -> Result<Graph, LoadError<String>> {
     let all: HashMap<StorePath, &Derivation> =
         derivations.iter().map(|(name, derivation)| (drv(name), derivation)).collect();
     let roots: Vec<StorePath> = roots.iter().map(|name| drv(name)).collect();

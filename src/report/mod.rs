@@ -2,6 +2,7 @@
 
 pub mod count;
 pub mod diff;
+pub mod drv_diff;
 pub mod escape;
 pub mod html;
 pub mod junit;

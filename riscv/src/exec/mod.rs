@@ -10,7 +10,7 @@ pub(crate) mod system;
 
 use crate::block::{Header, Jump, Links};
 use crate::hart::{Exit, Hart};
-use crate::op::Op;
+use crate::op::{Handler, Op};
 use crate::tlb::Tlb;
 use crate::trap::Trap;
 
@@ -66,17 +66,19 @@ pub(crate) unsafe fn jump(hart: &mut Hart, link: Option<(*mut Links, Way)>, left
             // A jump within the page has a link of its own to be filled.
             let far = link.is_none() || (target ^ pc) >> 12 != 0;
             let place = target.wrapping_add(entry.addend);
-            let jump = hart.jumps.get_unchecked_mut(Jump::index(place));
-            if far && jump.target == place {
-                if let (Some(native), true) = (jump.native, CHAINED) {
+            let jump = *hart.jumps.get_unchecked(Jump::index(place));
+            if far && jump.target & !1 == place {
+                if jump.target != place {
+                    return enter(hart, jump.to.cast(), left, target);
+                }
+                if CHAINED {
+                    let native = std::mem::transmute::<*const (), Handler>(jump.to);
                     return native(hart, std::ptr::null(), left, target);
                 }
-                let header = jump.header;
-                return enter(hart, header, left, target);
             }
             let header = *(*entry.blocks).get_unchecked((target & 0xfff) as usize >> 1);
             if !header.is_null() {
-                *jump = Jump::to(place, header);
+                *hart.jumps.get_unchecked_mut(Jump::index(place)) = Jump::to(place, header);
                 // The same page in both kinds of addresses: the link holds wherever this page is mapped.
                 let same = (target ^ pc) >> 12 == 0 && (*header).page == (*hart.block).page;
                 if let Some((links, way)) = link

@@ -526,7 +526,7 @@ impl Translator {
 
     /// Goes on at the address in `rsi`, which is remembered when a jump has gone there before; as in [`crate::exec::jump`].
     fn go_to(&mut self) {
-        const _: () = assert!(size_of::<CodeEntry>() == 32 && size_of::<Jump>() == 32);
+        const _: () = assert!(size_of::<CodeEntry>() == 32 && size_of::<Jump>() == 16);
         let out = self.exits[1];
         let hot = &mut self.hot;
         hot.load(Reg::R9, Mem::at(Reg::Rdi, offset_of!(Hart, code) as i32));
@@ -541,8 +541,8 @@ impl Translator {
         hot.load(Reg::R8, entry(offset_of!(CodeEntry, addend)));
         hot.compute_register(Arithmetic::Add, Size::Double, Reg::R8, Reg::Rsi);
         hot.copy(Size::Word, Reg::Rax, Reg::R8);
-        hot.shift(Shift::Left, Size::Word, Reg::Rax, 4);
-        hot.compute_constant(Arithmetic::And, Size::Word, Reg::Rax, (Jump::MOST as i32 - 1) << 5);
+        hot.shift(Shift::Left, Size::Word, Reg::Rax, 3);
+        hot.compute_constant(Arithmetic::And, Size::Word, Reg::Rax, (Jump::MOST as i32 - 1) << 4);
         hot.compute(
             Arithmetic::Add,
             Size::Double,
@@ -557,7 +557,7 @@ impl Translator {
         );
         hot.jump_if(Condition::NotEqual, out);
         hot.copy(Size::Double, Reg::Rcx, Reg::Rsi);
-        hot.jump_memory(Mem::at(Reg::Rax, offset_of!(Jump, native) as i32));
+        hot.jump_memory(Mem::at(Reg::Rax, offset_of!(Jump, to) as i32));
     }
 
     /// Goes on `offset` bytes from the block's first instruction, by the slot with number `way` if that is in its page.

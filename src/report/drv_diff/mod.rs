@@ -1,0 +1,7 @@
+//! How two derivations differ: for a terminal and as JSON.
+
+mod json;
+mod terminal;
+
+pub use json::{SCHEMA, document};
+pub use terminal::write;
