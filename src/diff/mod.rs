@@ -15,6 +15,7 @@ mod elf;
 mod error;
 mod executable;
 mod file;
+mod gaps;
 mod gcov;
 mod go;
 mod json;

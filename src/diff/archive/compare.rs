@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Archive, Member, Stop, field, gaps, order};
+use super::{Archive, Member, Stop, field, order};
 use crate::diff::{
-    Content, Difference, Finding, Limits, Pair, ReadError, Side, Step, Value, Window, bytes, file,
+    Content, Difference, Finding, Limits, Pair, ReadError, Side, Step, Value, Window, bytes, file, gaps,
     limits::Effort,
     unpack::{self, Packing},
 };

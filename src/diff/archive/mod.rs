@@ -10,7 +10,6 @@ mod ar;
 mod compare;
 mod cpio;
 mod field;
-mod gaps;
 mod nar;
 mod order;
 mod tar;

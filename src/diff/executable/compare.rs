@@ -15,7 +15,7 @@ use super::{
 use crate::diff::{
     Content, Difference, Finding, Pair, ReadError, Side, Step, Window,
     bytes::{self, Collector, Found, Moved, Span, Spans, failed},
-    file,
+    file, gaps,
     limits::Effort,
     novelty,
 };
@@ -432,49 +432,19 @@ fn between(
     effort: &Effort<'_>,
     parts: &mut Vec<Difference>,
 ) -> Result<(), ReadError> {
-    let gaps = Pair::new(gaps(Side::A, files.a, &images.a)?, gaps(Side::B, files.b, &images.b)?);
+    let gaps_of = |side: Side| {
+        let image = images.of(side);
+        let mut covered = image.covered.clone();
+        covered.extend(image.sections.iter().map(|section| (section.offset, section.size)));
+        gaps::gaps(side, *files.of(side), covered)
+    };
+    let gaps = Pair::new(gaps_of(Side::A)?, gaps_of(Side::B)?);
     for index in 0..gaps.a.len().max(gaps.b.len()) {
-        let window = |side: Side| {
-            let gap = gaps.of(side).get(index);
-            gap.map_or(Window::new(*files.of(side), u64::MAX, 0), |(start, end)| {
-                Window::new(*files.of(side), *start, end - start)
-            })
-        };
-        if let Some(found) = bytes::compare(Pair::new(window(Side::A), window(Side::B)), effort)? {
+        if let Some(found) = bytes::compare(gaps::windows(files, &gaps, index), effort)? {
             let mut part = Difference::new(Step::BetweenSections);
             file::add(found, &mut part);
             parts.push(part);
         }
     }
     Ok(())
-}
-
-/// The gaps of one file that hold more than zeros.
-fn gaps(side: Side, file: &dyn Content, image: &Image) -> Result<Vec<(u64, u64)>, ReadError> {
-    let mut covered = image.covered.clone();
-    covered.extend(image.sections.iter().map(|section| (section.offset, section.size)));
-    covered.sort_unstable();
-    let mut gaps = Vec::new();
-    let mut at = 0;
-    for (start, len) in covered.into_iter().chain([(file.len(), 0)]) {
-        if start > at && !is_zero(side, file, at, start)? {
-            gaps.push((at, start));
-        }
-        at = at.max(start.saturating_add(len));
-    }
-    Ok(gaps)
-}
-
-fn is_zero(side: Side, file: &dyn Content, start: u64, end: u64) -> Result<bool, ReadError> {
-    let window = Window::new(file, start, end - start);
-    let mut buffer = Vec::new();
-    let mut at = window.start();
-    while at < window.end() {
-        let next = (at + (64 << 10)).min(window.end());
-        if window.bytes(at, next, &mut buffer).map_err(failed(side, at))?.iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        at = next;
-    }
-    Ok(true)
 }

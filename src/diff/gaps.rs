@@ -1,6 +1,6 @@
-//! Bytes that no table and no member covers.
+//! Bytes that no table and no part of a file covers: between sections, between members.
 
-use crate::diff::{Content, Pair, ReadError, Side, Window, bytes};
+use super::{Content, Pair, ReadError, Side, Window, bytes};
 
 /// The gaps of one file that hold more than zeros: padding of zeros is no difference of its own, its length follows
 /// from where things lie.
