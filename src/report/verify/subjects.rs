@@ -20,8 +20,8 @@ pub fn subjects<'a>(verification: &'a Verification, graph: &Graph, plan: &Plan) 
     let mut subjects = Vec::new();
     let mut problems = Vec::new();
     for target in &verification.targets {
+        subjects.extend(of_target(target));
         for output in &target.outputs {
-            subjects.push(subject(target, output));
             problems.extend(
                 output
                     .notes
@@ -48,6 +48,27 @@ fn standing(verdict: Verdict) -> Standing {
         Verdict::Reproduced | Verdict::Equivalent => Standing::Good,
         Verdict::Diverged => Standing::Bad,
         Verdict::NotBuilt | Verdict::NotChecked => Standing::Unknown,
+    }
+}
+
+/// The subjects of one target: one at least.
+fn of_target(target: &TargetResult) -> Vec<Subject<'_>> {
+    match &target.outputs[..] {
+        [] => vec![nothing(target)],
+        outputs => outputs.iter().map(|output| subject(target, output)).collect(),
+    }
+}
+
+/// A target of which no output came to a verdict: left out, a report on it alone would look as if all were well.
+fn nothing<'a>(target: &TargetResult) -> Subject<'a> {
+    Subject {
+        name: target.target.installable.clone(),
+        standing: standing(Verdict::NotChecked),
+        word: Verdict::NotChecked.to_string(),
+        level: None,
+        reason: Some("nothing of it was compared".to_owned()),
+        facts: vec![("derivation".to_owned(), target.drv.to_string())],
+        seen: Vec::new(),
     }
 }
 
@@ -138,4 +159,21 @@ fn picture(verification: &Verification, graph: &Graph, plan: &Plan) -> Picture {
         })
     });
     Picture { nodes: nodes.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{report::junit, verify::session::tests::verification};
+
+    #[test]
+    fn a_target_without_a_verdict_is_not_left_out() {
+        let mut verification = verification();
+        verification.targets[0].outputs.clear();
+        let subjects = of_target(&verification.targets[0]);
+        assert_eq!(subjects.len(), 1);
+        assert_eq!(subjects[0].standing, Standing::Unknown);
+        let report = Report { verb: "verify", subjects, problems: Vec::new(), graph: None };
+        assert!(junit::document(&report).contains("errors=\"1\""));
+    }
 }
