@@ -213,3 +213,40 @@ fn completions_name_every_verb() {
         assert!(script.starts_with("exit 0") && script.contains("verify"), "{shell}");
     }
 }
+
+#[test]
+fn accepted_differences() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    for (side, date) in [("a", "Nov 21 2026"), ("b", "Jan  1 2020")] {
+        write(&format!("{side}/share/manual.txt"), &format!("made {date} here\n"));
+        write(&format!("{side}/share/other.txt"), &format!("on {side}\n"));
+    }
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    let entry = |path: &str, cause: &str, expires: &str| {
+        format!(
+            "[[accepted]]\npath = \"{path}\"\ncause = \"{cause}\"\nreason = \"upstream issue 12\"\n\
+             owner = \"release@example.org\"\nexpires = {expires}\n"
+        )
+    };
+    let date = entry("share/manual.txt", "embedded-build-time", "9999-01-01");
+    let rest = entry("share/*", "unexplained", "9999-01-01");
+    let run = |name: &str, text: &str| {
+        let file = write(name, text);
+        let text = plain(&["diff", &a.to_string_lossy(), &b.to_string_lossy(), "--accepted", &file]);
+        text.replace(&*folder.path().to_string_lossy(), "FOLDER")
+    };
+    insta::assert_snapshot!("accepted_all", run("all.toml", &(date.clone() + &rest)));
+    insta::assert_snapshot!("accepted_some", run("some.toml", &date));
+    let idle = entry("bin/*", "build-path", "9999-01-01");
+    insta::assert_snapshot!("accepted_unused", run("unused.toml", &(date.clone() + &rest + &idle)));
+    insta::assert_snapshot!(
+        "accepted_expired",
+        run("expired.toml", &(date + &entry("*", "build-path", "2020-01-31")))
+    );
+}

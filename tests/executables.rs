@@ -66,7 +66,7 @@ fn explain(files: &Pair<Vec<u8>>) -> (Comparison, Vec<Cause>) {
     let mut text = Vec::new();
     write(&mut text, Pair::new("a", "b"), &comparison, &causes, Detail::Short).unwrap();
     eprintln!("{}", String::from_utf8_lossy(&text));
-    serde_json::to_value(document(&comparison, &causes)).unwrap();
+    serde_json::to_value(document(&comparison, &causes, None)).unwrap();
     (comparison, causes)
 }
 

@@ -3,13 +3,13 @@
 use std::{
     fs::File,
     io::{self, Write as _},
-    os::unix::ffi::OsStrExt as _,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, document::ReportTo};
+use super::{Context, Exit, Failure, accepting::AcceptedFrom, document::ReportTo};
 use crate::{
     diagnose::diagnose,
     diff::{DiffError, Limits, NarTree, Pair, Tree, compare_trees},
@@ -17,7 +17,10 @@ use crate::{
         nar::{self, Node},
         store_path::StorePath,
     },
-    report::diff::{self as report, Detail},
+    report::{
+        accepted,
+        diff::{self as report, Detail},
+    },
     store::{self, FileContent, FileTree},
 };
 
@@ -32,6 +35,8 @@ pub struct Diff {
     #[arg(long)]
     full: bool,
     #[command(flatten)]
+    accepted: AcceptedFrom,
+    #[command(flatten)]
     to: ReportTo,
 }
 
@@ -39,20 +44,39 @@ impl Diff {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let views = self.to.open()?;
+        let tolerated = self.accepted.open()?;
         let (a, b) = (open(&self.a, context)?, open(&self.b, context)?);
         let comparison = compare_trees(&*a, &*b, &Limits::default())?;
         let causes = diagnose(&comparison, &[]);
+        let judgement = tolerated
+            .as_ref()
+            .filter(|_| !comparison.identical())
+            .map(|tolerated| tolerated.judge(&package(&self.a), &comparison, &causes));
         let names = Pair::new(self.a.to_string_lossy(), self.b.to_string_lossy());
-        views.json.write(&report::document(&comparison, &causes))?;
-        views.write(|| report::subjects(Pair::new(&names.a, &names.b), &comparison, &causes))?;
+        views.json.write(&report::document(&comparison, &causes, judgement.as_ref()))?;
+        let shown = Pair::new(&*names.a, &*names.b);
+        views.write(|| report::subjects(shown, &comparison, &causes, judgement.as_ref()))?;
         if !views.is_stdout() {
             let detail = if self.full { Detail::Full } else { Detail::Short };
             let mut text = Vec::new();
-            report::write(&mut text, Pair::new(&names.a, &names.b), &comparison, &causes, detail)
+            report::write(&mut text, shown, &comparison, &causes, detail)
+                .and_then(|()| judgement.iter().try_for_each(|said| accepted::write(&mut text, said)))
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
-        Ok(if comparison.identical() { Exit::Success } else { Exit::DIVERGED })
+        let compared = [package(&self.a)].into();
+        let idle = self.accepted.leftovers(tolerated.as_ref(), &compared, &judgement);
+        let equal = comparison.identical() || judgement.is_some_and(|judgement| judgement.all_accepted());
+        Ok(idle.and(if equal { Exit::Success } else { Exit::DIVERGED }))
+    }
+}
+
+/// What the accepted differences know a thing as: the name of a store path, or of a file or folder.
+fn package(path: &Path) -> Vec<u8> {
+    let base = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    match StorePath::from_base_name(base) {
+        Ok(path) => path.name().as_bytes().to_vec(),
+        Err(_) => base.to_vec(),
     }
 }
 

@@ -15,8 +15,7 @@ pub enum Exit {
     BrokenPipe,
     /// One or more of [`Exit::FAILED`], [`Exit::TIMED_OUT`], [`Exit::HASH_MISMATCH`], [`Exit::DIVERGED`].
     Build(u8),
-    /// A policy was violated.
-    #[allow(dead_code, reason = "policies come with their room; the number is promised in the help")]
+    /// A policy was violated, or what a project accepts does not hold.
     Policy,
     /// Something could not be compared.
     NotChecked,

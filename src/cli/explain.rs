@@ -40,6 +40,7 @@ fn all() -> Vec<Explanation> {
     let mut all: Vec<Explanation> = [
         EXPLANATIONS,
         crate::build::EXPLANATIONS,
+        crate::diagnose::accepted::EXPLANATIONS,
         crate::diff::EXPLANATIONS,
         crate::flake::EXPLANATIONS,
         crate::graph::EXPLANATIONS,

@@ -1,5 +1,6 @@
 //! The command line: one file per verb; the only place that prints or exits.
 
+mod accepting;
 mod build;
 mod completions;
 mod context;

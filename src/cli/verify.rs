@@ -1,9 +1,12 @@
 //! `reprove verify`: rounds under varied settings, references, a verdict for every output.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, ValueEnum};
 
 use super::{
     Context, Exit, Failure,
+    accepting::AcceptedFrom,
     document::ReportTo,
     evaluation::{Asked, Closure},
     host_nix::HostNix,
@@ -16,7 +19,7 @@ use crate::{
     report,
     schedule::RealiseError,
     verify::{
-        Against, Verdict,
+        Against, OutputResult, Verdict,
         rounds::RoundPlan,
         session::{Request, Target, Verification, verify},
         target::KeptRounds,
@@ -28,8 +31,8 @@ use crate::{
 /// Later rounds vary what Nix's contract leaves open to a host: clock, seed, rate, memory, cores. What the contract
 /// fixes is varied when asked with --vary, and a difference is then reported as outside of the contract.
 ///
-/// Exit codes: 0 every output reproduced, 100 a build failed, 101 it took too long, 102 a source has the wrong hash,
-/// 104 bits differ, 122 something could not be compared.
+/// Exit codes: 0 every output reproduced (or equivalent, with --accepted), 100 a build failed, 101 it took too long, 102 a source has the wrong hash,
+/// 104 bits differ, 120 an accepted difference has expired or is not needed, 122 something could not be compared.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// How many builds of each output
@@ -50,6 +53,8 @@ pub struct Verify {
     /// begun
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    accepted: AcceptedFrom,
     #[command(flatten)]
     to: ReportTo,
     #[command(flatten)]
@@ -78,6 +83,7 @@ impl Verify {
     /// Verifies and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let views = self.to.open()?;
+        let accepted = self.accepted.open()?;
         let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
         let workshop = self.work.open(context, interrupted)?;
         let closure = &workshop.closure;
@@ -97,6 +103,7 @@ impl Verify {
             references: &self.against,
             engines: workshop.engines(),
             replay: self.replay,
+            accepted: accepted.as_ref(),
             jobs: workshop.jobs(),
             on_failure: workshop.on_failure(),
             kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },
@@ -112,7 +119,9 @@ impl Verify {
         views.json.write(&report::verify::document(&verification))?;
         views.write(|| report::verify::subjects(&verification, &closure.graph, &plan))?;
         verification.forget_rounds(&workshop.store)?;
-        Ok(exit(&verification))
+        let judged = outputs(&verification).filter_map(|output| output.judgement.as_ref());
+        let idle = self.accepted.leftovers(accepted.as_ref(), &compared(&verification), judged);
+        Ok(exit(&verification).and(idle))
     }
 }
 
@@ -141,6 +150,20 @@ fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
     } else {
         Err(Failure::usage("there is no output to verify"))
     }
+}
+
+fn outputs(verification: &Verification) -> impl Iterator<Item = &OutputResult> {
+    verification.targets.iter().flat_map(|target| &target.outputs)
+}
+
+/// The names of the outputs of which it is known in what their bits differ, or that they do not.
+fn compared(verification: &Verification) -> BTreeSet<Vec<u8>> {
+    let compared = outputs(verification).filter(|output| match output.conclusion.verdict {
+        Verdict::Reproduced | Verdict::Equivalent => true,
+        Verdict::Diverged => output.notes.is_empty(),
+        Verdict::NotBuilt | Verdict::NotChecked => false,
+    });
+    compared.filter_map(|output| Some(output.path.as_ref()?.name().as_bytes().to_vec())).collect()
 }
 
 /// The worst that was found decides; nothing found at all is not success.

@@ -62,9 +62,26 @@ pub struct Cause {
     pub proof: Option<Proof>,
     /// Where it shows, the first places.
     pub evidence: Vec<Evidence>,
+    /// Every part of a file that it shows in, in the order in which they were met.
+    pub sites: Vec<Site>,
     /// In how many places it shows.
     pub places: u64,
     /// How many differing bytes it explains.
+    pub bytes: u64,
+}
+
+/// A part of a file that a cause shows in, in one place or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Path of the entry in the compared trees; empty for the root.
+    pub path: Vec<u8>,
+    /// The members of archives on the way to it, from the outermost.
+    pub inside: Vec<Vec<u8>>,
+    /// The part of the file: a section, a field of a header.
+    pub part: Option<String>,
+    /// In how many places of it.
+    pub places: u64,
+    /// How many differing bytes are explained there.
     pub bytes: u64,
 }
 

@@ -5,6 +5,7 @@
 //! number of bytes left over. A [`Proof`] (a setting of the machine that was changed alone and flipped the bits)
 //! turns a guess into a fact, and explains what is left over.
 
+pub mod accepted;
 mod catalogue;
 mod cause;
 mod passage;
@@ -14,6 +15,7 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
+pub use accepted::{Accepted, Judgement};
 pub use catalogue::{CATALOGUE, Entry, find};
-pub use cause::{Cause, Confidence, Evidence, Proof, Quote};
+pub use cause::{Cause, Confidence, Evidence, Proof, Quote, Site};
 pub use rules::diagnose;

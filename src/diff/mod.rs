@@ -42,4 +42,5 @@ pub use difference::{
 };
 pub use error::{DiffError, EXPLANATIONS, Note, ReadError};
 pub use limits::Limits;
+pub use time::date;
 pub use tree::{Entry, NarTree, Tree, compare_files, compare_trees, join};

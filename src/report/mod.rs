@@ -1,5 +1,6 @@
 //! The same verdict values for a terminal, as JSON, as a page (HTML), for code hosts (SARIF) and build servers (JUnit).
 
+pub mod accepted;
 pub mod count;
 pub mod diff;
 pub mod drv_diff;

@@ -10,7 +10,7 @@ use super::{
     escape::{escape, escape_bytes},
     subject::{Report, Standing, Subject},
 };
-use crate::diagnose::{CATALOGUE, Cause, Evidence, Quote};
+use crate::diagnose::{CATALOGUE, Cause, Evidence, Quote, accepted::Met};
 
 /// Locations of a result, at most.
 const LOCATIONS: usize = 20;
@@ -62,6 +62,12 @@ struct Message {
 }
 
 #[derive(Serialize)]
+struct Suppression {
+    kind: &'static str,
+    justification: String,
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome {
     rule_id: &'static str,
@@ -70,6 +76,8 @@ struct Outcome {
     level: &'static str,
     message: Message,
     locations: Vec<Location>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suppressions: Vec<Suppression>,
     partial_fingerprints: BTreeMap<&'static str, String>,
 }
 
@@ -113,7 +121,7 @@ pub fn document(report: &Report<'_>) -> impl Serialize {
         for seen in &subject.seen {
             results.extend(seen.causes.iter().map(|cause| of_cause(subject, &seen.b, cause)));
         }
-        if subject.standing != Standing::Good && subject.seen.is_empty() {
+        if matches!(subject.standing, Standing::Bad | Standing::Unknown) && subject.seen.is_empty() {
             let reason = subject.reason.as_deref().unwrap_or(&subject.word);
             results.push(not_checked(&subject.name, &format!("{}: {reason}", subject.word)));
         }
@@ -168,8 +176,21 @@ fn of_cause(subject: &Subject<'_>, against: &str, cause: &Cause) -> Outcome {
         level,
         message: Message { text },
         locations: cause.evidence.iter().take(LOCATIONS).map(location).collect(),
+        suppressions: suppressions(subject, cause),
         partial_fingerprints: BTreeMap::from([("subjectAndCause/v1", fingerprint)]),
     }
+}
+
+/// That a cause is accepted in all of its places (SARIF 2.1.0, section 3.35): only where nothing else differs, so that a report
+/// never shows less than the verdict says.
+fn suppressions(subject: &Subject<'_>, cause: &Cause) -> Vec<Suppression> {
+    let Some(judgement) = subject.judgement.filter(|_| subject.standing == Standing::Accepted) else {
+        return Vec::new();
+    };
+    let for_it = judgement.met.iter().filter(|met| cause.derived || met.cause == cause.entry);
+    let justification =
+        |met: &Met| format!("{} ({}, until {})", escape(&met.reason), escape(&met.owner), met.expires);
+    for_it.map(|met| Suppression { kind: "external", justification: justification(met) }).collect()
 }
 
 fn not_checked(name: &str, text: &str) -> Outcome {
@@ -181,6 +202,7 @@ fn not_checked(name: &str, text: &str) -> Outcome {
         level: "error",
         message: Message { text: format!("{name}: {}", escape(text)) },
         locations: Vec::new(),
+        suppressions: Vec::new(),
         partial_fingerprints: BTreeMap::from([("subjectAndCause/v1", name)]),
     }
 }

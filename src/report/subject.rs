@@ -1,6 +1,9 @@
 //! What a report says, whichever verb it is of: the one value that every view for people and tools is made from.
 
-use crate::{diagnose::Cause, diff::Comparison};
+use crate::{
+    diagnose::{Cause, Judgement},
+    diff::Comparison,
+};
 
 /// A report.
 pub struct Report<'a> {
@@ -30,6 +33,8 @@ pub struct Subject<'a> {
     pub facts: Vec<(String, String)>,
     /// What differs.
     pub seen: Vec<Seen<'a>>,
+    /// What of it is accepted, when anything can be.
+    pub judgement: Option<&'a Judgement>,
 }
 
 /// What a verdict means for who asked.
@@ -37,6 +42,8 @@ pub struct Subject<'a> {
 pub enum Standing {
     /// The bits were compared and are equal.
     Good,
+    /// They were compared, and differ in nothing but what is accepted.
+    Accepted,
     /// They were compared and differ.
     Bad,
     /// They were not compared. Never taken for good.
@@ -48,6 +55,7 @@ impl Standing {
     pub fn sign(self) -> &'static str {
         match self {
             Standing::Good => "✔",
+            Standing::Accepted => "≈",
             Standing::Bad => "✘",
             Standing::Unknown => "?",
         }

@@ -64,6 +64,7 @@ fn report<'a>(comparison: &'a Comparison, causes: &'a [Cause]) -> Report<'a> {
         reason: (standing == Standing::Unknown).then(|| format!("no builder: {EVIL}")),
         facts: vec![("path".to_owned(), EVIL.to_owned())],
         seen: Vec::new(),
+        judgement: None,
     };
     let mut different = subject(EVIL, Standing::Bad, "diverged");
     different.seen.push(Seen { a: "round 1".to_owned(), b: EVIL.to_owned(), comparison, causes });

@@ -1,5 +1,6 @@
 //! Rounds under varied settings, references to compare with, a verdict per output.
 
+mod acceptance;
 pub mod conclusion;
 pub mod derivation;
 pub mod divergence;

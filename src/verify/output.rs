@@ -2,6 +2,7 @@
 
 use super::{
     Level, NOT_COMPARED,
+    acceptance::accept,
     conclusion::{Comparison, Conclusion, conclude},
     derivation::{Finding, Rounds},
     divergence::{Divergence, explain},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     code::Code,
-    diagnose::Proof,
+    diagnose::{Accepted, Judgement, Proof},
     graph::Node,
     machine::{Engine, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
@@ -56,6 +57,8 @@ pub struct OutputResult {
     pub conclusion: Conclusion,
     /// Where bits differ and why, against the first round that differs and against every reference that does.
     pub divergences: Vec<Divergence>,
+    /// Which accepted differences it has, and what else, where bits differ and some are accepted.
+    pub judgement: Option<Judgement>,
     /// What could not be said or done about it.
     pub notes: Vec<Note>,
 }
@@ -84,6 +87,7 @@ pub(super) struct OutputCheck<'a> {
     pub(super) native: Option<&'a dyn Native>,
     pub(super) machines: &'a [OtherMachine],
     pub(super) replay: Option<&'a Replay>,
+    pub(super) accepted: Option<&'a Accepted>,
     /// Whether this target is the only one.
     pub(super) one_target: bool,
     /// Whether the target has one output that is verified.
@@ -115,7 +119,8 @@ impl OutputCheck<'_> {
         if let (Some(first), Some((round, other)), Some(rounds)) =
             (finding.nar_hash, finding.other, self.rounds)
         {
-            let proofs = proofs(&rounds.plan.base, &rounds.plan.settings(round), &finding);
+            let flipped = finding.flipped.iter().copied();
+            let proofs = proofs(&rounds.plan.base, &rounds.plan.settings(round), flipped);
             tell(format!("round {}", round + 1), first, other, &proofs);
         }
         let different = compared.iter().filter(|one| one.comparison == Comparison::Different);
@@ -126,7 +131,14 @@ impl OutputCheck<'_> {
         }
         let comparisons: Vec<Comparison> = compared.iter().map(|one| one.comparison.clone()).collect();
         let conclusion = conclude(&finding, &comparisons);
-        OutputResult { output: output.to_owned(), path, finding, compared, conclusion, divergences, notes }
+        let output = output.to_owned();
+        let judgement = None;
+        let mut result =
+            OutputResult { output, path, finding, compared, conclusion, divergences, judgement, notes };
+        if let Some(accepted) = self.accepted {
+            accept(self, accepted, &mut result);
+        }
+        result
     }
 
     fn compare(&self, output: &str, path: &StorePath, ours: NarHash) -> Vec<Compared> {
@@ -221,13 +233,17 @@ fn compare_with_replay(replay: &Replay, output: &str, ours: NarHash, varied: boo
 }
 
 /// The settings proven to flip the bits, with their two values.
-fn proofs(base: &Settings, other: &Settings, finding: &Finding) -> Vec<Proof> {
-    let proof = |setting: &Setting| Proof {
+pub(super) fn proofs(
+    base: &Settings,
+    other: &Settings,
+    flipped: impl Iterator<Item = Setting>,
+) -> Vec<Proof> {
+    let proof = |setting: Setting| Proof {
         setting: setting.name().to_owned(),
-        a: base.value(*setting),
-        b: other.value(*setting),
+        a: base.value(setting),
+        b: other.value(setting),
     };
-    finding.flipped.iter().map(proof).collect()
+    flipped.map(proof).collect()
 }
 
 #[cfg(test)]
@@ -252,6 +268,7 @@ mod tests {
         rounds: Rounds<RealiseError>,
         machines: Vec<OtherMachine>,
         replay: Option<Replay>,
+        accepted: Option<Accepted>,
     }
 
     fn path(name: &str) -> StorePath {
@@ -275,7 +292,8 @@ mod tests {
         let node = Node { drv: path("two.drv"), derivation, inputs: Vec::new(), depth: 0 };
         let plan = RoundPlan::new(2, Settings::default(), &[]);
         let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
-        Fixture { dir, store, node, rounds, machines: Vec::new(), replay: None }
+        let (machines, replay, accepted) = (Vec::new(), None, None);
+        Fixture { dir, store, node, rounds, machines, replay, accepted }
     }
 
     impl Fixture {
@@ -283,8 +301,12 @@ mod tests {
             let (store, node, rounds) = (&self.store, &self.node, Some(&self.rounds));
             let (one_target, one_output) = (true, false);
             let (machines, replay, native) = (&self.machines, self.replay.as_ref(), None);
-            OutputCheck { store, node, rounds, references, native, machines, replay, one_target, one_output }
-                .run(output, finding)
+            let accepted = self.accepted.as_ref();
+            #[rustfmt::skip]
+            let check = OutputCheck {
+                store, node, rounds, references, native, machines, replay, accepted, one_target, one_output,
+            };
+            check.run(output, finding)
         }
 
         /// The hash of a file with these bytes, which is then in the store.
@@ -385,6 +407,65 @@ mod tests {
         assert_eq!(with(Ok(ours), unknown(), &varied).0, Verdict::NotChecked);
         assert_eq!(with(Err("it failed"), unknown(), &varied).0, Verdict::NotChecked);
         assert_eq!(with(Ok(theirs), unlike(), &varied), (Verdict::Diverged, Level::Built, 1));
+    }
+
+    /// Two builds that differ in their date, and one that differs in more.
+    fn accepting() -> (Fixture, [NarHash; 3]) {
+        let mut fixture = fixture();
+        let text = "[[accepted]]\npath = \".\"\ncause = \"embedded-build-time\"\nreason = \"r\"\nowner = \"o\"\nexpires = 2030-01-01";
+        fixture.accepted = Some(Accepted::parse(text).unwrap());
+        let bits = ["made Nov 21 2026", "made Jan  1 2020", "sold Jan  2 2021"];
+        let hashes = bits.map(|bytes| fixture.bits(bytes));
+        for (number, hash) in (1..).zip(&hashes[..2]) {
+            fixture.rounds.rounds.push(round_with(number, Some(*hash)));
+        }
+        (fixture, hashes)
+    }
+
+    fn round_with(number: u32, hash: Option<NarHash>) -> Round<RealiseError> {
+        let outputs = hash.map(|hash| ("out".to_owned(), hash)).into_iter().collect();
+        let built = Built { outputs, run: String::new(), instructions: None, wall: None };
+        let (label, settings) = (format!("round {number}"), Settings::default());
+        Round { label, settings, varied: Vec::new(), result: Some(Ok(built)) }
+    }
+
+    fn diverged(fixture: &Fixture, [first, other, _]: [NarHash; 3]) -> OutputResult {
+        fixture.run("out", finding(Verdict::Diverged, first, Some(other)), &[])
+    }
+
+    #[test]
+    fn bits_that_differ_in_what_is_accepted_are_equivalent_and_never_reproduced() {
+        let (fixture, hashes) = accepting();
+        let result = diverged(&fixture, hashes);
+        assert_eq!((result.conclusion.verdict, result.conclusion.level), (Verdict::Equivalent, Level::Built));
+        assert_eq!(result.judgement.unwrap().met[0].number, 1);
+        let (mut fixture, hashes) = accepting();
+        fixture.accepted = None;
+        assert_eq!(diverged(&fixture, hashes).conclusion.verdict, Verdict::Diverged);
+    }
+
+    #[test]
+    fn a_third_build_that_differs_in_more_is_looked_at_too() {
+        let (mut fixture, hashes) = accepting();
+        fixture.rounds.rounds.push(round_with(3, Some(hashes[2])));
+        let result = diverged(&fixture, hashes);
+        assert_eq!(result.conclusion.verdict, Verdict::Diverged);
+        assert!(!result.judgement.unwrap().open.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_equivalent_while_a_round_a_probe_or_a_reference_is_missing() {
+        let (mut fixture, hashes) = accepting();
+        fixture.rounds.probes.push(round_with(3, None));
+        assert_eq!(diverged(&fixture, hashes).conclusion.verdict, Verdict::Diverged);
+        let (mut fixture, hashes) = accepting();
+        fixture.machines = vec![OtherMachine { engine: Engine::Qemu, outputs: Err("no".to_owned()) }];
+        assert_eq!(diverged(&fixture, hashes).conclusion.verdict, Verdict::Diverged);
+        // Bits that cannot be read back may hold anything.
+        let (mut fixture, hashes) = accepting();
+        fixture.rounds.rounds.push(round_with(3, Some(NarHash([9; 32]))));
+        let result = diverged(&fixture, hashes);
+        assert_eq!((result.conclusion.verdict, result.notes.len()), (Verdict::Diverged, 1));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
     target::{KeptRounds, TargetBuilder},
 };
 use crate::{
+    diagnose::Accepted,
     graph::{Action, Graph, Plan},
     machine::{Arch, Engine},
     nix::store_path::StorePath,
@@ -47,6 +48,8 @@ pub struct Request<'a> {
     pub engines: &'a [Engine],
     /// Whether round 1 is run once more under the very same settings, to see whether it is the same run.
     pub replay: bool,
+    /// What may differ, when the project accepts anything.
+    pub accepted: Option<&'a Accepted>,
     /// Machines that run at once.
     pub jobs: usize,
     /// What to do after a failure.
@@ -199,6 +202,7 @@ fn verify_target(
         node,
         rounds: rounds.as_ref(),
         references: request.references,
+        accepted: request.accepted,
         native,
         one_target: request.targets.len() == 1,
         one_output: target.outputs.len() == 1,
@@ -383,6 +387,7 @@ pub(crate) mod tests {
             compared: Vec::new(),
             conclusion,
             divergences: Vec::new(),
+            judgement: None,
             notes: Vec::new(),
         };
         let target = Target { installable: ".#a".to_owned(), index: 0, outputs: vec!["out".to_owned()] };

@@ -125,7 +125,8 @@ fn check(a: &Vec<u8>, b: &Vec<u8>) {
     let causes = diagnose(&comparison, &[]);
     assert_eq!(causes.is_empty(), a == b);
     write(&mut std::io::sink(), Pair::new("a", "b"), &comparison, &causes, Detail::Full).unwrap();
-    serde_json::to_writer(std::io::sink(), &reprove::report::diff::document(&comparison, &causes)).unwrap();
+    serde_json::to_writer(std::io::sink(), &reprove::report::diff::document(&comparison, &causes, None))
+        .unwrap();
 }
 
 fn mutate(name: &str, cases: u32) {

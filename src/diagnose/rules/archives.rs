@@ -118,7 +118,7 @@ pub(super) fn path_of_source(
     let range = passage.range;
     let known = within(&range.a, at.a, paths.a) && within(&range.b, at.b, paths.b);
     if known {
-        diagnosis.add_bytes("pyc-path", range.differing);
+        diagnosis.add_bytes("pyc-path", place, range.differing);
     }
     known
 }

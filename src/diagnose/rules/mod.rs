@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Cause, Confidence, Evidence, Proof, Quote,
+    Cause, Confidence, Evidence, Proof, Quote, Site,
     catalogue::{CATALOGUE, find},
     passage::Passage,
 };
@@ -104,6 +104,7 @@ fn layout(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Finding) -> bo
 struct Draft {
     confidence: u8,
     evidence: Vec<Evidence>,
+    sites: Vec<Site>,
     places: u64,
     bytes: u64,
 }
@@ -111,11 +112,35 @@ struct Draft {
 impl Draft {
     fn add(&mut self, confidence: Confidence, evidence: Evidence, bytes: u64) {
         self.confidence = self.confidence.max(confidence.0);
-        self.bytes += bytes;
-        self.places += 1;
+        let Evidence { path, inside, part, .. } = &evidence;
+        let (path, inside, part) = (path.clone(), inside.clone(), part.clone());
+        self.more(Site { path, inside, part, places: 1, bytes });
         if self.evidence.len() < EVIDENCE {
             self.evidence.push(evidence);
         }
+    }
+
+    /// Counts places and bytes of which no evidence is kept. The places of a file come one after the other.
+    fn more(&mut self, site: Site) {
+        self.places += site.places;
+        self.bytes += site.bytes;
+        let same = |other: &&mut Site| {
+            (&other.part, &other.path, &other.inside) == (&site.part, &site.path, &site.inside)
+        };
+        match self.sites.last_mut().filter(same) {
+            Some(last) => {
+                last.places += site.places;
+                last.bytes += site.bytes;
+            }
+            None => self.sites.push(site),
+        }
+    }
+
+    /// Takes all of another one, after what is there.
+    fn take(&mut self, other: &Draft) {
+        let space = EVIDENCE.saturating_sub(self.evidence.len());
+        self.evidence.extend(other.evidence.iter().take(space).cloned());
+        other.sites.iter().for_each(|site| self.more(site.clone()));
     }
 }
 
@@ -147,8 +172,11 @@ impl Diagnosis {
                     self.range(place, range);
                 }
                 let kept: u64 = ranges.list.iter().map(|range| range.differing).sum();
-                self.rest.bytes += ranges.differing.saturating_sub(kept);
-                self.rest.places += ranges.total - ranges.list.len() as u64;
+                let bytes = ranges.differing.saturating_sub(kept);
+                let places = ranges.total.saturating_sub(ranges.list.len() as u64);
+                if places > 0 || bytes > 0 {
+                    self.rest.more(site(place, places, bytes));
+                }
             }
             Finding::Field { name, values, at, .. } => {
                 self.rest.add(Confidence::LOW, field_evidence(place, name, values, *at), 0);
@@ -173,9 +201,9 @@ impl Diagnosis {
         self.drafts.entry(id).or_default().add(confidence, evidence, bytes);
     }
 
-    /// More differing bytes of a cause whose place is known already.
-    fn add_bytes(&mut self, id: &'static str, bytes: u64) {
-        self.drafts.entry(id).or_default().bytes += bytes;
+    /// More differing bytes of a cause of which there is evidence already.
+    fn add_bytes(&mut self, id: &'static str, place: &Place<'_>, bytes: u64) {
+        self.drafts.entry(id).or_default().more(site(place, 0, bytes));
     }
 
     /// Joins what was found with what is proven, and ranks it.
@@ -200,10 +228,12 @@ impl Diagnosis {
             let takers = if without.is_empty() { settings.keys().copied().collect() } else { without };
             for (index, id) in takers.into_iter().enumerate() {
                 let draft = self.drafts.entry(id).or_default();
-                draft.places += rest.places;
-                draft.bytes += if index == 0 { rest.bytes } else { 0 };
-                let space = EVIDENCE.saturating_sub(draft.evidence.len());
-                draft.evidence.extend(rest.evidence.iter().take(space).cloned());
+                let bytes = draft.bytes;
+                draft.take(&rest);
+                if index > 0 {
+                    // Counted with the first of them.
+                    draft.bytes = bytes;
+                }
             }
         }
         let found: HashSet<&str> = self.drafts.keys().copied().collect();
@@ -215,13 +245,14 @@ impl Diagnosis {
             let proof = settings.get(id).map(|proof| (*proof).clone());
             let confidence = if proof.is_some() { Confidence::PROVEN } else { Confidence(draft.confidence) };
             let derived = (CONSEQUENCES.contains(&id) && !alone) || (follows(id) && proof.is_none());
-            let Draft { evidence, places, bytes, .. } = draft;
-            causes.push(Cause { entry, confidence, derived, proof, evidence, places, bytes });
+            let Draft { evidence, sites, places, bytes, .. } = draft;
+            causes.push(Cause { entry, confidence, derived, proof, evidence, sites, places, bytes });
         }
         if let Some(entry) = find("unexplained").filter(|_| self.rest.places > 0) {
-            let Draft { evidence, places, bytes, .. } = self.rest;
+            let Draft { evidence, sites, places, bytes, .. } = self.rest;
             let confidence = Confidence(0);
-            causes.push(Cause { entry, confidence, derived: false, proof: None, evidence, places, bytes });
+            let (derived, proof) = (false, None);
+            causes.push(Cause { entry, confidence, derived, proof, evidence, sites, places, bytes });
         }
         let order = |cause: &Cause| CATALOGUE.iter().position(|entry| entry.id == cause.entry.id);
         causes.sort_by_key(|cause| (cause.derived, Reverse(cause.confidence), order(cause)));
@@ -239,6 +270,11 @@ fn cause_of(setting: &str) -> Option<&'static str> {
         "build-dir" => "build-path",
         _ => return None,
     })
+}
+
+fn site(place: &Place<'_>, places: u64, bytes: u64) -> Site {
+    let Evidence { path, inside, part, .. } = evidence(place, None, None, None);
+    Site { path, inside, part, places, bytes }
 }
 
 fn evidence(place: &Place<'_>, range: Option<&Range>, a: Option<Quote>, b: Option<Quote>) -> Evidence {

@@ -42,7 +42,7 @@ pub(super) fn same_value(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: 
 pub(super) fn of_same_value(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mut Passage<'_>) -> bool {
     let known = place.difference.found.iter().any(|finding| matches!(finding, Finding::SameValue { .. }));
     if known {
-        diagnosis.add_bytes("unordered-output", passage.range.differing);
+        diagnosis.add_bytes("unordered-output", place, passage.range.differing);
     }
     known
 }

@@ -6,9 +6,9 @@
 use serde::Serialize;
 
 use crate::{
-    diagnose::{Cause, Quote},
+    diagnose::{Cause, Judgement, Quote},
     diff::{Comparison, Finding, Piece, Place, Range, Ranges, Side, Strings, SymbolChanges, Value},
-    report::escape::escape_bytes,
+    report::{accepted, escape::escape_bytes},
 };
 
 /// The version of the document.
@@ -18,7 +18,11 @@ pub const SCHEMA: &str = "reprove.diff/1";
 const BYTES: usize = 256;
 
 /// The document, ready to be serialised.
-pub fn document(comparison: &Comparison, causes: &[Cause]) -> impl Serialize {
+pub fn document<'a>(
+    comparison: &Comparison,
+    causes: &[Cause],
+    judgement: Option<&'a Judgement>,
+) -> impl Serialize + use<'a> {
     let places = comparison.places();
     let mut document = Document {
         schema: SCHEMA,
@@ -27,6 +31,7 @@ pub fn document(comparison: &Comparison, causes: &[Cause]) -> impl Serialize {
         differences: Vec::new(),
         cut: Vec::new(),
         notes: Vec::new(),
+        accepted: judgement.map(accepted::Document::of),
     };
     for place in &places {
         document.add(place);
@@ -35,7 +40,7 @@ pub fn document(comparison: &Comparison, causes: &[Cause]) -> impl Serialize {
 }
 
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     schema: &'static str,
     identical: bool,
     causes: Vec<CauseOf>,
@@ -44,6 +49,9 @@ struct Document {
     cut: Vec<Cut>,
     /// Where the comparison looked less closely than it can.
     notes: Vec<NoteOf>,
+    /// What of it is accepted, when anything can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<accepted::Document<'a>>,
 }
 
 #[derive(Serialize)]
@@ -206,7 +214,7 @@ struct RangeOf {
     hex_b: String,
 }
 
-impl Document {
+impl Document<'_> {
     fn add(&mut self, place: &Place<'_>) {
         let path = escape_bytes(place.path());
         let inside: Vec<String> = place.inside().into_iter().map(escape_bytes).collect();

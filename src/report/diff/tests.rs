@@ -82,7 +82,7 @@ fn for_a_terminal_with_a_proven_setting() {
 fn as_json() {
     let comparison = sample();
     insta::assert_json_snapshot!(
-        serde_json::to_value(document(&comparison, &diagnose(&comparison, &clock()))).unwrap()
+        serde_json::to_value(document(&comparison, &diagnose(&comparison, &clock()), None)).unwrap()
     );
 }
 
@@ -90,7 +90,7 @@ fn as_json() {
 fn identical_things_are_said_to_be() {
     let comparison = compare_files(&&b"x"[..], &&b"x"[..], &Limits::default()).unwrap();
     assert_eq!(plain(&terminal(&comparison, &[], Detail::Short)), "identical  result-a and result-b\n");
-    let json = serde_json::to_value(document(&comparison, &[])).unwrap();
+    let json = serde_json::to_value(document(&comparison, &[], None)).unwrap();
     assert_eq!(json["schema"], SCHEMA);
     assert_eq!(json["identical"], true);
 }

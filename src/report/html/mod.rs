@@ -18,7 +18,7 @@ use super::{
     escape::{escape, escape_bytes},
     subject::{Report, Seen, Standing, Subject},
 };
-use crate::diagnose::{Cause, Evidence, Quote};
+use crate::diagnose::{Cause, Evidence, Judgement, Quote};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("search.js");
@@ -109,6 +109,7 @@ fn head(out: &mut String, report: &Report<'_>) {
 fn class(standing: Standing) -> &'static str {
     match standing {
         Standing::Good => "good",
+        Standing::Accepted => "accepted",
         Standing::Bad => "bad",
         Standing::Unknown => "unknown",
     }
@@ -117,9 +118,12 @@ fn class(standing: Standing) -> &'static str {
 fn summary(out: &mut String, report: &Report<'_>) {
     let count = |standing| report.subjects.iter().filter(|subject| subject.standing == standing).count();
     out.push_str("<section class=\"summary\"><p class=\"counts\">");
-    for (standing, word) in
-        [(Standing::Good, "equal"), (Standing::Bad, "different"), (Standing::Unknown, "not checked")]
-    {
+    for (standing, word) in [
+        (Standing::Good, "equal"),
+        (Standing::Accepted, "equivalent"),
+        (Standing::Bad, "different"),
+        (Standing::Unknown, "not checked"),
+    ] {
         let number = count(standing);
         if number > 0 {
             add(
@@ -183,7 +187,42 @@ fn subject(out: &mut String, number: usize, subject: &Subject<'_>) {
     for seen in &subject.seen {
         self::seen(out, seen);
     }
+    if let Some(judgement) = subject.judgement {
+        accepted(out, judgement);
+    }
     out.push_str("</section>\n");
+}
+
+/// The accepted differences that were met, and what is none.
+fn accepted(out: &mut String, judgement: &Judgement) {
+    out.push_str("<h3>accepted</h3>\n<table class=\"evidence\">\n");
+    for met in &judgement.met {
+        add(
+            out,
+            format_args!(
+                "<tr><td>entry {}</td><td><code>{}</code> in {}</td><td>{} ({}, until {})</td></tr>\n",
+                met.number,
+                met.cause.id,
+                text(&met.path),
+                text(&met.reason),
+                text(&met.owner),
+                met.expires
+            ),
+        );
+    }
+    for open in judgement.open.iter().take(EVIDENCE) {
+        let steps = std::iter::once(&open.path).chain(&open.inside).map(|name| bytes(name));
+        let steps: Vec<String> = steps.chain(open.part.as_deref().map(text)).collect();
+        let cause = open.cause.unwrap_or("only what follows from others");
+        add(
+            out,
+            format_args!(
+                "<tr><td class=\"bad\">not accepted</td><td><code>{cause}</code></td><td>{}</td></tr>\n",
+                steps.join(" » ")
+            ),
+        );
+    }
+    out.push_str("</table>\n");
 }
 
 fn seen(out: &mut String, seen: &Seen<'_>) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
-    report::{diff, escape::escape},
+    report::{accepted, diff, escape::escape},
     schedule::RealiseError,
     store::Origin,
     verify::{
@@ -56,6 +56,9 @@ struct Output<'a> {
     references: Vec<ReferenceOf>,
     causes: Vec<Value>,
     divergences: Vec<DivergenceOf>,
+    /// What of it is accepted, when anything can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<accepted::Document<'a>>,
     /// What went wrong beside the verdict.
     notes: Vec<Failed>,
 }
@@ -151,7 +154,7 @@ fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> 
     let mut ranked = Vec::new();
     let mut divergences = Vec::new();
     for divergence in &result.divergences {
-        let document = diff::document(&divergence.comparison, &divergence.causes);
+        let document = diff::document(&divergence.comparison, &divergence.causes, None);
         // Our own types: strings for keys, no map with other keys, so this cannot fail.
         let document = serde_json::to_value(document).unwrap_or_default();
         for cause in document.get("causes").and_then(Value::as_array).into_iter().flatten() {
@@ -184,6 +187,7 @@ fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> 
         references: result.compared.iter().map(reference).collect(),
         causes: ranked,
         divergences,
+        accepted: result.judgement.as_ref().map(accepted::Document::of),
         notes: result.notes.iter().map(note).collect(),
     }
 }

@@ -45,7 +45,8 @@ pub fn subjects<'a>(verification: &'a Verification, graph: &Graph, plan: &Plan) 
 
 fn standing(verdict: Verdict) -> Standing {
     match verdict {
-        Verdict::Reproduced | Verdict::Equivalent => Standing::Good,
+        Verdict::Reproduced => Standing::Good,
+        Verdict::Equivalent => Standing::Accepted,
         Verdict::Diverged => Standing::Bad,
         Verdict::NotBuilt | Verdict::NotChecked => Standing::Unknown,
     }
@@ -69,6 +70,7 @@ fn nothing<'a>(target: &TargetResult) -> Subject<'a> {
         reason: Some("nothing of it was compared".to_owned()),
         facts: vec![("derivation".to_owned(), target.drv.to_string())],
         seen: Vec::new(),
+        judgement: None,
     }
 }
 
@@ -113,6 +115,7 @@ fn subject<'a>(target: &'a TargetResult, output: &'a OutputResult) -> Subject<'a
         reason: conclusion.reason.clone(),
         facts,
         seen: output.divergences.iter().map(seen).collect(),
+        judgement: output.judgement.as_ref(),
     }
 }
 
@@ -132,8 +135,9 @@ fn picture(verification: &Verification, graph: &Graph, plan: &Plan) -> Picture {
         let verdicts = outputs.flat_map(|target| &target.outputs).map(|output| output.conclusion.verdict);
         verdicts.max_by_key(|verdict| match standing(*verdict) {
             Standing::Good => 0,
-            Standing::Unknown => 1,
-            Standing::Bad => 2,
+            Standing::Accepted => 1,
+            Standing::Unknown => 2,
+            Standing::Bad => 3,
         })
     };
     let nodes = shown.iter().filter_map(|index| {

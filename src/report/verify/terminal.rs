@@ -8,6 +8,7 @@ use crate::{
     diff::Pair,
     machine::{Contract, Settings},
     report::{
+        accepted,
         count::quantity,
         diff::{self, Detail},
         escape::escape,
@@ -42,14 +43,15 @@ pub fn write(out: &mut dyn Write, verification: &Verification) -> io::Result<()>
 fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResult) -> io::Result<()> {
     let verdict = result.conclusion.verdict;
     let (style, mark) = match verdict {
-        Verdict::Reproduced | Verdict::Equivalent => (GOOD, "✔"),
+        Verdict::Reproduced => (GOOD, "✔"),
+        Verdict::Equivalent => (GOOD, "≈"),
         Verdict::Diverged => (BAD, "✘"),
         Verdict::NotBuilt | Verdict::NotChecked => (UNSURE, "⚠"),
     };
     let name = format!("{}^{}", escape(&target.target.installable), result.output);
     write!(out, "{style}{mark} {verdict}{style:#}  {BOLD}{name}{BOLD:#}")?;
     match verdict {
-        Verdict::Reproduced | Verdict::Equivalent => writeln!(out, "  {}", result.conclusion.level)?,
+        Verdict::Reproduced => writeln!(out, "  {}", result.conclusion.level)?,
         Verdict::Diverged if result.outside_contract() => {
             writeln!(out, "  {WARN}outside of Nix's contract{WARN:#}")?;
         }
@@ -97,6 +99,9 @@ fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResul
         writeln!(out)?;
         let names = Pair::new("round 1", divergence.against.as_str());
         diff::write(out, names, &divergence.comparison, &divergence.causes, Detail::Short)?;
+    }
+    if let Some(judgement) = &result.judgement {
+        accepted::write(out, judgement)?;
     }
     writeln!(out)
 }

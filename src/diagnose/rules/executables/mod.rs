@@ -30,7 +30,7 @@ pub(super) fn section_of_one_side(diagnosis: &mut Diagnosis, place: &Place<'_>, 
             diagnosis.add("stripped-after-link", Confidence::MEDIUM, found, *size);
         }
         Step::Section(_) => match compiled(diagnosis, place) {
-            Some(cause) => diagnosis.add_bytes(cause, *size),
+            Some(cause) => diagnosis.add_bytes(cause, place, *size),
             None => diagnosis.rest.add(Confidence::LOW, found, *size),
         },
         Step::Unit(name) if is_partition(name) => {
@@ -70,7 +70,7 @@ pub(super) fn permuted(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &F
     if !in_order || !is_permutation(ranges) {
         return false;
     }
-    diagnosis.add_bytes("link-order", ranges.differing);
+    diagnosis.add_bytes("link-order", place, ranges.differing);
     true
 }
 
@@ -101,7 +101,7 @@ pub(super) fn describes(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &
         return false;
     };
     if left > 0 {
-        diagnosis.add_bytes(cause, left);
+        diagnosis.add_bytes(cause, place, left);
     }
     true
 }
@@ -127,7 +127,7 @@ pub(super) fn length(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mut
         return false;
     };
     let cause = *cause;
-    diagnosis.add_bytes(cause, range.differing);
+    diagnosis.add_bytes(cause, place, range.differing);
     true
 }
 
@@ -152,7 +152,7 @@ pub(super) fn recompiled(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: 
         return true;
     }
     let Some(cause) = compiled(diagnosis, place).filter(|_| place.section().is_some()) else { return false };
-    diagnosis.add_bytes(cause, left);
+    diagnosis.add_bytes(cause, place, left);
     true
 }
 
@@ -173,7 +173,9 @@ pub(super) fn told(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mut P
             let found = evidence(place, Some(range), quotes.a, quotes.b);
             diagnosis.add("code-signature", Confidence::HIGH, found, range.differing);
         }
-        Some(cause) if diagnosis.drafts.contains_key(cause) => diagnosis.add_bytes(cause, range.differing),
+        Some(cause) if diagnosis.drafts.contains_key(cause) => {
+            diagnosis.add_bytes(cause, place, range.differing)
+        }
         _ => {}
     }
     true
@@ -194,7 +196,7 @@ pub(super) fn section_of_one_value(
     };
     let known = diagnosis.drafts.contains_key(cause);
     if known {
-        diagnosis.add_bytes(cause, passage.range.differing);
+        diagnosis.add_bytes(cause, place, passage.range.differing);
     }
     known
 }
@@ -216,7 +218,7 @@ pub(super) fn search_path(diagnosis: &mut Diagnosis, place: &Place<'_>, passage:
         inside(Side::A, &evidence.a) && inside(Side::B, &evidence.b)
     });
     if known {
-        diagnosis.add_bytes("interpreter-or-rpath", passage.range.differing);
+        diagnosis.add_bytes("interpreter-or-rpath", place, passage.range.differing);
     }
     known
 }
