@@ -41,7 +41,7 @@ pub(super) fn is_compressed(head: &[u8]) -> bool {
 }
 
 /// What a file is compressed by.
-fn packing(head: &[u8]) -> Option<Packing> {
+pub(super) fn packing(head: &[u8]) -> Option<Packing> {
     match head {
         _ if is_gzip(head) => Some(Packing::Gzip),
         _ if is_xz(head) => Some(Packing::Xz),

@@ -203,7 +203,8 @@ pub struct FileKind {
 pub enum Step {
     /// An entry of the compared trees, by its whole path; empty for the root.
     Entry(Vec<u8>),
-    /// A member of an archive, by its name there. Offsets below it count from its first byte, unpacked.
+    /// A member of an archive, by its name there; an image or layer in a container image, by its number. Offsets below
+    /// it count from its first byte, unpacked.
     Member(Vec<u8>),
     /// Bytes of an archive in no member and no table.
     BetweenMembers,
@@ -223,6 +224,8 @@ pub enum Step {
     Symbols,
     /// A header or table of a file, by its name: `COFF header`, `Go build settings`, `gzip header`.
     Table(&'static str),
+    /// A value in a JSON document, by its path: `config.Env[2]`.
+    Key(String),
     /// A compiled unit of debug information, by name.
     Unit(Vec<u8>),
     /// The file for one processor in a universal binary.
@@ -246,6 +249,7 @@ impl fmt::Display for Step {
             Step::BetweenSections => f.write_str("outside of all sections"),
             Step::Symbols => f.write_str("symbols"),
             Step::Table(name) => f.write_str(name),
+            Step::Key(path) => write!(f, "`{path}`"),
             Step::Unit(name) => write!(f, "unit {}", bstr::BStr::new(name)),
             Step::Architecture(name) => write!(f, "file for {name}"),
             Step::Unpacked => f.write_str("unpacked"),

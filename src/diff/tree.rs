@@ -7,9 +7,13 @@ use std::{
 
 use super::{
     Comparison, Content, DiffError, Difference, EntryKind, Finding, Limits, Pair, Side, Step, Window, file,
+    image::{self, Layout},
     limits::Effort,
 };
 use crate::nix::nar::{Contents, Node};
+
+/// Folders of one tree that are looked into as container images; the others are compared file by file.
+const MAX_IMAGES: usize = 16;
 
 /// An entry of a tree, as far as a NAR knows it: owners, times and most permissions are not part of a store path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,9 +107,14 @@ pub fn compare_trees(a: &dyn Tree, b: &dyn Tree, limits: &Limits) -> Result<Comp
     let paths: BTreeSet<&Vec<u8>> = a.entries().keys().chain(b.entries().keys()).collect();
     // Directories that one side has and the other has not: what is below them needs no line of its own.
     let mut lone: HashSet<&[u8]> = HashSet::new();
+    let images = images(Pair::new(a, b));
+    let is_part = |side: Side, path: &[u8]| images.values().any(|layouts| layouts.of(side).has_part(path));
     for path in paths {
         comparison.entries += 1;
-        let entries = Pair::new(a.entries().get(path), b.entries().get(path));
+        let entries = Pair::new(
+            a.entries().get(path).filter(|_| !is_part(Side::A, path)),
+            b.entries().get(path).filter(|_| !is_part(Side::B, path)),
+        );
         let below_lone = || parent(path).is_some_and(|parent| lone.contains(parent));
         if (entries.a.is_none() || entries.b.is_none()) && below_lone() {
             lone.insert(path);
@@ -124,11 +133,73 @@ pub fn compare_trees(a: &dyn Tree, b: &dyn Tree, limits: &Limits) -> Result<Comp
             (None, Some(entry)) => difference.found.push(only(Side::B, entry, path, b, &mut lone)),
             (None, None) => {}
         }
+        if let Some(layouts) = images.get(path) {
+            let files = Pair::new(&layouts.a.files, &layouts.b.files);
+            let layouts = Pair::new(&layouts.a.layout, &layouts.b.layout);
+            image::compare(layouts, Pair::new(files.a, files.b), &mut difference, &effort)
+                .map_err(|source| DiffError::Read { path: path.clone(), source })?;
+        }
         if difference.is_some() {
             comparison.differences.push(difference);
         }
     }
     Ok(comparison)
+}
+
+/// A container image in a folder of a tree.
+struct ImageIn<'a> {
+    files: Below<'a>,
+    layout: Layout,
+}
+
+impl ImageIn<'_> {
+    fn has_part(&self, path: &[u8]) -> bool {
+        let below = match self.files.folder.is_empty() {
+            true => Some(path),
+            false => path.strip_prefix(self.files.folder).and_then(|rest| rest.strip_prefix(b"/")),
+        };
+        below.is_some_and(|path| self.layout.parts.contains_key(path))
+    }
+}
+
+/// The folders of both trees that are OCI image layouts.
+fn images<'a>(trees: Pair<&'a dyn Tree>) -> BTreeMap<Vec<u8>, Pair<ImageIn<'a>>> {
+    let mut images = BTreeMap::new();
+    for path in trees.a.entries().keys() {
+        let folder = match path.strip_suffix(b"oci-layout") {
+            Some([]) => &[][..],
+            Some([folder @ .., b'/']) => folder,
+            _ => continue,
+        };
+        let read = |tree: &'a dyn Tree| {
+            let files = Below { tree, folder };
+            let layout = Layout::read(&files)?;
+            Some(ImageIn { files, layout })
+        };
+        if images.len() < MAX_IMAGES
+            && let (Some(a), Some(b)) = (read(trees.a), read(trees.b))
+        {
+            images.insert(folder.to_vec(), Pair::new(a, b));
+        }
+    }
+    images
+}
+
+/// The files below a folder of a tree.
+struct Below<'a> {
+    tree: &'a dyn Tree,
+    folder: &'a [u8],
+}
+
+impl image::Files for Below<'_> {
+    fn open(&self, path: &[u8]) -> Option<Box<dyn Content + '_>> {
+        self.has(path).then(|| self.tree.open(&join(self.folder, path)).ok()).flatten()
+    }
+
+    fn has(&self, path: &[u8]) -> bool {
+        let entry = self.tree.entries().get(&join(self.folder, path));
+        matches!(entry, Some(Entry::Regular { executable: false, .. }))
+    }
 }
 
 fn parent(path: &[u8]) -> Option<&[u8]> {

@@ -14,7 +14,7 @@ pub(super) fn field(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Find
         Some(Step::Table("gzip header")) => Some("gzip-header"),
         Some(Step::Table("pyc header")) => of_pyc(name),
         Some(Step::Table("marshalled code")) => Some("pyc-path"),
-        Some(Step::Table("archive" | "compression")) => Some("archive-format"),
+        Some(Step::Table("archive" | "compression" | "layers")) => Some("archive-format"),
         _ => None,
     };
     let Some(cause) = cause else { return false };
@@ -42,7 +42,7 @@ fn of_member(name: &str) -> Option<&'static str> {
         "level" | "level in local header" => "deflate-encoder",
         "link target" => "symlink-target",
         "kind" => "missing-file",
-        "format" | "type" | "spelling" | "name as written" | "extended headers" => "archive-format",
+        "format" | "type" | "spelling" | "name as written" | "extended headers" | "layer" => "archive-format",
         "made by" | "version needed" | "flags" | "method" | "internal attributes" => "archive-format",
         "version needed in local header" | "flags in local header" | "method in local header" => {
             "archive-format"

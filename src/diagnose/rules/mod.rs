@@ -18,6 +18,7 @@ use crate::diff::{Comparison, Finding, Pair, Place, Range, Value};
 
 mod archives;
 mod executables;
+mod images;
 mod text;
 mod tokens;
 mod tree;
@@ -30,6 +31,8 @@ type RangeRule = fn(&mut Diagnosis, &Place<'_>, &mut Passage<'_>) -> bool;
 
 /// All rules about findings, the most specific ones first.
 const RULES: &[Rule] = &[
+    images::value,
+    images::final_tree,
     archives::field,
     archives::order,
     archives::renamed,

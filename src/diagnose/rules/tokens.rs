@@ -8,7 +8,7 @@ use crate::{
         Confidence, Quote,
         tokens::{Ascii, RECOGNISERS},
     },
-    diff::{Finding, Pair, Place, Side},
+    diff::{Finding, Pair, Place, Side, Strings},
 };
 
 /// Tokens in a range. Explains what they cover, and leaves the rest of it.
@@ -38,6 +38,13 @@ pub(super) fn passage(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mu
 /// New strings of a place whose bytes moved: tokens that only one side has.
 pub(super) fn strings(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Finding) -> bool {
     let Finding::Strings(strings) = finding else { return false };
+    in_strings(diagnosis, place, strings);
+    true
+}
+
+/// Tokens that only one side's strings have; whether there are any.
+pub(super) fn in_strings(diagnosis: &mut Diagnosis, place: &Place<'_>, strings: &Pair<Strings>) -> bool {
+    let mut any = false;
     for recogniser in &RECOGNISERS {
         let tokens = strings.as_ref().map(|strings| {
             let mut tokens = Vec::new();
@@ -60,7 +67,11 @@ pub(super) fn strings(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Fi
             let both = pair.a.is_some() && pair.b.is_some();
             let text = |side: Option<&&(u64, Vec<u8>, Confidence)>| side.map(|token| token.1.clone());
             let key = (recogniser.cause, text(pair.a), text(pair.b));
-            if !(both || recogniser.alone) || !diagnosis.known.insert(key) {
+            if !(both || recogniser.alone) {
+                continue;
+            }
+            any = true;
+            if !diagnosis.known.insert(key) {
                 continue;
             }
             let quoted = |side: Option<&&(u64, Vec<u8>, Confidence)>| {
@@ -73,5 +84,5 @@ pub(super) fn strings(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Fi
             diagnosis.add(cause, confidence, evidence(place, None, a, b), 0);
         }
     }
-    true
+    any
 }

@@ -81,7 +81,7 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
     let kind = if thin { "thin archive" } else { "archive" };
     let fields = vec![Field::new("kind of archive", Value::Named(0, kind), (0, 8))];
     let describe = Box::new(move |member: &Member| describe(content, member));
-    Ok(Archive { fields, members, tables: vec![(0, 8)], describe })
+    Ok(Archive { fields, members, tables: vec![(0, 8)], describe, ..Archive::default() })
 }
 
 enum NameFault {

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Archive, Member, Stop, field, order};
+use super::{Archive, Member, Members, Stop, field, order, plain_name};
 use crate::diff::{
     Content, Difference, Finding, Limits, Pair, ReadError, Side, Step, Value, Window, bytes, file, gaps,
+    image::{self, Layout},
     limits::Effort,
     unpack::{self, Packing},
 };
@@ -33,16 +34,32 @@ pub(super) fn compare(
             return Ok(());
         }
     };
+    self::archives(files, &archives, difference, effort)
+}
+
+/// Compares two archives that are read.
+pub(super) fn archives(
+    files: Pair<&dyn Content>,
+    archives: &Pair<Archive<'_>>,
+    difference: &mut Difference,
+    effort: &Effort<'_>,
+) -> Result<(), ReadError> {
     let Some(_deeper) = effort.deeper() else {
         difference.notes.push(effort.too_deep());
         return Ok(());
     };
-    Comparing { files, archives: &archives, effort }.all(difference)
+    let layouts = match (&archives.a.image, &archives.b.image) {
+        (Some(a), Some(b)) => Some(Pair::new(a, b)),
+        _ => None,
+    };
+    Comparing { files, archives, layouts, effort }.all(difference)
 }
 
 struct Comparing<'a> {
     files: Pair<&'a dyn Content>,
     archives: &'a Pair<Archive<'a>>,
+    /// What both say of the container images in them.
+    layouts: Option<Pair<&'a Layout>>,
     effort: &'a Effort<'a>,
 }
 
@@ -61,6 +78,11 @@ impl Comparing<'_> {
         if archive.is_some() {
             difference.inside.push(archive);
         }
+        if let Some(layouts) = self.layouts {
+            let members = |side: Side| Members::new(*files.of(side), &archives.of(side).members);
+            let members = Pair::new(members(Side::A), members(Side::B));
+            image::compare(layouts, Pair::new(&members.a, &members.b), difference, self.effort)?;
+        }
         let matched = self.matched()?;
         difference.found.extend(self.order(&matched));
         for pair in &matched.pairs {
@@ -69,6 +91,9 @@ impl Comparing<'_> {
         for (side, alone) in [(Side::A, &matched.alone.a), (Side::B, &matched.alone.b)] {
             for index in alone {
                 let member = &archives.of(side).members[*index];
+                if self.part(side, member).is_some() {
+                    continue;
+                }
                 let mut place = Difference::new(Step::Member(member.name.clone()));
                 place.found.push(Finding::OnlyIn { side, what: member.what, size: member.size });
                 difference.inside.push(place);
@@ -97,19 +122,27 @@ impl Comparing<'_> {
         gaps::gaps(side, *self.files.of(side), covered)
     }
 
-    /// By name and by how many of that name came before; what is left, by content.
+    /// Which part of a container image a member is; `None` for all others.
+    fn part(&self, side: Side, member: &Member) -> Option<&[u8]> {
+        let part = self.layouts?.of(side).parts.get(plain_name(&member.name))?;
+        Some(part.as_bytes())
+    }
+
+    /// By name, or by the part of an image, and by how many of that name came before; what is left, by content.
     fn matched(&self) -> Result<Matched, ReadError> {
-        let archives = self.archives.as_ref();
-        let keys = archives.map(|archive| {
-            let mut seen: HashMap<&[u8], usize> = HashMap::new();
-            let mut keys = Vec::with_capacity(archive.members.len());
-            for member in &archive.members {
-                let ordinal = seen.entry(&member.name).or_default();
-                keys.push((member.name.as_slice(), *ordinal));
+        let of_side = |side: Side| {
+            let mut seen: HashMap<(bool, &[u8]), usize> = HashMap::new();
+            let mut keys = Vec::new();
+            for member in &self.archives.of(side).members {
+                let part = self.part(side, member);
+                let key = (part.is_some(), part.unwrap_or(&member.name));
+                let ordinal = seen.entry(key).or_default();
+                keys.push((key, *ordinal));
                 *ordinal += 1;
             }
             keys
-        });
+        };
+        let keys = Pair::new(of_side(Side::A), of_side(Side::B));
         let of_b: HashMap<_, _> = keys.b.iter().enumerate().map(|(index, key)| (*key, index)).collect();
         let mut matched = Matched { pairs: Vec::new(), alone: Pair::new(Vec::new(), Vec::new()) };
         let mut taken: HashSet<usize> = HashSet::new();
@@ -132,7 +165,9 @@ impl Comparing<'_> {
         let members = self.archives.as_ref().map(|archive| &archive.members);
         let alone = std::mem::replace(&mut matched.alone, Pair::new(Vec::new(), Vec::new()));
         let sizes: HashSet<u64> = alone.a.iter().map(|index| members.a[*index].size).collect();
-        let wanted = |member: &Member| member.size > 0 && sizes.contains(&member.size);
+        let wanted = |member: &Member| {
+            member.size > 0 && sizes.contains(&member.size) && self.part(Side::B, member).is_none()
+        };
         let mut of_b: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
         let mut sizes_of_b: HashSet<u64> = HashSet::new();
         for index in &alone.b {
@@ -150,7 +185,7 @@ impl Comparing<'_> {
         of_b.values_mut().for_each(|indices| indices.reverse());
         for index in alone.a {
             let member = &members.a[index];
-            let digest = match sizes_of_b.contains(&member.size) {
+            let digest = match sizes_of_b.contains(&member.size) && self.part(Side::A, member).is_none() {
                 true => self.digest(Side::A, member)?,
                 false => None,
             };
@@ -194,13 +229,20 @@ impl Comparing<'_> {
 
     /// The order of the members that both sides have.
     fn order(&self, matched: &Matched) -> Option<Finding> {
-        let numbers: Vec<usize> = matched.pairs.iter().map(|pair| pair.b).collect();
+        // Where blobs stand follows from their names, and these from their contents.
+        let members = self.archives.as_ref().map(|archive| &archive.members);
+        let is_moved = |pair: &&Pair<usize>| {
+            let (a, b) = (&members.a[pair.a], &members.b[pair.b]);
+            self.part(Side::A, a).is_none() || a.name == b.name
+        };
+        let pairs: Vec<Pair<usize>> = matched.pairs.iter().filter(is_moved).copied().collect();
+        let numbers: Vec<usize> = pairs.iter().map(|pair| pair.b).collect();
         let moved = order::out_of_order(&numbers) as u64;
         let mut sorted = numbers.clone();
         sorted.sort_unstable();
         let first = numbers.iter().zip(&sorted).position(|(number, sorted)| number != sorted)?;
         let names = Pair::new(
-            self.archives.a.members[matched.pairs[first].a].name.clone(),
+            self.archives.a.members[pairs[first].a].name.clone(),
             self.archives.b.members[sorted[first]].name.clone(),
         );
         Some(Finding::MemberOrder { members: numbers.len() as u64, moved, first: names })
@@ -211,7 +253,11 @@ impl Comparing<'_> {
         let members = Pair::new(&archives.a.members[pair.a], &archives.b.members[pair.b]);
         let mut place = Difference::new(Step::Member(members.a.name.clone()));
         let renamed = members.a.name != members.b.name;
-        if renamed {
+        let part = self.part(Side::A, members.a).is_some() && self.part(Side::B, members.b).is_some();
+        if renamed && part {
+            let values = members.map(|member| Value::Text(Some(member.name.clone())));
+            place.found.push(Finding::Field { name: "name", values, at: None, derived: true });
+        } else if renamed {
             place.found.push(Finding::Renamed(members.map(|member| member.name.clone())));
         }
         let said = members.map(|member| member.fields.clone());
@@ -241,7 +287,9 @@ impl Comparing<'_> {
             }
             place.found.extend(found.into_iter().filter(|finding| !(renamed && is_name(finding))));
         }
-        self.contents(members, &mut place)?;
+        if !part {
+            self.contents(members, &mut place)?;
+        }
         if place.is_some() || !place.notes.is_empty() {
             difference.inside.push(place);
         }

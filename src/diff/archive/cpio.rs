@@ -49,7 +49,7 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
     let rest = behind(content, at)?;
     members.extend(rest);
     let describe = Box::new(move |member: &Member| describe(content, member));
-    Ok(Archive { fields: Vec::new(), members, tables: Vec::new(), describe })
+    Ok(Archive { fields: Vec::new(), members, tables: Vec::new(), describe, ..Archive::default() })
 }
 
 fn member(content: &dyn Content, at: u64) -> Result<Member, Stop> {

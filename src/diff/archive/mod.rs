@@ -10,6 +10,7 @@ mod ar;
 mod compare;
 mod cpio;
 mod field;
+mod layers;
 mod nar;
 mod order;
 mod tar;
@@ -20,13 +21,18 @@ mod zip;
 pub(super) use ar::{compare as compare_ar, is_ar};
 pub(super) use cpio::{compare as compare_cpio, is_cpio};
 pub(super) use field::{Field, compare as compare_fields};
+pub(super) use layers::{Layers, compare as compare_layers, cut_otherwise, paths as layer_paths};
 pub(super) use nar::{compare as compare_nar, is_nar};
 pub(super) use tar::{compare as compare_tar, is_tar};
 pub(super) use zip::{compare as compare_zip, is_zip};
 
-use std::io;
+use std::{collections::HashMap, io};
 
-use super::{Content, Note, ReadError, Side, unpack::Packing};
+use super::{
+    Content, Note, ReadError, Side, Window,
+    image::{Files, Layout},
+    unpack::Packing,
+};
 
 /// Longest name of a member, path or link target: twice Linux' `PATH_MAX`, so that no real archive meets it.
 const MAX_NAME: u64 = 8192;
@@ -44,9 +50,24 @@ struct Archive<'a> {
     tables: Vec<(u64, u64)>,
     /// The fields of one member's headers. They are read when they are needed: most members' headers are equal.
     describe: Describe<'a>,
+    /// The container images in it. Its members that are parts of them are compared there.
+    image: Option<Layout>,
+}
+
+impl Default for Archive<'_> {
+    fn default() -> Self {
+        Archive {
+            fields: Vec::new(),
+            members: Vec::new(),
+            tables: Vec::new(),
+            describe: Box::new(|_| Ok(Vec::new())),
+            image: None,
+        }
+    }
 }
 
 /// A member of an archive.
+#[derive(Clone)]
 struct Member {
     /// Its name, as written, in whatever way the format spells it.
     name: Vec<u8>,
@@ -85,6 +106,36 @@ impl Stop {
             Stop::Read { offset, source } => Err(ReadError { side, offset, source }),
         }
     }
+}
+
+/// The files of an archive by their names, the last one of each name: what is read of container images.
+struct Members<'a> {
+    content: &'a dyn Content,
+    files: HashMap<&'a [u8], (u64, u64)>,
+}
+
+impl<'a> Members<'a> {
+    fn new(content: &'a dyn Content, members: &'a [Member]) -> Self {
+        let files = members.iter().filter(|member| member.what == "file");
+        Members { content, files: files.map(|member| (plain_name(&member.name), member.data)).collect() }
+    }
+}
+
+impl Files for Members<'_> {
+    fn open(&self, path: &[u8]) -> Option<Box<dyn Content + '_>> {
+        let (offset, len) = *self.files.get(path)?;
+        Some(Box::new(Window::new(self.content, offset, len)))
+    }
+
+    fn has(&self, path: &[u8]) -> bool {
+        self.files.contains_key(path)
+    }
+}
+
+/// A name without `./` before it and `/` behind it.
+fn plain_name(name: &[u8]) -> &[u8] {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    name.strip_suffix(b"/").unwrap_or(name)
 }
 
 /// `N` bytes from `offset`, or that the archive ends before them.

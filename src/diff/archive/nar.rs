@@ -57,10 +57,6 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
         let (packing, size) = (Packing::None, data.1);
         members.insert(path, Member { name, what, fields, headers, data, packing, size, index: false });
     }
-    Ok(Archive {
-        fields: Vec::new(),
-        members: members.into_values().collect(),
-        tables: vec![(0, content.len())],
-        describe: Box::new(|_| Ok(Vec::new())),
-    })
+    let members = members.into_values().collect();
+    Ok(Archive { members, tables: vec![(0, content.len())], ..Archive::default() })
 }

@@ -6,9 +6,15 @@
 use std::io;
 
 use super::{
-    Archive, MAX_NAME, Member, Stop, array, bytes, compare as comparing, field::Field, number, until_nul,
+    Archive, MAX_NAME, Member, Members, Stop, array, bytes, compare as comparing, field::Field, number,
+    plain_name, until_nul,
 };
-use crate::diff::{Content, Difference, Limits, Pair, ReadError, Value, limits::Effort, unpack::Packing};
+use crate::diff::{
+    Content, Difference, Limits, Pair, ReadError, Value,
+    image::{self, Layout},
+    limits::Effort,
+    unpack::Packing,
+};
 
 /// The unit of the format; everything is padded to it.
 const BLOCK: u64 = 512;
@@ -40,7 +46,7 @@ fn has_checksum(block: &[u8; BLOCK as usize]) -> bool {
     number(&block[148..156], 8) == Some(sum)
 }
 
-fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, Stop> {
+pub(super) fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, Stop> {
     let mut members = Vec::new();
     let mut at = 0;
     let end = loop {
@@ -57,8 +63,11 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
     };
     let zeros = content.len() - end;
     let fields = vec![Field::new("bytes behind the last member", Value::Decimal(zeros), (end, 0))];
+    let mut names = members.iter().map(|member| plain_name(&member.name));
+    let image = names.any(|name| image::DOCUMENTS.contains(&name));
+    let image = image.then(|| Layout::read(&Members::new(content, &members))).flatten();
     let describe = Box::new(move |member: &Member| describe(content, member));
-    Ok(Archive { fields, members, tables: Vec::new(), describe })
+    Ok(Archive { fields, members, describe, image, ..Archive::default() })
 }
 
 /// The member whose headers begin at `start`, and where the next one's do; `None` at the end.
@@ -283,7 +292,7 @@ const EXTENSION: &[(&str, bool, std::ops::Range<usize>, Kind)] = &[
 ];
 
 /// All fields of a member's headers.
-fn describe(content: &dyn Content, member: &Member) -> io::Result<Vec<Field>> {
+pub(super) fn describe(content: &dyn Content, member: &Member) -> io::Result<Vec<Field>> {
     let (start, len) = member.headers[0];
     let mut fields = Vec::new();
     let mut at = start;

@@ -148,7 +148,7 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
     }
     no_overlap(&members, end.start)?;
     let describe = Box::new(move |member: &Member| describe(content, member));
-    Ok(Archive { fields: end.fields, members, tables: end.tables, describe })
+    Ok(Archive { fields: end.fields, members, tables: end.tables, describe, ..Archive::default() })
 }
 
 /// Members that lie over each other, or over the central directory, unpack to more than is there.

@@ -280,6 +280,9 @@ fn write_finding(out: &mut dyn Write, indent: usize, finding: &Finding, detail: 
             let word = |lines: u64| format!("{} CR LF", count(lines, "line ends in", "lines end in"));
             line(out, both(&word(counts.a), &word(counts.b)))
         }
+        Finding::SameValue { format: "final tree" } => {
+            line(out, "the same files, cut otherwise into layers".into())
+        }
         Finding::SameValue { format } => line(out, format!("the same {format} value, written otherwise")),
         Finding::Reordered { lines, first, .. } => {
             line(out, format!("the same {lines} lines in another order; the first that differ:"))?;
