@@ -42,6 +42,7 @@ fn help() {
         "diff",
         "log",
         "explain",
+        "schema",
         "drv",
         "drv-diff",
         "nar",

@@ -13,6 +13,8 @@ use std::{
 
 use serde_json::Value;
 
+mod support;
+
 fn state() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("end-to-end-state")
 }
@@ -39,6 +41,7 @@ fn verify(system: &str, attribute: &str, more: &[&str]) -> (i32, Value) {
     let args = [&["verify", &installable, "--json", "-"], more].concat();
     let output = reprove(&args);
     let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    support::schema::check("verify", &document);
     (output.status.code().unwrap_or(-1), document)
 }
 

@@ -25,13 +25,17 @@ pub struct Build {
     work: Work,
 }
 
-#[derive(Serialize)]
+/// The version of the document.
+const SCHEMA: &str = "reprove.build/1";
+
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     outputs: Vec<Output>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Output {
     installable: String,
     drv: StorePath,
@@ -69,7 +73,7 @@ impl Build {
         if outputs.len() < wanted && exit == Exit::Success {
             exit = Exit::NotChecked;
         }
-        let document = Document { schema: "reprove.build/1", outputs };
+        let document = Document { schema: SCHEMA, outputs };
         json.write(&document)?;
         if !json.is_stdout() {
             for output in &document.outputs {
@@ -96,4 +100,9 @@ fn outputs(workshop: &Workshop<'_>) -> Result<Vec<Output>, Failure> {
         }
     }
     Ok(outputs)
+}
+
+/// The JSON Schema of what `--json` writes.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document>()
 }

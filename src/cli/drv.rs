@@ -100,8 +100,12 @@ fn print(drv: &Derivation, out: &mut impl std::io::Write) -> std::io::Result<()>
     Ok(())
 }
 
-#[derive(Serialize)]
+/// The version of the document.
+const SCHEMA: &str = "reprove.drv-check/1";
+
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     #[serde(flatten)]
     check: &'a DrvCheck,
@@ -111,7 +115,7 @@ impl Check {
     fn run(&self) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let check = drv_check::check(self.files()?);
-        json.write(&Document { schema: "reprove.drv-check/1", check: &check })?;
+        json.write(&Document { schema: SCHEMA, check: &check })?;
         if !json.is_stdout() {
             print_check(&check).map_err(|error| Failure::io("standard output", &error))?;
         }
@@ -167,4 +171,9 @@ fn print_check(check: &DrvCheck) -> std::io::Result<()> {
         writeln!(out, "{} {}: {}", fault.code, escape(&fault.file), escape(&fault.message))?;
     }
     Ok(())
+}
+
+/// The JSON Schema of what `--json` writes.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document<'_>>()
 }

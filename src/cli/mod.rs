@@ -22,6 +22,7 @@ mod plan;
 mod progress;
 mod realising;
 mod running;
+mod schema;
 mod source;
 mod sourcing;
 mod store;
@@ -79,6 +80,7 @@ enum Verb {
     Diff(diff::Diff),
     Log(log::Log),
     Explain(explain::Explain),
+    Schema(schema::Schema),
     Drv(drv::Drv),
     DrvDiff(drv_diff::DrvDiff),
     Nar(nar::Nar),
@@ -112,6 +114,7 @@ pub fn run() -> Exit {
         Verb::Diff(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),
+        Verb::Schema(verb) => verb.run(&context),
         Verb::Drv(verb) => verb.run(&context),
         Verb::DrvDiff(verb) => verb.run(&context),
         Verb::Nar(verb) => verb.run(&context),

@@ -31,14 +31,18 @@ pub struct Plan {
     json: JsonTo,
 }
 
-#[derive(Serialize)]
+/// The version of the document.
+const SCHEMA: &str = "reprove.plan/1";
+
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     derivations: usize,
     steps: Vec<StepOf<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct StepOf<'a> {
     drv: &'a StorePath,
     name: &'a str,
@@ -55,7 +59,7 @@ struct StepOf<'a> {
     outputs: Vec<Output<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Output<'a> {
     output: &'a str,
     path: Option<&'a StorePath>,
@@ -97,7 +101,7 @@ fn document<'a>(graph: &'a Graph, plan: &'a Steps) -> Document<'a> {
             .map(|output| Output { output, path: node.derivation.output_path(output) })
             .collect(),
     });
-    Document { schema: "reprove.plan/1", derivations: graph.nodes().len(), steps: steps.collect() }
+    Document { schema: SCHEMA, derivations: graph.nodes().len(), steps: steps.collect() }
 }
 
 fn kind(step: &Step) -> &'static str {
@@ -166,4 +170,9 @@ fn print(graph: &Graph, plan: &Steps, all: bool) -> std::io::Result<()> {
         count("not-needed"),
         count("refuse"),
     )
+}
+
+/// The JSON Schema of what `--json` writes.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document<'_>>()
 }

@@ -12,7 +12,19 @@ pub enum Contract {
 }
 
 /// One thing that can be varied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Setting {
     /// The wall clock when the build starts.
@@ -73,7 +85,7 @@ impl Setting {
 }
 
 /// The settings of one run. The output of a build is a pure function of derivation, inputs and these.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Settings {
     /// Seconds since 1970 on the guest's wall clock when the build starts.
     pub clock: u64,

@@ -14,7 +14,7 @@ use super::{
 
 /// What was found in a set of `.drv` files. All counts are of what was really compared: anything that could not be
 /// is in `errors`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct DrvCheck {
     /// Files looked at.
     pub derivations: usize,
@@ -44,7 +44,7 @@ impl DrvCheck {
 }
 
 /// One thing wrong with one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct DrvFault {
     /// The file's name, escaped.
     pub file: String,

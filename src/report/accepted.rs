@@ -65,7 +65,7 @@ fn place(open: &Open) -> String {
 }
 
 /// The document, part of those of `diff` and `verify`.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub struct Document<'a> {
     /// Whether nothing else differs.
     all: bool,
@@ -73,7 +73,7 @@ pub struct Document<'a> {
     open: Vec<OpenOf>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Entry<'a> {
     number: usize,
     cause: &'static str,
@@ -85,7 +85,7 @@ struct Entry<'a> {
     bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct OpenOf {
     cause: Option<&'static str>,
     path: String,

@@ -8,6 +8,7 @@ pub mod escape;
 pub mod html;
 pub mod junit;
 pub mod sarif;
+pub mod schema;
 pub mod subject;
 pub mod verify;
 

@@ -12,7 +12,7 @@ use super::{RunId, Store, StoreError, error::Context as _, names, read_record, s
 use crate::nix::{hash::NarHash, store_path::StorePath};
 
 /// Where a path's bits came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Origin {
     /// Built in a machine of ours.
@@ -38,7 +38,7 @@ pub enum Origin {
 }
 
 /// What is known about a store path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathInfo {
     /// The path.

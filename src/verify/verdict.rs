@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// What was found about one output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The bits were compared and are equal.

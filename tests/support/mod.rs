@@ -2,3 +2,5 @@
 
 #[allow(dead_code)] // not every test program uses every helper
 pub mod guest;
+#[allow(dead_code)]
+pub mod schema;

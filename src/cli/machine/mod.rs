@@ -7,6 +7,8 @@ mod trace;
 
 use clap::{Args, Subcommand};
 
+pub use run::schema as run_schema;
+
 use super::{Context, Exit, Failure};
 use crate::machine::MachineError;
 

@@ -75,7 +75,7 @@ pub struct Run {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum End {
     /// The guest switched the machine off.
@@ -113,9 +113,13 @@ impl End {
     }
 }
 
+/// The version of the document.
+const SCHEMA: &str = "reprove.machine-run/1";
+
 /// What `--json` writes.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     engine: String,
     end: End,
@@ -166,7 +170,7 @@ impl Run {
             }
         }
         json.write(&Document {
-            schema: "reprove.machine-run/1",
+            schema: SCHEMA,
             engine: embedded::Embedded::new(None).engine(),
             end,
             steps: clock.now(),
@@ -300,4 +304,9 @@ fn stdout(error: io::Error) -> Failure {
 
 fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
+}
+
+/// The JSON Schema of what `--json` writes.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document>()
 }

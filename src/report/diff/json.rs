@@ -17,6 +17,11 @@ pub const SCHEMA: &str = "reprove.diff/1";
 /// Differing bytes given in hexadecimal for each side of a range.
 const BYTES: usize = 256;
 
+/// Its JSON Schema.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document<'_>>()
+}
+
 /// The document, ready to be serialised.
 pub fn document<'a>(
     comparison: &Comparison,
@@ -39,8 +44,9 @@ pub fn document<'a>(
     document
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(in crate::report) struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     identical: bool,
     causes: Vec<CauseOf>,
@@ -54,8 +60,8 @@ struct Document<'a> {
     accepted: Option<accepted::Document<'a>>,
 }
 
-#[derive(Serialize)]
-struct CauseOf {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(in crate::report) struct CauseOf {
     id: &'static str,
     title: &'static str,
     confidence: u8,
@@ -72,7 +78,7 @@ struct CauseOf {
     fix: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct EvidenceOf {
     path: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,7 +91,7 @@ struct EvidenceOf {
     b: Option<QuoteOf>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct QuoteOf {
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
@@ -95,7 +101,7 @@ struct QuoteOf {
     hex: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Cut {
     path: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -106,7 +112,7 @@ struct Cut {
     count: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct NoteOf {
     path: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -118,7 +124,7 @@ struct NoteOf {
 }
 
 /// One difference: where it is, then what is known of its kind.
-#[derive(Serialize, Default)]
+#[derive(Serialize, Default, schemars::JsonSchema)]
 struct One {
     path: String,
     /// The members of archives on the way, from the outermost.
@@ -166,7 +172,7 @@ struct One {
 }
 
 /// How the symbols of two files differ, in numbers.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct SymbolCounts {
     table: &'static str,
     both: u64,
@@ -194,7 +200,7 @@ fn symbols(changes: &SymbolChanges, place: impl Fn() -> One) -> Vec<One> {
     changed.chain(renamed).collect()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct RangeOf {
     offset_a: u64,
     len_a: u64,

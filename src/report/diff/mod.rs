@@ -10,7 +10,8 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use json::{SCHEMA, document};
+pub(super) use json::{CauseOf, Document};
+pub use json::{SCHEMA, document, schema};
 pub use subjects::subjects;
 pub(super) use terminal::finding_for_terminal;
 pub use terminal::{Detail, write};

@@ -11,8 +11,9 @@ use crate::{
 /// The version of the document.
 pub const SCHEMA: &str = "reprove.drv-diff/1";
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     identical: bool,
     /// Those that differ by themselves, nearest to the leaves first.
@@ -21,13 +22,13 @@ struct Document<'a> {
     pass_on: Vec<Both<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Both<'a> {
     a: &'a StorePath,
     b: &'a StorePath,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct One<'a> {
     #[serde(flatten)]
     both: Both<'a>,
@@ -36,7 +37,7 @@ struct One<'a> {
     changes: Vec<ChangeOf>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct ChangeOf {
     /// `system`, `builder`, `argument`, `variable`, `output`, `input`, `source`.
     what: &'static str,
@@ -44,6 +45,11 @@ struct ChangeOf {
     name: Option<String>,
     a: Option<String>,
     b: Option<String>,
+}
+
+/// Its JSON Schema.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document<'_>>()
 }
 
 /// The document, ready to be serialised.

@@ -3,5 +3,5 @@
 mod json;
 mod terminal;
 
-pub use json::{SCHEMA, document};
+pub use json::{SCHEMA, document, schema};
 pub use terminal::write;

@@ -22,8 +22,9 @@ use crate::{
 /// The version of the document.
 pub const SCHEMA: &str = "reprove.verify/1";
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     tool: &'static str,
     outputs: Vec<Output<'a>>,
@@ -34,7 +35,7 @@ struct Document<'a> {
     unknown_inputs: Vec<Unknown<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Output<'a> {
     installable: &'a str,
     drv: &'a StorePath,
@@ -42,6 +43,8 @@ struct Output<'a> {
     path: Option<&'a StorePath>,
     nar_hash: Option<NarHash>,
     verdict: Verdict,
+    /// 0 built, 1 repeated, 2 varied, 3 replayed, 4 cross-engine.
+    #[schemars(with = "u8", range(max = 4))]
     level: Level,
     level_name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,7 @@ struct Output<'a> {
     rounds: Vec<RoundOf<'a>>,
     probes: Vec<RoundOf<'a>>,
     references: Vec<ReferenceOf>,
+    #[schemars(with = "Vec<diff::CauseOf>")]
     causes: Vec<Value>,
     divergences: Vec<DivergenceOf>,
     /// What of it is accepted, when anything can be.
@@ -63,13 +67,13 @@ struct Output<'a> {
     notes: Vec<Failed>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Flipped {
     setting: Setting,
     contract: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct RoundOf<'a> {
     round: &'a str,
     settings: &'a Settings,
@@ -87,7 +91,7 @@ struct RoundOf<'a> {
     code: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct ReferenceOf {
     reference: String,
     verdict: Verdict,
@@ -99,30 +103,36 @@ struct ReferenceOf {
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct DivergenceOf {
     against: String,
     nar_hash: NarHash,
+    #[schemars(with = "diff::Document")]
     diff: Value,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Input<'a> {
     path: &'a StorePath,
     origin: &'a Origin,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Unknown<'a> {
     path: &'a StorePath,
     error: String,
     code: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Failed {
     error: String,
     code: String,
+}
+
+/// Its JSON Schema.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document<'_>>()
 }
 
 /// The document, ready to be serialised.

@@ -4,7 +4,7 @@ mod json;
 mod subjects;
 mod terminal;
 
-pub use json::{SCHEMA, document};
+pub use json::{SCHEMA, document, schema};
 pub use subjects::subjects;
 pub use terminal::write;
 

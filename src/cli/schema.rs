@@ -1,0 +1,50 @@
+//! `reprove schema`: the JSON Schemas of what `--json` writes.
+
+use std::io::Write as _;
+
+use clap::Args;
+
+use super::{Context, Exit, Failure, build, drv, machine, plan};
+use crate::report;
+
+/// Print the JSON Schema of a document that `--json` writes.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The document: its verb, as in `verify`; none lists them
+    name: Option<String>,
+}
+
+/// A document: the verb that writes it, and its schema.
+type Document = (&'static str, fn() -> schemars::Schema);
+
+/// Every document, by name.
+const DOCUMENTS: &[Document] = &[
+    ("build", build::schema),
+    ("diff", report::diff::schema),
+    ("drv-check", drv::schema),
+    ("drv-diff", report::drv_diff::schema),
+    ("machine-run", machine::run_schema),
+    ("plan", plan::schema),
+    ("verify", report::verify::schema),
+];
+
+impl Schema {
+    /// Prints the schema, or the list.
+    pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
+        let mut out = anstream::stdout().lock();
+        let written = match &self.name {
+            None => DOCUMENTS.iter().try_for_each(|(name, _)| writeln!(out, "{name}")),
+            Some(asked) => {
+                let Some((_, schema)) = DOCUMENTS.iter().find(|(name, _)| name == asked) else {
+                    let message = format!("there is no document `{asked}`; `reprove schema` lists them");
+                    return Err(Failure::usage(message));
+                };
+                let text = serde_json::to_string_pretty(&schema())
+                    .map_err(|error| Failure::io("the schema", &error.into()))?;
+                writeln!(out, "{text}")
+            }
+        };
+        written.map_err(|error| Failure::io("standard output", &error))?;
+        Ok(Exit::Success)
+    }
+}
