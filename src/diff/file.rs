@@ -1,13 +1,13 @@
 //! The contents of two files: by structure where there is one, by lines where they are text, else by bytes.
 
 use super::{
-    Content, Difference, Finding, Layout, Note, Pair, ReadError, Side, archive,
+    Content, Difference, Finding, Layout, Note, Pair, ReadError, Side, appended, archive,
     bytes::{self, Found, Moved, failed},
     compressed,
     content::Window,
     elf, gcov, json,
     limits::Effort,
-    macho, pe, pyc, text, wasm,
+    macho, pe, png, pyc, text, wasm,
 };
 
 /// How much of a file is looked at to tell what it is.
@@ -41,8 +41,10 @@ const FORMATS: &[Format] = &[
     // Each by another program.
     Format { is: compressed::is_compressed, compare: compressed::compare_mixed },
     Format { is: archive::is_zip, compare: archive::compare_zip },
+    Format { is: archive::is_squashfs, compare: archive::compare_squashfs },
     Format { is: archive::is_nar, compare: archive::compare_nar },
     Format { is: archive::is_cpio, compare: archive::compare_cpio },
+    Format { is: png::is_png, compare: png::compare },
     Format { is: pyc::is_pyc, compare: pyc::compare },
     Format { is: archive::is_tar, compare: archive::compare_tar },
 ];
@@ -73,6 +75,8 @@ pub(super) fn compare(
         if nothing && difference.notes.len() == notes_before {
             difference.notes.push(Note::NothingByStructure);
         }
+    } else if appended::compare(pair, Pair::new(&heads.a, &heads.b), difference, effort)? {
+        // Told.
     } else if text::is_text(&heads.a) && text::is_text(&heads.b) {
         if json::is_json(&heads.a) && json::is_json(&heads.b) {
             difference.found.extend(json::compare(windows)?);

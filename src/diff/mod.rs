@@ -6,6 +6,7 @@
 //! lines, moved parts, new strings) is a closer look at what is known to differ, within [`Limits`], and says in a
 //! [`Note`] where it stopped.
 
+mod appended;
 mod archive;
 mod bytes;
 mod compressed;
@@ -27,6 +28,7 @@ mod matching;
 mod moved;
 mod novelty;
 mod pe;
+mod png;
 mod pyc;
 mod text;
 mod time;

@@ -16,7 +16,7 @@ use super::{
 const XZ_MEMORY: u64 = 96 << 20;
 
 /// Largest zstd window, as a power of two: 128 MiB, the decoder's own default.
-const ZSTD_WINDOW_LOG: u32 = 27;
+pub(super) const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Up to here any ratio is fine; above it, what unpacks to more than [`MAX_RATIO`] times its size is a bomb. Deflate
 /// cannot give more than 1032 times.
@@ -30,6 +30,8 @@ pub(super) enum Packing {
     None,
     /// Deflate (RFC 1951), without a header.
     Deflate,
+    /// Deflate with the header of zlib (RFC 1950).
+    Zlib,
     /// Deflate with headers (RFC 1952), one member or several.
     Gzip,
     /// bzip2, one stream or several.
@@ -47,7 +49,7 @@ impl Packing {
     pub fn name(self) -> &'static str {
         match self {
             Packing::None => "stored",
-            Packing::Deflate => "deflate",
+            Packing::Deflate | Packing::Zlib => "deflate",
             Packing::Gzip => "gzip",
             Packing::Bzip2 => "bzip2",
             Packing::Xz => "xz",
@@ -60,10 +62,18 @@ impl Packing {
 /// Unpacked bytes; what they take of the budget is given back when they are dropped.
 pub(super) struct Unpacked<'e> {
     bytes: Vec<u8>,
-    _held: Held<'e>,
+    held: Held<'e>,
 }
 
 impl Unpacked<'_> {
+    /// Adds bytes, within the caps on what is held.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let held = self.held.more(bytes.len() as u64);
+        held.map_err(|cap| Stop::Cap { what: "bytes unpacked at once", cap })?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -80,6 +90,7 @@ pub(super) fn unpack<'e>(
     let decoder: io::Result<Box<dyn Read + '_>> = match packing {
         Packing::None => Ok(Box::new(source)),
         Packing::Deflate => Ok(Box::new(flate2::bufread::DeflateDecoder::new(source))),
+        Packing::Zlib => Ok(Box::new(flate2::bufread::ZlibDecoder::new(source))),
         Packing::Gzip => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(source))),
         Packing::Bzip2 => Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(source))),
         Packing::Xz => {
@@ -100,7 +111,7 @@ pub(super) fn unpack<'e>(
             });
         }
     };
-    let mut unpacked = Unpacked { bytes: Vec::new(), _held: effort.hold() };
+    let mut unpacked = Unpacked { bytes: Vec::new(), held: effort.hold() };
     let outcome = decoder
         .map_err(|_| Stop::Broken { offset: window.start(), what: "its compressed data is broken" })
         .and_then(|mut decoder| fill(&mut decoder, &mut unpacked, window.size()));
@@ -110,7 +121,7 @@ pub(super) fn unpack<'e>(
 
 /// An unpacked beginning, to be filled from several streams in a row.
 pub(super) fn nothing<'e>(effort: &'e Effort<'_>) -> Unpacked<'e> {
-    Unpacked { bytes: Vec::new(), _held: effort.hold() }
+    Unpacked { bytes: Vec::new(), held: effort.hold() }
 }
 
 /// Reads a decoder to its end, behind what is there already. `packed` is the size of all the input.
@@ -127,10 +138,7 @@ pub(super) fn fill(decoder: &mut dyn Read, unpacked: &mut Unpacked<'_>, packed: 
         if unpacked.bytes.len() as u64 + count as u64 > ratio {
             return Err(Stop::Cap { what: "times its size when unpacked", cap: MAX_RATIO });
         }
-        if let Err(cap) = unpacked._held.more(count as u64) {
-            return Err(Stop::Cap { what: "bytes unpacked at once", cap });
-        }
-        unpacked.bytes.extend_from_slice(&block[..count]);
+        unpacked.push(&block[..count])?;
     }
 }
 

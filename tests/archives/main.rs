@@ -6,6 +6,8 @@
 mod hostile;
 mod images;
 mod mutated;
+mod pictures;
+mod squashfs;
 mod writers;
 
 use std::{fs, path::Path, process::Command};

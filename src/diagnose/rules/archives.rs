@@ -14,6 +14,10 @@ pub(super) fn field(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Find
         Some(Step::Table("gzip header")) => Some("gzip-header"),
         Some(Step::Table("pyc header")) => of_pyc(name),
         Some(Step::Table("marshalled code")) => Some("pyc-path"),
+        Some(Step::Table("PNG")) => of_png(name),
+        Some(Step::Section(kind)) if kind == b"IDAT" => Some("deflate-encoder"),
+        // Of a file system image.
+        Some(Step::Table("archive")) if *name == "time of creation" => Some("embedded-build-time"),
         Some(Step::Table("archive" | "compression" | "layers")) => Some("archive-format"),
         _ => None,
     };
@@ -27,6 +31,18 @@ fn of_pyc(name: &str) -> Option<&'static str> {
     match name {
         "mtime of the source" | "valid" => Some("pyc-mtime"),
         "magic number" => Some("compiler-version"),
+        _ => None,
+    }
+}
+
+/// The cause that a field of a PNG image speaks for: none where the picture is another one.
+fn of_png(name: &str) -> Option<&'static str> {
+    match name {
+        "time of last change" => Some("embedded-build-time"),
+        "chunks" | "gamma" | "unit" | "pixels per unit, x" | "pixels per unit, y" => {
+            Some("archive-extra-metadata")
+        }
+        "interlace" => Some("deflate-encoder"),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Rules about container images: values of their documents, and how their layers are cut.
+//! Rules about values by name, in the documents of container images and in PNG images, and about how layers are cut.
 
 use super::{Diagnosis, field_evidence, said, tokens};
 use crate::{
@@ -17,6 +17,7 @@ pub(super) fn value(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Find
     if tokens::in_strings(diagnosis, place, &texts) {
         return true;
     }
+    let of_png = place.steps.iter().any(|step| matches!(step, Step::Table("PNG")));
     let one_sided = matches!(values, Pair { a: Value::Text(None), .. } | Pair { b: Value::Text(None), .. });
     let last = path.rsplit('.').next().unwrap_or_default();
     let cause = match last {
@@ -26,6 +27,8 @@ pub(super) fn value(diagnosis: &mut Diagnosis, place: &Place<'_>, finding: &Find
         "mediaType" | "schemaVersion" | "imageLayoutVersion" => "archive-format",
         _ if one_sided && path.starts_with("history[") => "archive-format",
         _ if path.contains("annotations.") || path.contains("Labels.") => "archive-extra-metadata",
+        _ if of_png && (path.starts_with("date:") || path.contains("Time")) => "embedded-build-time",
+        _ if of_png => "archive-extra-metadata",
         _ if path.contains("RepoTags") => "archive-extra-metadata",
         _ => return false,
     };

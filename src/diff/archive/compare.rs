@@ -4,12 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Archive, Member, Members, Stop, field, order, plain_name};
+use super::{
+    Archive, Member, Members, Stop, field, order, plain_name,
+    stored::{self, Blocks, Stored},
+};
 use crate::diff::{
     Content, Difference, Finding, Limits, Pair, ReadError, Side, Step, Value, Window, bytes, file, gaps,
     image::{self, Layout},
     limits::Effort,
-    unpack::{self, Packing},
+    unpack::{self, Packing, Unpacked},
 };
 
 /// Reads an archive of one format.
@@ -204,6 +207,14 @@ impl Comparing<'_> {
     fn digest(&self, side: Side, member: &Member) -> Result<Option<[u8; 32]>, ReadError> {
         let window = self.data(side, member);
         let mut hash = Sha256::new();
+        if let Some(stored) = &self.archives.of(side).stored {
+            let blocks = self.may_list(member).and_then(|()| stored.blocks(member));
+            let unpacked = blocks.and_then(|blocks| stored.unpack(&blocks, self.effort));
+            return match unpacked {
+                Ok(unpacked) => Ok(Some(Sha256::digest(unpacked.bytes()).into())),
+                Err(stop) => stop.note("compressed", side).map(|_| None),
+            };
+        }
         if member.packing == Packing::None {
             let mut buffer = Vec::new();
             let mut at = window.start();
@@ -266,7 +277,7 @@ impl Comparing<'_> {
             let kinds = members.map(|member| Value::Text(Some(member.what.as_bytes().to_vec())));
             place.found.push(Finding::Field { name: "kind", values: kinds, at: None, derived: false });
         }
-        if !self.same_headers(members)? {
+        if archives.a.stored.is_some() || !self.same_headers(members)? {
             let describe = |side: Side| {
                 let member = *members.of(side);
                 let fields = (archives.of(side).describe)(member);
@@ -307,6 +318,9 @@ impl Comparing<'_> {
     }
 
     fn contents(&self, members: Pair<&Member>, place: &mut Difference) -> Result<(), ReadError> {
+        if let (Some(a), Some(b)) = (&self.archives.a.stored, &self.archives.b.stored) {
+            return self.blocks(Pair::new(&**a, &**b), members, place);
+        }
         let windows = Pair::new(self.data(Side::A, members.a), self.data(Side::B, members.b));
         if members.a.packing == members.b.packing && bytes::equal(windows)? {
             return Ok(());
@@ -320,5 +334,66 @@ impl Comparing<'_> {
             return Ok(());
         }
         unpack::compare(members.map(|member| member.packing), windows, place, self.effort)
+    }
+
+    /// Contents in blocks: those of the same bytes are equal, others are unpacked.
+    fn blocks(
+        &self,
+        stored: Pair<&dyn Stored>,
+        members: Pair<&Member>,
+        place: &mut Difference,
+    ) -> Result<(), ReadError> {
+        for side in [Side::A, Side::B] {
+            if let Err(stop) = self.may_list(members.of(side)) {
+                return self.unread(side, stop, Pair::default(), place);
+            }
+        }
+        let blocks = |side: Side| stored.of(side).blocks(members.of(side));
+        let unpack = |side: Side, blocks: &Blocks| stored.of(side).unpack(blocks, self.effort);
+        let blocks = match (blocks(Side::A), blocks(Side::B)) {
+            (Ok(a), Ok(b)) => Pair::new(a, b),
+            (Err(stop), _) => return self.unread(Side::A, stop, Pair::default(), place),
+            (_, Err(stop)) => return self.unread(Side::B, stop, Pair::default(), place),
+        };
+        if stored::same(self.files, blocks.as_ref(), self.effort)? {
+            return Ok(());
+        }
+        let contents = match (unpack(Side::A, &blocks.a), unpack(Side::B, &blocks.b)) {
+            (Ok(a), Ok(b)) => Pair::new(a, b),
+            (Err(stop), _) => return self.unread(Side::A, stop, blocks, place),
+            (_, Err(stop)) => return self.unread(Side::B, stop, blocks, place),
+        };
+        let slices = contents.as_ref().map(Unpacked::bytes);
+        if slices.a != slices.b {
+            return file::compare(Pair::new(&slices.a, &slices.b), place, self.effort);
+        }
+        if blocks.a.comparable(&blocks.b) && !stored::same_whole(self.files, blocks.as_ref(), self.effort)? {
+            let packed = blocks.as_ref().map(Blocks::packed);
+            place.found.push(Finding::Encoding { packing: "squashfs", size: slices.a.len() as u64, packed });
+        }
+        Ok(())
+    }
+
+    /// Takes the work of reading a list of blocks from what may be done: lists are short beside what they list, but many
+    /// members can have the same one.
+    fn may_list(&self, member: &Member) -> Result<(), Stop> {
+        let taken = self.effort.hold().more(member.size / 128);
+        taken.map_err(|cap| Stop::Cap { what: "bytes unpacked at once", cap })
+    }
+
+    /// Contents in blocks that cannot be unpacked: hashes of them as they are stand for them.
+    fn unread(
+        &self,
+        side: Side,
+        stop: Stop,
+        blocks: Pair<Blocks>,
+        place: &mut Difference,
+    ) -> Result<(), ReadError> {
+        place.notes.push(stop.note("squashfs", side)?);
+        let hash = |side: Side| stored::hash(side, *self.files.of(side), blocks.of(side), self.effort);
+        let values = Pair::new(hash(Side::A)?, hash(Side::B)?).map(|hash| Value::Hex(Some(hash)));
+        let name = "hash of the packed contents";
+        place.found.push(Finding::Field { name, values, at: None, derived: false });
+        Ok(())
     }
 }

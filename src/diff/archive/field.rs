@@ -9,7 +9,7 @@ pub(in crate::diff) struct Field {
     pub name: &'static str,
     /// What it says.
     pub value: Value,
-    /// Where it stands: offset and length.
+    /// Where it stands: offset and length; zeros for what stands in no one place.
     pub raw: (u64, u64),
     /// Whether it follows from other differences: sizes, offsets, checksums.
     pub derived: bool,
@@ -43,7 +43,7 @@ pub(in crate::diff) fn compare(
             found.push(Finding::Field { name: a.name, values, at: None, derived });
             continue;
         };
-        let at = Some(Pair::new(a.raw.0, b.raw.0));
+        let at = Some(Pair::new(a.raw.0, b.raw.0)).filter(|_| (a.raw, b.raw) != ((0, 0), (0, 0)));
         if a.value != b.value {
             let derived = a.derived && b.derived;
             found.push(Finding::Field { name: a.name, values: Pair::new(a.value, b.value), at, derived });

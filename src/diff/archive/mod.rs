@@ -13,6 +13,8 @@ mod field;
 mod layers;
 mod nar;
 mod order;
+mod squashfs;
+mod stored;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -23,9 +25,11 @@ pub(super) use cpio::{compare as compare_cpio, is_cpio};
 pub(super) use field::{Field, compare as compare_fields};
 pub(super) use layers::{Layers, compare as compare_layers, cut_otherwise, paths as layer_paths};
 pub(super) use nar::{compare as compare_nar, is_nar};
+pub(super) use squashfs::{compare as compare_squashfs, is_squashfs};
 pub(super) use tar::{compare as compare_tar, is_tar};
-pub(super) use zip::{compare as compare_zip, is_zip};
+pub(super) use zip::{compare as compare_zip, ends_as_zip, is_zip};
 
+use self::stored::Stored;
 use std::{collections::HashMap, io};
 
 use super::{
@@ -36,6 +40,10 @@ use super::{
 
 /// Longest name of a member, path or link target: twice Linux' `PATH_MAX`, so that no real archive meets it.
 const MAX_NAME: u64 = 8192;
+
+/// Bytes of all paths of one archive that are put together from the names of directories: a small archive can have long
+/// ones without end.
+const MAX_PATHS: u64 = 64 << 20;
 
 /// Reads the fields of one member's headers.
 type Describe<'a> = Box<dyn Fn(&Member) -> io::Result<Vec<Field>> + 'a>;
@@ -52,6 +60,9 @@ struct Archive<'a> {
     describe: Describe<'a>,
     /// The container images in it. Its members that are parts of them are compared there.
     image: Option<Layout>,
+    /// How to read the contents of members that lie in many blocks. In such an archive members have no headers of their
+    /// own: the first says where its inode is, and their fields are read always.
+    stored: Option<Box<dyn Stored + 'a>>,
 }
 
 impl Default for Archive<'_> {
@@ -62,6 +73,7 @@ impl Default for Archive<'_> {
             tables: Vec::new(),
             describe: Box::new(|_| Ok(Vec::new())),
             image: None,
+            stored: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io::BufReader};
 
-use super::{Archive, Member, Stop, compare as comparing, field::Field};
+use super::{Archive, MAX_PATHS, Member, Stop, compare as comparing, field::Field};
 use crate::{
     diff::{
         Content, Difference, Limits, Pair, ReadError, Value, Window, join,
@@ -32,10 +32,15 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
     let node = Node::read(BufReader::with_capacity(64 << 10, &input));
     let node = input.judge(node.map_err(|_| Stop::Broken { offset: 0, what: "it is no canonical NAR" }))?;
     let mut members = BTreeMap::new();
+    let mut paths = 0;
     let mut todo = vec![(Vec::new(), &node)];
     while let Some((path, node)) = todo.pop() {
         if members.len() as u64 == limits.members {
             return Err(Stop::Cap { what: "members", cap: limits.members });
+        }
+        paths += path.len() as u64;
+        if paths > MAX_PATHS {
+            return Err(Stop::Cap { what: "bytes of names", cap: MAX_PATHS });
         }
         let (what, data, fields) = match node {
             Node::Regular { executable, contents } => {

@@ -6,7 +6,9 @@
 use std::{io, ops::Range};
 
 use super::{Archive, MAX_NAME, Member, Stop, array, bytes, compare as comparing, field::Field};
-use crate::diff::{Content, Difference, Limits, Pair, ReadError, Value, limits::Effort, unpack::Packing};
+use crate::diff::{
+    Content, Difference, Limits, Pair, ReadError, Side, Value, limits::Effort, unpack::Packing,
+};
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
@@ -14,6 +16,9 @@ const END: &[u8] = b"PK\x05\x06";
 const END64: &[u8] = b"PK\x06\x06";
 const LOCATOR64: &[u8] = b"PK\x06\x07";
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
+
+/// What is before an archive: a script or program that unpacks or runs it.
+const BEFORE: &[u8] = b"(before the archive)";
 
 /// Lengths of the fixed parts of the records.
 const LOCAL_LEN: u64 = 30;
@@ -48,9 +53,20 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u32_at(bytes, at) | (u32_at(bytes, at + 4) << 32)
 }
 
+/// Whether a file ends as a zip archive does, whatever it begins with.
+pub(in crate::diff) fn ends_as_zip(side: Side, content: &dyn Content) -> Result<bool, ReadError> {
+    match end(content) {
+        Ok(end) => Ok(end.before > 0 || end.entries > 0),
+        Err(Stop::Read { offset, source }) => Err(ReadError { side, offset, source }),
+        Err(_) => Ok(false),
+    }
+}
+
 /// Where the central directory lies and what else the end says.
 struct End {
     entries: u64,
+    /// Bytes before the archive that its own offsets do not count.
+    before: u64,
     start: u64,
     len: u64,
     fields: Vec<Field>,
@@ -73,6 +89,7 @@ fn end(content: &dyn Content) -> Result<End, Stop> {
     let comment = record[END_LEN as usize..].to_vec();
     let len = comment.len() as u64;
     let mut end = End {
+        before: 0,
         entries: u16_at(record, 10),
         start: u32_at(record, 16),
         len: u32_at(record, 12),
@@ -96,7 +113,10 @@ fn end(content: &dyn Content) -> Result<End, Stop> {
     if let Some(locator_at) = offset.checked_sub(LOCATOR64_LEN) {
         let locator = array::<{ LOCATOR64_LEN as usize }>(content, locator_at)?;
         if locator.starts_with(LOCATOR64) {
-            let at = u64_at(&locator, 8);
+            let stated = u64_at(&locator, 8);
+            let there = array::<4>(content, stated).is_ok_and(|start| start == END64);
+            // Where something is before the archive: right before the locator, as all who write it do.
+            let at = if there { stated } else { locator_at.saturating_sub(END64_LEN) };
             let record = array::<{ END64_LEN as usize }>(content, at)?;
             if !record.starts_with(END64) {
                 return Err(Stop::Broken { offset: at, what: "no zip64 end of a central directory" });
@@ -118,6 +138,17 @@ fn end(content: &dyn Content) -> Result<End, Stop> {
             ]);
         }
     }
+    // The directory lies right before the first of these.
+    let behind = end.tables.iter().map(|(start, _)| *start).min().unwrap_or(offset);
+    let stated = end.start.checked_add(end.len);
+    if let Some(before) = stated.and_then(|stated| behind.checked_sub(stated)) {
+        let starts_there =
+            |at: u64| array::<4>(content, at).is_ok_and(|start| start == CENTRAL || start == END);
+        if before > 0 && !starts_there(end.start) && starts_there(end.start + before) {
+            end.before = before;
+            end.start += before;
+        }
+    }
     if end.start.checked_add(end.len).is_none_or(|stop| stop > content.len()) {
         return Err(Stop::Broken {
             offset,
@@ -136,7 +167,7 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
         if members.len() as u64 == limits.members {
             return Err(Stop::Cap { what: "members", cap: limits.members });
         }
-        let (member, next) = member(content, at)?;
+        let (member, next) = member(content, at, end.before)?;
         members.push(member);
         at = next;
     }
@@ -147,6 +178,19 @@ fn parse<'a>(content: &'a dyn Content, limits: &Limits) -> Result<Archive<'a>, S
         });
     }
     no_overlap(&members, end.start)?;
+    let first = members.iter().map(|member| member.headers[1].0).min().unwrap_or(end.start);
+    if first > 0 {
+        members.push(Member {
+            name: BEFORE.to_vec(),
+            what: "file",
+            fields: Vec::new(),
+            headers: [(0, 0); 3],
+            data: (0, first),
+            packing: Packing::None,
+            size: first,
+            index: false,
+        });
+    }
     let describe = Box::new(move |member: &Member| describe(content, member));
     Ok(Archive { fields: end.fields, members, tables: end.tables, describe, ..Archive::default() })
 }
@@ -166,7 +210,7 @@ fn no_overlap(members: &[Member], central: u64) -> Result<(), Stop> {
 }
 
 /// The member whose entry of the central directory is at `at`, and where the next entry is.
-fn member(content: &dyn Content, at: u64) -> Result<(Member, u64), Stop> {
+fn member(content: &dyn Content, at: u64, before: u64) -> Result<(Member, u64), Stop> {
     let broken = |what| Stop::Broken { offset: at, what };
     let entry = array::<{ CENTRAL_LEN as usize }>(content, at)?;
     if !entry.starts_with(CENTRAL) {
@@ -190,6 +234,7 @@ fn member(content: &dyn Content, at: u64) -> Result<(Member, u64), Stop> {
             *value = words.next().ok_or_else(|| broken("a zip64 size is missing"))?;
         }
     }
+    let local = local.saturating_add(before);
     let header = array::<{ LOCAL_LEN as usize }>(content, local)?;
     if !header.starts_with(LOCAL) {
         return Err(Stop::Broken { offset: local, what: "no local header" });
@@ -302,6 +347,9 @@ fn describe(content: &dyn Content, member: &Member) -> io::Result<Vec<Field>> {
         content.read_exact_at(at, &mut bytes).map(|()| bytes)
     };
     let [central, local, descriptor] = member.headers;
+    if central.1 == 0 {
+        return Ok(Vec::new());
+    }
     let mut fields = central_fields(&read(central)?, central.0);
     fields.extend(local_fields(&read(local)?, local.0));
     if descriptor.1 > 0 {
