@@ -59,7 +59,9 @@ impl<'a> Passage<'a> {
             for tokens in all {
                 if let (Some(a), Some(b)) = (&tokens.a, &tokens.b) {
                     // The same on both sides: it only moved.
-                    if self.range.a.sample[a.range.clone()] == self.range.b.sample[b.range.clone()] {
+                    let (a, b) =
+                        (&self.range.a.sample[a.range.clone()], &self.range.b.sample[b.range.clone()]);
+                    if a == b || !(recogniser.same)(a, b) {
                         continue;
                     }
                 }

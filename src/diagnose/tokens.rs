@@ -14,6 +14,8 @@ pub(super) struct Recogniser {
     judge: fn(&str) -> Option<Confidence>,
     /// Whether it counts when only one side has it. Where both must have it, a new path or number says nothing.
     pub alone: bool,
+    /// Whether two of its kind can be the same thing in two builds.
+    pub same: fn(&[u8], &[u8]) -> bool,
 }
 
 /// A thing found: where in the bytes, and how sure.
@@ -50,29 +52,41 @@ impl Ascii {
 }
 
 /// All recognisers, the most specific first: what one of them takes the later ones do not see.
-pub(super) static RECOGNISERS: [Recogniser; 7] = [
+pub(super) static RECOGNISERS: [Recogniser; 8] = [
     Recogniser {
         cause: "nix-store-path",
         pattern: LazyLock::new(|| compile(r"(?:/nix/store/)?[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]{1,211}")),
         judge: |_| Some(Confidence(95)),
         alone: true,
+        same: any,
     },
     Recogniser {
         cause: "embedded-build-time",
         pattern: LazyLock::new(|| compile(&dates())),
         judge: judge_date,
         alone: false,
+        same: any,
+    },
+    Recogniser {
+        cause: "linker-version",
+        pattern: LazyLock::new(|| {
+            compile(r"(?:Linker: )?LLD (?:version )?[0-9][0-9A-Za-z.-]*|\bmold [0-9]+\.[0-9.]+")
+        }),
+        judge: |_| Some(Confidence(85)),
+        alone: false,
+        same: any,
     },
     Recogniser {
         cause: "compiler-version",
         pattern: LazyLock::new(|| {
             compile(concat!(
                 r"GCC: \([^)]{1,80}\) [0-9][0-9.]*|GNU (?:C|C\+\+|AS|Fortran)[0-9]* [0-9][0-9.]*|",
-                r"(?:clang|rustc|LLVM|LLD) version [0-9][0-9A-Za-z.-]*|Linker: LLD [0-9][0-9.]*|\bgo1\.[0-9]+(?:\.[0-9]+)?"
+                r"(?:clang|rustc|LLVM) version [0-9][0-9A-Za-z.-]*|\bgo1\.[0-9]+(?:\.[0-9]+)?"
             ))
         }),
         judge: |_| Some(Confidence(85)),
         alone: false,
+        same: any,
     },
     Recogniser {
         cause: "build-user-or-host",
@@ -80,17 +94,19 @@ pub(super) static RECOGNISERS: [Recogniser; 7] = [
             compile(concat!(
                 r"\b[A-Za-z_][A-Za-z0-9_-]{0,31}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}|",
                 r"Linux (?:[A-Za-z0-9.-]+ )?[0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9.+~_-]*|",
-                r"(?i:(?:host ?name|build ?host|user ?name|build ?user|built (?:by|on))[ =:]+[A-Za-z0-9_.-]+)"
+                r"(?i:(?:host ?name|build ?host|user ?name|build ?user|built (?:by|on))[ =:]+[A-Za-z0-9_.-]+(?:@[A-Za-z0-9.-]+)?)"
             ))
         }),
         judge: |_| Some(Confidence(80)),
         alone: false,
+        same: any,
     },
     Recogniser {
         cause: "build-path",
         pattern: LazyLock::new(|| compile(r"(?:/[A-Za-z0-9._+~@=,-]+){2,}/?|/(?:build|tmp|root)\b")),
         judge: judge_path,
         alone: false,
+        same: same_file,
     },
     Recogniser {
         cause: "parallelism",
@@ -102,6 +118,7 @@ pub(super) static RECOGNISERS: [Recogniser; 7] = [
         }),
         judge: |_| Some(Confidence::MEDIUM),
         alone: false,
+        same: any,
     },
     Recogniser {
         cause: "random-seed",
@@ -111,6 +128,7 @@ pub(super) static RECOGNISERS: [Recogniser; 7] = [
         }),
         judge: |_| Some(Confidence(70)),
         alone: false,
+        same: any,
     },
 ];
 
@@ -185,6 +203,21 @@ fn judge_path(text: &str) -> Option<Confidence> {
     Some(if known { Confidence(85) } else { Confidence::MEDIUM })
 }
 
+fn any(_: &[u8], _: &[u8]) -> bool {
+    true
+}
+
+/// Whether two paths can be of the same file in two places: files have the same name, and of folders nothing is known.
+fn same_file(a: &[u8], b: &[u8]) -> bool {
+    let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
+    let (a, b) = (name(a), name(b));
+    let is_file = |name: &[u8]| {
+        let end = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        end.len() < name.len() && (1..=4).contains(&end.len()) && end.iter().all(u8::is_ascii_alphabetic)
+    };
+    a == b || !(is_file(&a) && is_file(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +268,23 @@ mod tests {
         assert_eq!(recognised("nix-store-path", &format!("x{path}/share/zoneinfo")), [path]);
         // e, o, t and u are not in the alphabet
         assert_eq!(recognised("nix-store-path", "/nix/store/ec5b8vw40d1178xlpddw65q9gf1h2186-x"), [""; 0]);
+    }
+
+    #[test]
+    fn two_files_of_other_names_are_not_one_file_in_two_places() {
+        assert!(same_file(b"/build/a/main.c", b"/tmp/b/main.c"));
+        assert!(same_file(b"/build/one", b"/some/longer/path"));
+        assert!(same_file(b"/build/hello-2.10", b"/build/hello-2.12"));
+        assert!(!same_file(b"/core/src/num/uint_macros.rs", b"/core/src/ptr/const_ptr.rs"));
+    }
+
+    #[test]
+    fn a_person_is_named_with_the_host() {
+        assert_eq!(
+            recognised("build-user-or-host", "built by me@host.example, x"),
+            ["built by me@host.example"]
+        );
+        assert_eq!(recognised("build-user-or-host", "built by me"), ["built by me"]);
     }
 
     #[test]

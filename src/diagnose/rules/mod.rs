@@ -68,8 +68,9 @@ const RANGE_RULES: &[RangeRule] = &[
     executables::recompiled,
 ];
 
-/// Causes that are only a consequence as soon as anything else differs.
-const CONSEQUENCES: &[&str] = &["address-shift", "build-id-random", "code-signature", "debug-link"];
+/// Causes that are only a consequence as soon as anything else differs, each of those before it too: a build id is over what
+/// moved, a signature over the build id.
+const CONSEQUENCES: &[&str] = &["address-shift", "debug-link", "build-id-random", "code-signature"];
 
 /// Causes that follow from another one of them: a hash in a name from what is hashed, the order of functions from how
 /// they were split.
@@ -211,8 +212,9 @@ impl Diagnosis {
 
     /// Joins what was found with what is proven, and ranks it.
     fn conclude(mut self, proven: &[Proof]) -> Vec<Cause> {
-        // A consequence is one as soon as anything else differs.
-        let alone = self.drafts.len() == 1 && self.rest.places == 0 && self.layout.places == 0;
+        // Where nothing else was found, the first of the consequences is the cause.
+        let alone = self.rest.places == 0 && self.drafts.keys().all(|id| CONSEQUENCES.contains(id));
+        let root = CONSEQUENCES.iter().find(|id| alone && self.drafts.contains_key(*id)).copied();
         if self.drafts.is_empty() && self.rest.places == 0 {
             self.rest = std::mem::take(&mut self.layout);
         }
@@ -247,7 +249,8 @@ impl Diagnosis {
             let Some(entry) = find(id) else { continue };
             let proof = settings.get(id).map(|proof| (*proof).clone());
             let confidence = if proof.is_some() { Confidence::PROVEN } else { Confidence(draft.confidence) };
-            let derived = (CONSEQUENCES.contains(&id) && !alone) || (follows(id) && proof.is_none());
+            let derived =
+                (CONSEQUENCES.contains(&id) && root != Some(id)) || (follows(id) && proof.is_none());
             let Draft { evidence, sites, places, bytes, .. } = draft;
             causes.push(Cause { entry, confidence, derived, proof, evidence, sites, places, bytes });
         }
