@@ -1,6 +1,7 @@
 //! `reprove diff`: where two things differ, and why.
 
 use std::{
+    cell::Cell,
     fs::File,
     io::{self, Write as _},
     os::unix::ffi::OsStrExt,
@@ -12,7 +13,7 @@ use clap::Args;
 use super::{Context, Exit, Failure, accepting::AcceptedFrom, document::ReportTo};
 use crate::{
     diagnose::diagnose,
-    diff::{DiffError, Limits, NarTree, Pair, Tree, compare_trees},
+    diff::{DiffError, Limits, NarTree, Pair, Tree, compare_trees_telling},
     nix::{
         nar::{self, Node},
         store_path::StorePath,
@@ -21,7 +22,7 @@ use crate::{
         accepted,
         diff::{self as report, Detail},
     },
-    store::{self, FileContent, FileTree},
+    store::{self, FileContent, FileTree, FolderTree},
 };
 
 /// Compare two files, folders, store paths or NARs, and say why they differ
@@ -46,29 +47,47 @@ impl Diff {
         let views = self.to.open()?;
         let tolerated = self.accepted.open()?;
         let (a, b) = (open(&self.a, context)?, open(&self.b, context)?);
-        let comparison = compare_trees(&*a, &*b, &Limits::default())?;
+        let names = Pair::new(self.a.to_string_lossy(), self.b.to_string_lossy());
+        let shown = Pair::new(&*names.a, &*names.b);
+        // That they differ is said at once; where and why may take longer.
+        let told = Cell::new(Ok(()));
+        let tell = || {
+            if !views.is_stdout() {
+                told.set(print(|out| report::write_different(out, shown)));
+            }
+        };
+        let comparison = compare_trees_telling(&*a, &*b, &Limits::default(), &tell)?;
+        told.into_inner()?;
         let causes = diagnose(&comparison, &[]);
         let judgement = tolerated
             .as_ref()
             .filter(|_| !comparison.identical())
             .map(|tolerated| tolerated.judge(&package(&self.a), &comparison, &causes));
-        let names = Pair::new(self.a.to_string_lossy(), self.b.to_string_lossy());
         views.json.write(&report::document(&comparison, &causes, judgement.as_ref()))?;
-        let shown = Pair::new(&*names.a, &*names.b);
         views.write(|| report::subjects(shown, &comparison, &causes, judgement.as_ref()))?;
         if !views.is_stdout() {
             let detail = if self.full { Detail::Full } else { Detail::Short };
-            let mut text = Vec::new();
-            report::write(&mut text, shown, &comparison, &causes, detail)
-                .and_then(|()| judgement.iter().try_for_each(|said| accepted::write(&mut text, said)))
-                .and_then(|()| anstream::stdout().write_all(&text))
-                .map_err(|error| Failure::io("standard output", &error))?;
+            print(|out| {
+                if comparison.identical() {
+                    return report::write(out, shown, &comparison, &causes, detail);
+                }
+                report::write_differences(out, &comparison, &causes, detail)?;
+                judgement.iter().try_for_each(|said| accepted::write(out, said))
+            })?;
         }
         let compared = [package(&self.a)].into();
         let idle = self.accepted.leftovers(tolerated.as_ref(), &compared, &judgement);
         let equal = comparison.identical() || judgement.is_some_and(|judgement| judgement.all_accepted());
         Ok(idle.and(if equal { Exit::Success } else { Exit::DIVERGED }))
     }
+}
+
+/// Prints what `write` writes, whole.
+fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    write(&mut text)
+        .and_then(|()| anstream::stdout().write_all(&text))
+        .map_err(|error| Failure::io("standard output", &error))
 }
 
 /// What the accepted differences know a thing as: the name of a store path, or of a file or folder.
@@ -97,6 +116,10 @@ fn open(path: &Path, context: &Context) -> Result<Box<dyn Tree>, Failure> {
         }
         // One file is read where it lies.
         None if path.is_file() => return Ok(Box::new(FileTree::open(path).map_err(failed)?)),
+        // So is a folder.
+        None if path.is_dir() => {
+            return Ok(Box::new(FolderTree::open(&path.canonicalize().map_err(failed)?)?));
+        }
         None => store::pack(&path.canonicalize().map_err(failed)?)?,
     };
     Ok(Box::new(NarTree::new(FileContent::new(file).map_err(failed)?, &node)))

@@ -1,15 +1,18 @@
 //! Two byte strings, compared: in place when they have the same length, by moved parts when that says more.
 
+use std::borrow::Cow;
+
 use super::{
     Note, Pair, Piece, Range, Ranges, ReadError, Side, Strings,
+    common::{self, End},
     content::Window,
     limits::Effort,
     moved::{self, Hunk},
-    novelty,
+    novelty::{self, Counterparts},
 };
 
 /// How much is read at a time. Small enough for the cache, large enough for `memcmp` to dominate.
-const BLOCK: u64 = 64 << 10;
+pub(super) const BLOCK: u64 = 64 << 10;
 /// Equal bytes between two differing ones that do not end a range: a pointer's width.
 const GAP: u64 = 8;
 /// How far a sample goes beyond its range: two rows of a hexdump, or a string of up to this length.
@@ -58,52 +61,45 @@ pub(crate) fn compare(pair: Pair<Window<'_>>, effort: &Effort<'_>) -> Result<Opt
         let spans = in_place.unwrap_or_else(|| Spans::one(Hunk::of(middle)));
         return Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, note, ..Found::default() }));
     }
-    let bytes = both(middle)?;
+    let loaded = both(middle)?;
+    let bytes = loaded.as_ref().map(|bytes| &**bytes);
     let base = middle.map(|window| window.start());
+    let hunks = moved::hunks(bytes.a, bytes.b);
     let mut moved = Spans::new(keep);
-    for hunk in moved::hunks(&bytes.a, &bytes.b) {
-        moved.push_hunk(hunk, &bytes, base);
+    for hunk in &hunks {
+        moved.push_hunk(*hunk, bytes, base);
     }
     let spans = match in_place {
         Some(in_place) if in_place.differing <= moved.differing.saturating_mul(2) => in_place,
         _ => moved,
     };
-    let strings = novelty::strings(&bytes, base, effort.limits.strings);
+    let known = moved::between(&hunks, bytes.map(<[u8]>::len));
+    let strings = novelty::strings(bytes, &known, base, effort.limits.strings);
     Ok(Some(Found { ranges: sampled(pair, &spans, effort)?, strings, ..Found::default() }))
 }
 
-/// New strings of two windows, when they are small enough to look.
+/// New strings of two windows of the same size, when they are small enough to look.
 fn strings(middle: Pair<Window<'_>>, effort: &Effort<'_>) -> Result<Option<Pair<Strings>>, ReadError> {
     if middle.a.size().max(middle.b.size()) > effort.limits.moved_bytes {
         return Ok(None);
     }
-    let bytes = both(middle)?;
-    Ok(novelty::strings(&bytes, middle.map(|window| window.start()), effort.limits.strings))
+    let loaded = both(middle)?;
+    let bytes = loaded.as_ref().map(|bytes| &**bytes);
+    let known = [Counterparts { at: Pair::new(0, 0), len: bytes.a.len() }];
+    Ok(novelty::strings(bytes, &known, middle.map(|window| window.start()), effort.limits.strings))
 }
 
-fn both(pair: Pair<Window<'_>>) -> Result<Pair<Vec<u8>>, ReadError> {
+fn both<'a>(pair: Pair<Window<'a>>) -> Result<Pair<Cow<'a, [u8]>>, ReadError> {
     Ok(Pair::new(
-        pair.a.to_vec().map_err(failed(Side::A, pair.a.start()))?,
-        pair.b.to_vec().map_err(failed(Side::B, pair.b.start()))?,
+        pair.a.load().map_err(failed(Side::A, pair.a.start()))?,
+        pair.b.load().map_err(failed(Side::B, pair.b.start()))?,
     ))
 }
 
 /// Whether two windows hold the same bytes.
 pub(crate) fn equal(pair: Pair<Window<'_>>) -> Result<bool, ReadError> {
-    if pair.a.size() != pair.b.size() {
-        return Ok(false);
-    }
-    let mut buffers = Pair::new(Vec::new(), Vec::new());
-    let mut at = 0;
-    while at < pair.a.size() {
-        let len = BLOCK.min(pair.a.size() - at);
-        let block = blocks(pair, pair.map(|w| w.start() + at), len, &mut buffers)?;
-        if block.a != block.b {
-            return Ok(false);
-        }
-        at += len;
-    }
-    Ok(true)
+    let size = pair.a.size();
+    Ok(size == pair.b.size() && common::common(pair, End::Front, size)? == size)
 }
 
 /// One range over all of two windows, whatever is in them.
@@ -117,35 +113,14 @@ pub(crate) fn failed(side: Side, offset: u64) -> impl Fn(std::io::Error) -> Read
 
 /// Cuts off what both have in common at the beginning and at the end.
 pub(crate) fn trim(pair: Pair<Window<'_>>) -> Result<Pair<Window<'_>>, ReadError> {
-    let common = pair.a.size().min(pair.b.size());
-    let mut buffers = Pair::new(Vec::new(), Vec::new());
-    let mut prefix = 0;
-    while prefix < common {
-        let end = (prefix + BLOCK).min(common);
-        let block = blocks(pair, pair.map(|w| w.start() + prefix), end - prefix, &mut buffers)?;
-        if block.a != block.b {
-            prefix += block.a.iter().zip(block.b).take_while(|(x, y)| x == y).count() as u64;
-            break;
-        }
-        prefix = end;
-    }
-    let mut suffix = 0;
-    let common = common - prefix;
-    while suffix < common {
-        let step = BLOCK.min(common - suffix);
-        let block = blocks(pair, pair.map(|w| w.end() - suffix - step), step, &mut buffers)?;
-        if block.a != block.b {
-            suffix +=
-                block.a.iter().rev().zip(block.b.iter().rev()).take_while(|(x, y)| x == y).count() as u64;
-            break;
-        }
-        suffix += step;
-    }
-    Ok(pair.map(|w| w.part(w.start() + prefix, w.end() - suffix)))
+    let shorter = pair.a.size().min(pair.b.size());
+    let front = common::common(pair, End::Front, shorter)?;
+    let back = common::common(pair, End::Back, shorter - front)?;
+    Ok(pair.map(|w| w.part(w.start() + front, w.end() - back)))
 }
 
 /// `len` bytes of both windows from the given offsets of the whole.
-fn blocks<'b>(
+pub(super) fn blocks<'b>(
     pair: Pair<Window<'b>>,
     at: Pair<u64>,
     len: u64,
@@ -193,7 +168,7 @@ impl Spans {
 
     /// A hunk of moved-part matching, its offsets relative to `bytes`: position by position when both sides are
     /// equally long.
-    fn push_hunk(&mut self, hunk: Hunk, bytes: &Pair<Vec<u8>>, base: Pair<u64>) {
+    fn push_hunk(&mut self, hunk: Hunk, bytes: Pair<&[u8]>, base: Pair<u64>) {
         let at = Pair::new(base.a + hunk.at.a, base.b + hunk.at.b);
         if hunk.len.a != hunk.len.b {
             self.push(Span { at, len: hunk.len, differing: hunk.len.a.max(hunk.len.b) });

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, io};
 
-/// Bytes that can be read from any offset: a slice, a mapped file, an open file, a member of an archive.
-pub trait Content {
+/// Bytes that can be read from any offset: a slice, an open file, a member of an archive. Several threads read at once.
+pub trait Content: Sync {
     /// How many bytes there are.
     fn len(&self) -> u64;
 

@@ -61,6 +61,7 @@ pub(super) fn compare(
     if middle.a.size() == 0 && middle.b.size() == 0 {
         return Ok(());
     }
+    effort.differs();
     difference.layout = Some(pair.map(|file| Layout { size: file.len(), sections: Vec::new() }));
     let head = |side: Side| {
         let window = windows.of(side).part(0, HEAD);

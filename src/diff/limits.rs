@@ -52,6 +52,9 @@ impl Default for Limits {
 /// The limits, and how much of the total is left.
 pub(crate) struct Effort<'a> {
     pub limits: &'a Limits,
+    /// Who is told, once, as soon as it is certain that something differs.
+    tell: &'a dyn Fn(),
+    told: Cell<bool>,
     ranges_left: Cell<usize>,
     depth: Cell<u32>,
     unpacked: Cell<u64>,
@@ -59,13 +62,22 @@ pub(crate) struct Effort<'a> {
 }
 
 impl<'a> Effort<'a> {
-    pub fn new(limits: &'a Limits) -> Self {
+    pub fn new(limits: &'a Limits, tell: &'a dyn Fn()) -> Self {
         Effort {
             limits,
+            tell,
+            told: Cell::new(false),
             ranges_left: Cell::new(limits.ranges),
             depth: Cell::new(0),
             unpacked: Cell::new(0),
             unpacked_in_all: Cell::new(0),
+        }
+    }
+
+    /// Something differs, whatever else will be found.
+    pub fn differs(&self) {
+        if !self.told.replace(true) {
+            (self.tell)();
         }
     }
 

@@ -9,6 +9,7 @@
 mod appended;
 mod archive;
 mod bytes;
+mod common;
 mod compressed;
 mod content;
 mod difference;
@@ -16,6 +17,7 @@ mod elf;
 mod error;
 mod executable;
 mod file;
+mod filter;
 mod gaps;
 mod gcov;
 mod go;
@@ -47,4 +49,4 @@ pub use difference::{
 pub use error::{DiffError, EXPLANATIONS, Note, ReadError};
 pub use limits::Limits;
 pub use time::date;
-pub use tree::{Entry, NarTree, Tree, compare_files, compare_trees, join};
+pub use tree::{Entry, NarTree, Tree, compare_files, compare_trees, compare_trees_telling, join};

@@ -4,16 +4,21 @@
 //! position, and a hit is extended as far as it goes (the idea of rsync). Matches are taken in order: what
 //! changed places shows as removed here and inserted there.
 
-use std::{collections::HashMap, ops::Range};
+use std::ops::Range;
 
-use super::{Pair, content::Window};
+use super::{
+    Pair,
+    content::Window,
+    filter::{Filter, Key},
+    novelty::Counterparts,
+};
 
 /// Bytes of one indexed block. Shorter finds more and costs more; pointers change every few bytes, so blocks
 /// much longer than this find nothing in linked code.
 const BLOCK: usize = 32;
 /// Multiplier of the rolling hash: odd, with well-spread bits.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Offsets remembered for equal blocks; padding and tables repeat themselves without end.
+/// Places remembered for equal blocks; padding and tables repeat themselves without end.
 const SAME: usize = 4;
 
 /// A part that differs between two matches: offsets and lengths on both sides.
@@ -49,14 +54,11 @@ pub(crate) fn hunks(a: &[u8], b: &[u8]) -> Vec<Hunk> {
         }
     };
     if a.len() >= BLOCK && b.len() >= BLOCK {
-        let index = index(a);
+        let index = Blocks::of(a);
         let mut rolling = Rolling::new(&b[..BLOCK]);
         let mut at = 0;
         while at + BLOCK <= b.len() {
-            let hit = index.get(&rolling.hash).and_then(|offsets| {
-                let near = offsets.iter().copied().filter(|offset| *offset >= done_a);
-                near.min().filter(|offset| a[*offset..offset + BLOCK] == b[at..at + BLOCK])
-            });
+            let hit = index.first(&rolling, &b[at..at + BLOCK], done_a);
             let Some(hit) = hit else {
                 if at + BLOCK == b.len() {
                     break;
@@ -85,39 +87,97 @@ pub(crate) fn hunks(a: &[u8], b: &[u8]) -> Vec<Hunk> {
     hunks
 }
 
-/// Offsets of the blocks of `bytes` by hash; blocks of one repeated byte say nothing and are left out.
-fn index(bytes: &[u8]) -> HashMap<u64, Vec<usize>> {
-    let mut index: HashMap<u64, Vec<usize>> = HashMap::with_capacity(bytes.len() / BLOCK);
-    for (number, block) in bytes.chunks_exact(BLOCK).enumerate() {
-        if block.iter().any(|byte| *byte != block[0]) {
-            let offsets = index.entry(Rolling::new(block).hash).or_default();
-            if offsets.len() < SAME {
-                offsets.push(number * BLOCK);
+/// What lies between hunks: parts that stand for each other.
+pub(crate) fn between(hunks: &[Hunk], sizes: Pair<usize>) -> Vec<Counterparts> {
+    let mut parts = Vec::with_capacity(hunks.len() + 1);
+    let mut at = Pair::new(0, 0);
+    for hunk in hunks {
+        let range = hunk.range();
+        parts.push(Counterparts { at, len: range.a.start - at.a });
+        at = Pair::new(range.a.end, range.b.end);
+    }
+    parts.push(Counterparts { at, len: sizes.a - at.a });
+    parts
+}
+
+/// The blocks of some bytes by their hash; blocks of one repeated byte say nothing and are left out.
+struct Blocks<'a> {
+    bytes: &'a [u8],
+    /// The last block of each slot, counted from 1; 0 where there is none.
+    slots: Vec<u32>,
+    /// For each block the one before it in its slot.
+    before: Vec<u32>,
+    filter: Filter,
+    key: Key,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        // More blocks than can be counted are left out: the limits keep bytes far below.
+        let count = (bytes.len() / BLOCK).min(u32::MAX as usize - 1);
+        let slots = vec![0; count.max(1).next_power_of_two()];
+        let (filter, key) = (Filter::with_room_for(count), Key::random());
+        let mut blocks = Blocks { bytes, slots, before: vec![0; count + 1], filter, key };
+        for (block, number) in bytes.chunks_exact(BLOCK).zip(1..=count as u32) {
+            if block.iter().all(|byte| *byte == block[0]) {
+                continue;
+            }
+            let hash = blocks.key.hash(Rolling::new(block).hash);
+            if blocks.chain(hash).filter(|offset| blocks.is_at(*offset, block)).take(SAME).count() < SAME {
+                let slot = blocks.slot(hash);
+                blocks.filter.add(hash);
+                blocks.before[number as usize] = std::mem::replace(&mut blocks.slots[slot], number);
             }
         }
+        blocks
     }
-    index
+
+    /// The first place, not before `from`, where `block` stands.
+    fn first(&self, rolling: &Rolling, block: &[u8], from: usize) -> Option<usize> {
+        let hash = self.key.hash(rolling.hash);
+        if !self.filter.may_have(hash) {
+            return None;
+        }
+        self.chain(hash).filter(|offset| *offset >= from && self.is_at(*offset, block)).min()
+    }
+
+    /// Offsets of the blocks that may have this hash.
+    fn chain(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let filled = |number: u32| (number > 0).then_some(number);
+        let first = filled(self.slots[self.slot(hash)]);
+        let numbers = std::iter::successors(first, move |number| filled(self.before[*number as usize]));
+        numbers.map(|number| (number as usize - 1) * BLOCK)
+    }
+
+    fn is_at(&self, offset: usize, block: &[u8]) -> bool {
+        self.bytes[offset..offset + BLOCK] == *block
+    }
+
+    fn slot(&self, hash: u64) -> usize {
+        hash as usize & (self.slots.len() - 1)
+    }
 }
 
 /// Polynomial rolling hash over [`BLOCK`] bytes. Collisions cost time, never correctness: hits are compared.
 struct Rolling {
     hash: u64,
-    leaving: u64,
 }
+
+/// What the byte that leaves was multiplied by.
+const LEAVING: u64 = FACTOR.wrapping_pow(BLOCK as u32 - 1);
 
 impl Rolling {
     fn new(block: &[u8]) -> Self {
         let hash = block
             .iter()
             .fold(0u64, |hash, byte| hash.wrapping_mul(FACTOR).wrapping_add(u64::from(*byte) + 1));
-        let leaving = (1..BLOCK).fold(1u64, |power, _| power.wrapping_mul(FACTOR));
-        Rolling { hash, leaving }
+        Rolling { hash }
     }
 
     fn roll(&mut self, out: u8, into: u8) {
         self.hash = self
             .hash
-            .wrapping_sub(self.leaving.wrapping_mul(u64::from(out) + 1))
+            .wrapping_sub(LEAVING.wrapping_mul(u64::from(out) + 1))
             .wrapping_mul(FACTOR)
             .wrapping_add(u64::from(into) + 1);
     }

@@ -102,7 +102,17 @@ pub fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
 
 /// Compares two trees.
 pub fn compare_trees(a: &dyn Tree, b: &dyn Tree, limits: &Limits) -> Result<Comparison, DiffError> {
-    let effort = Effort::new(limits);
+    compare_trees_telling(a, b, limits, &|| ())
+}
+
+/// Compares two trees, and calls `tell` once as soon as it is certain that they differ: where and why may take longer.
+pub fn compare_trees_telling(
+    a: &dyn Tree,
+    b: &dyn Tree,
+    limits: &Limits,
+    tell: &dyn Fn(),
+) -> Result<Comparison, DiffError> {
+    let effort = Effort::new(limits, tell);
     let mut comparison = Comparison::default();
     let paths: BTreeSet<&Vec<u8>> = a.entries().keys().chain(b.entries().keys()).collect();
     // Directories that one side has and the other has not: what is below them needs no line of its own.
@@ -140,6 +150,7 @@ pub fn compare_trees(a: &dyn Tree, b: &dyn Tree, limits: &Limits) -> Result<Comp
                 .map_err(|source| DiffError::Read { path: path.clone(), source })?;
         }
         if difference.is_some() {
+            effort.differs();
             comparison.differences.push(difference);
         }
     }
@@ -264,7 +275,7 @@ fn compare_entries(
 /// Compares two files. The one difference, if there is one, is at the root.
 pub fn compare_files(a: &dyn Content, b: &dyn Content, limits: &Limits) -> Result<Comparison, DiffError> {
     let mut difference = Difference::new(Step::Entry(Vec::new()));
-    file::compare(Pair::new(a, b), &mut difference, &Effort::new(limits))
+    file::compare(Pair::new(a, b), &mut difference, &Effort::new(limits, &|| ()))
         .map_err(|source| DiffError::Read { path: Vec::new(), source })?;
     let differences = if difference.is_some() { vec![difference] } else { Vec::new() };
     Ok(Comparison { differences, entries: 1 })

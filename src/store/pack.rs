@@ -119,7 +119,7 @@ fn write_node<W: Write>(
     }
 }
 
-fn sorted_names(dir: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
+pub(super) fn sorted_names(dir: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -132,7 +132,7 @@ fn sorted_names(dir: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn kind(kind: FileType) -> &'static str {
+pub(super) fn kind(kind: FileType) -> &'static str {
     match kind {
         FileType::Fifo => "named pipe",
         FileType::Socket => "socket",

@@ -34,11 +34,9 @@ pub(super) fn unpack(
             let section = named.next().filter(|section| is_compressed(section))?.clone();
             named.next().is_none().then_some(section)
         };
-        let unpacked = |side: Side| {
-            let elf = elves.of(side);
-            contents(*files.of(side), elf, &section(elf)?)
-        };
-        let (Some(a), Some(b)) = (unpacked(Side::A), unpacked(Side::B)) else { continue };
+        let (Some(a), Some(b)) = (section(&elves.a), section(&elves.b)) else { continue };
+        let unpacked = (contents(files.a, &elves.a, &a), contents(files.b, &elves.b, &b));
+        let (Some(a), Some(b)) = unpacked else { continue };
         let (a, b) = (a.into_owned(), b.into_owned());
         let mut inner = Difference::new(Step::Unpacked);
         if let Some(found) = bytes::compare(Pair::new(Window::of(&a), Window::of(&b)), effort)? {
@@ -107,8 +105,14 @@ pub(super) fn units(files: Pair<&dyn Content>, elves: &Pair<Elf>, effort: &Effor
     if elves.a.is_relocatable || elves.b.is_relocatable {
         return Vec::new();
     }
-    let (Some(a), Some(b)) = (read(files.a, &elves.a), read(files.b, &elves.b)) else { return Vec::new() };
     // One side without any: its sections say so.
+    let has_units = |elf: &Elf| {
+        elf.sections.iter().any(|section| matches!(&*section.name, b".debug_info" | b".zdebug_info"))
+    };
+    if !has_units(&elves.a) || !has_units(&elves.b) {
+        return Vec::new();
+    }
+    let (Some(a), Some(b)) = (read(files.a, &elves.a), read(files.b, &elves.b)) else { return Vec::new() };
     if a.is_empty() || b.is_empty() {
         return Vec::new();
     }

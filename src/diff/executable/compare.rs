@@ -17,7 +17,7 @@ use crate::diff::{
     bytes::{self, Collector, Found, Moved, Span, Spans, failed},
     file, gaps,
     limits::Effort,
-    novelty,
+    novelty::{self, Counterparts},
 };
 
 /// Bytes of one side that are held in memory at once, as a multiple of [`crate::diff::Limits::moved_bytes`].
@@ -334,8 +334,14 @@ impl Aligned<'_> {
         let cut = spans.total > spans.list.len() as u64
             || spans.list.iter().any(|span| span.len.a.max(span.len.b) > effort.limits.sample);
         let strings = if cut && !is_code {
-            let bytes = self.bytes.map(<[u8]>::to_vec);
-            novelty::strings(&bytes, windows.map(|w| w.start()), effort.limits.strings)
+            let pieces = self.references.alignment(self.index).pieces().iter();
+            let counterparts = pieces.map(|piece| Counterparts {
+                at: piece.at.map(|at| at as usize),
+                len: piece.len.a.min(piece.len.b) as usize,
+            });
+            let counterparts: Vec<_> = counterparts.collect();
+            let base = windows.map(|window| window.start());
+            novelty::strings(self.bytes, &counterparts, base, effort.limits.strings)
         } else {
             None
         };

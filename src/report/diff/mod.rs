@@ -14,4 +14,4 @@ pub(super) use json::{CauseOf, Document};
 pub use json::{SCHEMA, document, schema};
 pub use subjects::subjects;
 pub(super) use terminal::finding_for_terminal;
-pub use terminal::{Detail, write};
+pub use terminal::{Detail, write, write_differences, write_different};

@@ -72,12 +72,28 @@ pub fn write(
     causes: &[Cause],
     detail: Detail,
 ) -> io::Result<()> {
-    let names = names.map(|name| escape_bytes(name.as_bytes()));
     if comparison.identical() {
+        let names = names.map(|name| escape_bytes(name.as_bytes()));
         return writeln!(out, "{BOLD}identical{BOLD:#}  {} and {}", names.a, names.b);
     }
+    write_different(out, names)?;
+    write_differences(out, comparison, causes, detail)
+}
+
+/// Writes that two things differ: the first lines of [`write()`], which are known before all that follows them.
+pub fn write_different(out: &mut dyn Write, names: Pair<&str>) -> io::Result<()> {
+    let names = names.map(|name| escape_bytes(name.as_bytes()));
     writeln!(out, "{BOLD}different{BOLD:#}  {OF_A}a{OF_A:#} {}", names.a)?;
-    writeln!(out, "           {OF_B}b{OF_B:#} {}", names.b)?;
+    writeln!(out, "           {OF_B}b{OF_B:#} {}", names.b)
+}
+
+/// Writes why and where two things differ: what follows [`write_different`].
+pub fn write_differences(
+    out: &mut dyn Write,
+    comparison: &Comparison,
+    causes: &[Cause],
+    detail: Detail,
+) -> io::Result<()> {
     writeln!(out, "\n{BOLD}why{BOLD:#}")?;
     for (index, cause) in causes.iter().enumerate() {
         write_cause(out, index + 1, cause, detail)?;
