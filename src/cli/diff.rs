@@ -10,7 +10,11 @@ use std::{
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, accepting::AcceptedFrom, document::ReportTo};
+use super::{
+    Context, Exit, Failure,
+    accepting::AcceptedFrom,
+    document::{ReportTo, Shown},
+};
 use crate::{
     diagnose::diagnose,
     diff::{DiffError, Limits, NarTree, Pair, Tree, compare_trees_telling},
@@ -18,10 +22,7 @@ use crate::{
         nar::{self, Node},
         store_path::StorePath,
     },
-    report::{
-        accepted,
-        diff::{self as report, Detail},
-    },
+    report::{accepted, diff as report},
     store::{self, FileContent, FileTree, FolderTree},
 };
 
@@ -32,9 +33,8 @@ pub struct Diff {
     a: PathBuf,
     /// The second
     b: PathBuf,
-    /// Show every range that was kept, not the first few
-    #[arg(long)]
-    full: bool,
+    #[command(flatten)]
+    shown: Shown,
     #[command(flatten)]
     accepted: AcceptedFrom,
     #[command(flatten)]
@@ -66,7 +66,7 @@ impl Diff {
         views.json.write(&report::document(&comparison, &causes, judgement.as_ref()))?;
         views.write(|| report::subjects(shown, &comparison, &causes, judgement.as_ref()))?;
         if !views.is_stdout() {
-            let detail = if self.full { Detail::Full } else { Detail::Short };
+            let detail = self.shown.detail();
             print(|out| {
                 if comparison.identical() {
                     return report::write(out, shown, &comparison, &causes, detail);

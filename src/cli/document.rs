@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Failure;
-use crate::report::{html, junit, sarif, subject::Report};
+use crate::report::{diff::Detail, html, junit, sarif, subject::Report};
 
 /// Where the document goes.
 #[derive(Debug, Args)]
@@ -47,6 +47,21 @@ impl Json<'_> {
             Some(path) => deliver(path, &pretty(document)?),
             None => Ok(()),
         }
+    }
+}
+
+/// How much a person is shown.
+#[derive(Debug, Args)]
+pub struct Shown {
+    /// Show every place and range that was kept, not the first few
+    #[arg(long, short = 'v', visible_alias = "verbose")]
+    full: bool,
+}
+
+impl Shown {
+    /// How much of each difference is written.
+    pub fn detail(&self) -> Detail {
+        if self.full { Detail::Full } else { Detail::Short }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{
     Context, Exit, Failure,
     accepting::AcceptedFrom,
-    document::ReportTo,
+    document::{ReportTo, Shown},
     evaluation::{Asked, Closure},
     host_nix::HostNix,
     realising,
@@ -55,6 +55,8 @@ pub struct Verify {
     fresh: bool,
     #[command(flatten)]
     accepted: AcceptedFrom,
+    #[command(flatten)]
+    shown: Shown,
     #[command(flatten)]
     to: ReportTo,
     #[command(flatten)]
@@ -113,7 +115,7 @@ impl Verify {
             realising::failure(error).print();
         }
         if !views.is_stdout() {
-            report::verify::write(&mut anstream::stdout().lock(), &verification)
+            report::verify::write(&mut anstream::stdout().lock(), &verification, self.shown.detail())
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
         views.json.write(&report::verify::document(&verification))?;

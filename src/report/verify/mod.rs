@@ -12,6 +12,7 @@ pub use terminal::write;
 mod tests {
     use crate::{
         code::Code,
+        report::diff::Detail,
         store::StoreError,
         verify::{
             Compared, Level, Note, Reference,
@@ -37,7 +38,7 @@ mod tests {
         let both = [compared(Comparison::Equal { shows: Level::Replayed }), compared(unlike)];
         output.compared.extend(both);
         let mut text = Vec::new();
-        super::write(&mut text, &verification).unwrap();
+        super::write(&mut text, &verification, Detail::Short).unwrap();
         let text = String::from_utf8(anstream::adapter::strip_bytes(&text).into_vec()).unwrap();
         assert!(text.contains("       equal  replay  the same run"), "{text}");
         assert!(
@@ -60,7 +61,7 @@ mod tests {
         let error = StoreError::Damaged { file: "paths/b.json".into(), why: "it is no JSON".to_owned() };
         verification.unknown_inputs.push(UnknownInput { path: path("b"), error });
         let mut text = Vec::new();
-        super::write(&mut text, &verification).unwrap();
+        super::write(&mut text, &verification, Detail::Short).unwrap();
         let text = anstream::adapter::strip_bytes(&text).into_vec();
         insta::assert_snapshot!(String::from_utf8(text).unwrap());
         let document = serde_json::to_value(super::document(&verification)).unwrap();

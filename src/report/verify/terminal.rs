@@ -30,17 +30,22 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default();
 
-/// Writes the result of a verification.
-pub fn write(out: &mut dyn Write, verification: &Verification) -> io::Result<()> {
+/// Writes the result of a verification, its differences in as much detail as is asked for.
+pub fn write(out: &mut dyn Write, verification: &Verification, detail: Detail) -> io::Result<()> {
     for target in &verification.targets {
         for result in &target.outputs {
-            write_output(out, target, result)?;
+            write_output(out, target, result, detail)?;
         }
     }
     write_inputs(out, verification)
 }
 
-fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResult) -> io::Result<()> {
+fn write_output(
+    out: &mut dyn Write,
+    target: &TargetResult,
+    result: &OutputResult,
+    detail: Detail,
+) -> io::Result<()> {
     let verdict = result.conclusion.verdict;
     let (style, mark) = match verdict {
         Verdict::Reproduced => (GOOD, "✔"),
@@ -98,7 +103,7 @@ fn write_output(out: &mut dyn Write, target: &TargetResult, result: &OutputResul
     for divergence in &result.divergences {
         writeln!(out)?;
         let names = Pair::new("round 1", divergence.against.as_str());
-        diff::write(out, names, &divergence.comparison, &divergence.causes, Detail::Short)?;
+        diff::write(out, names, &divergence.comparison, &divergence.causes, detail)?;
     }
     if let Some(judgement) = &result.judgement {
         accepted::write(out, judgement)?;
