@@ -39,6 +39,7 @@ fn help() {
         "plan",
         "build",
         "verify",
+        "diagnose",
         "diff",
         "log",
         "explain",

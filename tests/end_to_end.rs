@@ -177,6 +177,48 @@ fn every_output_of_several_is_compared() {
     assert_eq!((exit, verdicts(&document)), (0, vec![("out", "reproduced", 4)]));
 }
 
+/// What `diagnose` says of an output of the example: the exit code and the output's part of the document.
+fn diagnose(system: &str, attribute: &str, more: &[&str]) -> (i32, Value) {
+    let installable = format!("examples/hello#packages.{system}.{attribute}");
+    let output = reprove(&[&["diagnose", &installable, "--json", "-"], more].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    assert_eq!(document["schema"], "reprove.diagnose/1");
+    (output.status.code().unwrap_or(-1), document["outputs"][0].clone())
+}
+
+/// The settings of each set that flips the bits.
+fn sets(output: &Value) -> Vec<Vec<&str>> {
+    let sets = output["flipped_by"].as_array().unwrap().iter();
+    sets.map(|set| {
+        set["settings"].as_array().unwrap().iter().map(|one| one["setting"].as_str().unwrap()).collect()
+    })
+    .collect()
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn diagnose_proves_the_one_setting_that_an_output_depends_on_and_names_the_place() {
+    let (exit, output) = diagnose(RISCV, "dated", &[]);
+    assert_eq!((exit, sets(&output)), (104, vec![vec!["clock"]]));
+    let flipped = &output["flipped_by"][0];
+    assert_eq!(flipped["files"][0]["path"], "bin/dated");
+    assert!(flipped["files"][0]["parts"][0].as_str().unwrap().ends_with("in .rodata"));
+    assert_eq!(flipped["causes"][0]["id"], "embedded-build-time");
+    assert_eq!(output["outside_contract"], false);
+    // Each alone, the same once more, and what flips nothing alone together.
+    assert_eq!(output["builds"].as_array().unwrap().len(), 9);
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn diagnose_tells_what_only_the_host_name_flips_from_what_nothing_does() {
+    let (exit, output) = diagnose(RISCV, "hostnamed", &[]);
+    assert_eq!((exit, sets(&output)), (104, vec![vec!["hostname"]]));
+    assert_eq!(output["outside_contract"], true);
+    let (exit, output) = diagnose(RISCV, "greeting", &[]);
+    assert_eq!((exit, sets(&output), output["verdict"].as_str()), (0, vec![], Some("reproduced")));
+}
+
 /// Each with the code of its error and the exit code of Nix.
 const MISBEHAVIOUR: [(&str, &str, i32); 16] = [
     ("fails", "RP0710", 100),

@@ -4,6 +4,7 @@ mod accepting;
 mod build;
 mod completions;
 mod context;
+mod diagnose;
 mod diff;
 mod document;
 mod drv;
@@ -77,6 +78,7 @@ enum Verb {
     Plan(plan::Plan),
     Build(build::Build),
     Verify(verify::Verify),
+    Diagnose(diagnose::Diagnose),
     Diff(diff::Diff),
     Log(log::Log),
     Explain(explain::Explain),
@@ -111,6 +113,7 @@ pub fn run() -> Exit {
         Verb::Plan(verb) => verb.run(&context),
         Verb::Build(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
+        Verb::Diagnose(verb) => verb.run(&context),
         Verb::Diff(verb) => verb.run(&context),
         Verb::Log(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),

@@ -141,7 +141,8 @@ impl Verify {
     }
 }
 
-fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
+/// What was asked for, as targets.
+pub(super) fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
     let target = |asked: &Asked| {
         let index = closure.graph.index_of(&asked.drv)?;
         Some(Target { installable: asked.installable.clone(), index, outputs: asked.outputs.clone() })

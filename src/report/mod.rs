@@ -2,6 +2,7 @@
 
 pub mod accepted;
 pub mod count;
+pub mod diagnosis;
 pub mod diff;
 pub mod drv_diff;
 pub mod escape;

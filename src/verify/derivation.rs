@@ -99,7 +99,7 @@ impl Finding {
 pub fn run_rounds<B: Builder>(plan: RoundPlan, builder: &B, jobs: usize) -> Rounds<B::Error> {
     let settings: Vec<(String, Settings)> =
         (0..plan.rounds).map(|n| (format!("round {}", n + 1), plan.settings(n))).collect();
-    let rounds = run_all(&plan.base, settings, builder, jobs);
+    let rounds = run_all(&plan.base, settings, builder, jobs, OnFailure::Stop);
     let mut found = Rounds { rounds, probes: Vec::new(), plan };
     if let Some(round) = found.first_disagreement() {
         // Round 0 once more: were it to differ from itself, no probe would prove anything.
@@ -109,19 +109,21 @@ pub fn run_rounds<B: Builder>(plan: RoundPlan, builder: &B, jobs: usize) -> Roun
         if single.len() > 1 {
             probes.extend(single.into_iter().map(|(which, s)| (format!("probe {}", which.name()), s)));
         }
-        found.probes = run_all(&found.plan.base, probes, builder, jobs);
+        found.probes = run_all(&found.plan.base, probes, builder, jobs, OnFailure::Stop);
     }
     found
 }
 
-fn run_all<B: Builder>(
+/// Builds everything that is wanted, each with its label.
+pub(super) fn run_all<B: Builder>(
     base: &Settings,
     wanted: Vec<(String, Settings)>,
     builder: &B,
     jobs: usize,
+    on_failure: OnFailure,
 ) -> Vec<Round<B::Error>> {
     let independent = vec![Vec::new(); wanted.len()];
-    let outcomes = schedule::run(&independent, jobs, OnFailure::Stop, |n| {
+    let outcomes = schedule::run(&independent, jobs, on_failure, |n| {
         let (label, settings) = &wanted[n];
         builder.build(settings, label)
     });
@@ -246,7 +248,7 @@ impl<E: std::fmt::Display> Rounds<E> {
     }
 }
 
-fn failure_reason<E: std::fmt::Display>(round: &Round<E>, error: &E) -> String {
+pub(super) fn failure_reason<E: std::fmt::Display>(round: &Round<E>, error: &E) -> String {
     let varied: Vec<String> = round
         .varied
         .iter()

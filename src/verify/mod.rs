@@ -3,7 +3,10 @@
 mod acceptance;
 pub mod conclusion;
 pub mod derivation;
+pub mod diagnosis;
 pub mod divergence;
+pub mod isolate;
+mod needs;
 mod output;
 pub mod reference;
 pub mod replay;

@@ -1,11 +1,12 @@
 //! A whole verification: what the targets need, their rounds, the references, a verdict for every output.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     Level, Verdict,
     conclusion::Conclusion,
     derivation::{Builder as _, Built, Finding, Rounds, run_rounds},
+    needs::Needs,
     output::{Note, OtherMachine, OutputCheck, OutputResult},
     reference::{Against, Native},
     replay::{Replay, Sameness},
@@ -14,10 +15,10 @@ use super::{
 };
 use crate::{
     diagnose::Accepted,
-    graph::{Action, Graph, Plan},
+    graph::{Graph, Plan},
     machine::{Arch, Engine},
     nix::store_path::StorePath,
-    schedule::{OnFailure, Outcome, RealiseError, Realiser},
+    schedule::{OnFailure, RealiseError, Realiser},
     store::{Origin, RoundKey, Store, StoreError},
 };
 
@@ -133,42 +134,20 @@ impl Verification {
 
 /// Verifies every target.
 pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dyn Native>) -> Verification {
-    let graph = request.graph;
-    let leave = lone_targets(graph, request.targets);
-    let outcomes = realiser.realise(graph, request.plan, &leave, request.jobs, request.on_failure);
-    let (mut failed, mut missing) = (Vec::new(), BTreeMap::new());
-    for (index, outcome) in outcomes {
-        let why = match outcome {
-            Outcome::Done(()) => continue,
-            Outcome::Failed(error) => {
-                let why = error.to_string();
-                failed.push(error);
-                why
-            }
-            Outcome::Skipped(other) => format!("not tried: {} failed", graph.nodes()[other].drv),
-            Outcome::Stopped => {
-                format!(
-                    "not tried: {} was to come after a failure; --keep-going goes on",
-                    graph.nodes()[index].drv
-                )
-            }
-        };
-        missing.insert(index, why);
-    }
+    let needs = Needs::realise(
+        request.graph,
+        request.plan,
+        request.targets,
+        realiser,
+        request.jobs,
+        request.on_failure,
+    );
     let each = request.targets.iter();
-    let targets = each.map(|target| verify_target(request, realiser, native, target, &missing)).collect();
+    let targets = each.map(|target| verify_target(request, realiser, native, target, &needs)).collect();
     let (inputs, unknown_inputs) = inputs(request, realiser);
-    let mut verification = Verification { targets, failed_inputs: failed, inputs, unknown_inputs };
+    let mut verification = Verification { targets, failed_inputs: needs.failed, inputs, unknown_inputs };
     verification.round_down();
     verification
-}
-
-/// The targets that no other target needs: their rounds are the only builds they get.
-fn lone_targets(graph: &Graph, targets: &[Target]) -> BTreeSet<usize> {
-    let inputs: Vec<usize> =
-        targets.iter().flat_map(|target| graph.nodes()[target.index].inputs.clone()).collect();
-    let needed = graph.closure(&inputs);
-    targets.iter().map(|target| target.index).filter(|index| needed.binary_search(index).is_err()).collect()
 }
 
 fn verify_target(
@@ -176,21 +155,11 @@ fn verify_target(
     realiser: &Realiser<'_>,
     native: Option<&dyn Native>,
     target: &Target,
-    missing: &BTreeMap<usize, String>,
+    needs: &Needs,
 ) -> TargetResult {
     let node = &request.graph.nodes()[target.index];
     let builder = TargetBuilder::new(realiser, request.graph, target.index, request.kept);
-    let blocked = match first_missing(request, target.index, missing) {
-        Some(why) => Some((Verdict::NotBuilt, why.clone())),
-        None if node.derivation.is_fixed_output() => {
-            let why = "it is a source: its hash says what it is, and there is nothing to build".to_owned();
-            Some((Verdict::NotChecked, why))
-        }
-        None => match &request.plan.steps[target.index].action {
-            Action::Refuse(why) => Some((Verdict::NotChecked, why.to_string())),
-            _ => None,
-        },
-    };
+    let blocked = needs.blocked(request.graph, request.plan, target.index);
     let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
     let others = if rounds.is_some() { other_machines(request, realiser, target.index) } else { Vec::new() };
     let first = rounds.as_ref().and_then(|rounds| rounds.rounds.first()?.built()).filter(|_| request.replay);
@@ -257,26 +226,6 @@ fn other_machines(request: &Request<'_>, realiser: &Realiser<'_>, index: usize) 
         Ok(built.outputs.into_iter().map(|(name, output)| (name, output.nar_hash)).collect())
     };
     fitting.skip(1).map(|engine| OtherMachine { engine: *engine, outputs: build(engine) }).collect()
-}
-
-/// Why something that has to be there to build `target` is not. What lies behind an input that is there does not matter.
-fn first_missing<'a>(
-    request: &Request<'_>,
-    target: usize,
-    missing: &'a BTreeMap<usize, String>,
-) -> Option<&'a String> {
-    let (mut seen, mut left) = (BTreeSet::new(), request.graph.nodes()[target].inputs.clone());
-    while let Some(index) = left.pop() {
-        let idle = matches!(request.plan.steps[index].action, Action::Present | Action::NotNeeded);
-        if idle || !seen.insert(index) {
-            continue;
-        }
-        if let Some(why) = missing.get(&index) {
-            return Some(why);
-        }
-        left.extend(&request.graph.nodes()[index].inputs);
-    }
-    None
 }
 
 fn nothing_built(blocked: Option<&(Verdict, String)>) -> Finding {
@@ -420,7 +369,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let run = store.save_run(&path("a.drv"), &(), &[]).unwrap();
-        let round = crate::store::Round { run, outputs: BTreeMap::new() };
+        let round = crate::store::Round { run, outputs: Default::default() };
         store.save_round(&key("round 1"), &round).unwrap();
         let there = || store.round(&key("round 1")).unwrap().is_some();
         let mut interrupted = verification();

@@ -5,7 +5,9 @@ mod subjects;
 mod terminal;
 
 pub use json::{SCHEMA, document, schema};
+pub(super) use subjects::standing;
 pub use subjects::subjects;
+pub(super) use terminal::varied;
 pub use terminal::write;
 
 #[cfg(test)]

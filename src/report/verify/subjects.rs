@@ -43,7 +43,8 @@ pub fn subjects<'a>(verification: &'a Verification, graph: &Graph, plan: &Plan) 
     Report { verb: "verify", subjects, problems, graph: Some(picture(verification, graph, plan)) }
 }
 
-fn standing(verdict: Verdict) -> Standing {
+/// What a verdict means.
+pub(in crate::report) fn standing(verdict: Verdict) -> Standing {
     match verdict {
         Verdict::Reproduced => Standing::Good,
         Verdict::Equivalent => Standing::Accepted,

@@ -137,7 +137,8 @@ fn write_round(out: &mut dyn Write, round: &Round<RealiseError>, result: &Output
     writeln!(out, "  {style}{word:>12}{style:#}  {}  {DIM}{tail}{varied}{DIM:#}", round.label)
 }
 
-pub(super) fn varied(settings: &Settings, round: &Round<RealiseError>) -> String {
+/// What a round has at another value, in brackets; nothing when it has nothing.
+pub(in crate::report) fn varied(settings: &Settings, round: &Round<RealiseError>) -> String {
     let each: Vec<String> =
         round.varied.iter().map(|which| format!("{} {}", which.name(), settings.value(*which))).collect();
     if each.is_empty() { String::new() } else { format!("  ({})", each.join(", ")) }

@@ -1,0 +1,111 @@
+//! `reprove diagnose`: what of the machine an output depends on, proven by varying one setting at a time.
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    Context, Exit, Failure, document::ReportTo, realising, running::Interrupted, verify::targets,
+    workshop::Work,
+};
+use crate::{
+    machine::Setting,
+    report,
+    schedule::RealiseError,
+    verify::{
+        Verdict,
+        diagnosis::{Diagnosis, Request, diagnose, varied},
+        target::KeptRounds,
+    },
+};
+
+/// Say what of the machine each output depends on, proven by varying one setting at a time, and where it shows.
+///
+/// Each output is built once more with nothing changed, then once with each of clock, seed, rate, memory, cores and host
+/// name at another value. What flips nothing alone is then varied together, and a set that flips the bits only together is
+/// narrowed to one of which nothing can be left out. Nix's contract fixes the host name: an output that depends on nothing
+/// else is told to be outside of it.
+///
+/// Exit codes: 0 nothing that was varied flips a bit, 100 a build failed, 101 it took too long, 102 a source has the wrong
+/// hash, 104 bits depend on a setting or never stay the same, 122 something could not be built or compared.
+#[derive(Debug, Args)]
+pub struct Diagnose {
+    /// Also vary what else Nix's contract fixes: build-dir, user
+    #[arg(long, value_name = "SETTING", value_delimiter = ',', value_enum, hide_possible_values = true)]
+    vary: Vec<Fixed>,
+    /// Build everything again, from its beginning, also what an interrupted run of the same command had finished or begun
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    to: ReportTo,
+    #[command(flatten)]
+    work: Work,
+}
+
+/// What the contract fixes, besides the host name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Fixed {
+    BuildDir,
+    User,
+}
+
+impl From<Fixed> for Setting {
+    fn from(fixed: Fixed) -> Self {
+        match fixed {
+            Fixed::BuildDir => Setting::BuildDir,
+            Fixed::User => Setting::User,
+        }
+    }
+}
+
+impl Diagnose {
+    /// Diagnoses and prints.
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let views = self.to.open()?;
+        let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
+        let workshop = self.work.open(context, interrupted)?;
+        let targets = targets(&workshop.closure)?;
+        let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
+        let plan = workshop.plan(&again);
+        let realiser = workshop.realiser()?;
+        let also: Vec<Setting> = self.vary.iter().map(|fixed| Setting::from(*fixed)).collect();
+        let request = Request {
+            graph: &workshop.closure.graph,
+            plan: &plan,
+            targets: &targets,
+            vary: &varied(&also),
+            jobs: workshop.jobs(),
+            on_failure: workshop.on_failure(),
+            kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },
+        };
+        let diagnosis = diagnose(&request, &realiser);
+        for error in errors(&diagnosis) {
+            realising::failure(error).print();
+        }
+        if !views.is_stdout() {
+            report::diagnosis::write(&mut anstream::stdout().lock(), &diagnosis)
+                .map_err(|error| Failure::io("standard output", &error))?;
+        }
+        views.json.write(&report::diagnosis::document(&diagnosis))?;
+        views.write(|| report::diagnosis::subjects(&diagnosis))?;
+        diagnosis.forget_rounds(&workshop.store)?;
+        Ok(exit(&diagnosis))
+    }
+}
+
+/// Why something was not built.
+fn errors(diagnosis: &Diagnosis) -> impl Iterator<Item = &RealiseError> {
+    let isolations = diagnosis.targets.iter().filter_map(|target| target.isolation.as_ref());
+    let failed = isolations.flat_map(|isolation| isolation.failures().map(|(_, error)| error));
+    diagnosis.failed_inputs.iter().chain(failed)
+}
+
+/// The worst that was found decides.
+fn exit(diagnosis: &Diagnosis) -> Exit {
+    let failed = errors(diagnosis).map(|error| realising::failure(error).exit);
+    let outputs = diagnosis.targets.iter().flat_map(|target| &target.outputs);
+    let found = outputs.map(|output| match output.verdict() {
+        Verdict::Reproduced | Verdict::Equivalent => Exit::Success,
+        Verdict::Diverged => Exit::DIVERGED,
+        Verdict::NotBuilt | Verdict::NotChecked => Exit::NotChecked,
+    });
+    failed.chain(found).fold(Exit::Success, Exit::and)
+}

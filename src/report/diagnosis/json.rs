@@ -1,0 +1,189 @@
+//! `reprove.diagnose/1`: a diagnosis as a document.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::places;
+use crate::{
+    machine::{Contract, Setting, Settings},
+    nix::{hash::NarHash, store_path::StorePath},
+    report::{diff, escape::escape},
+    schedule::RealiseError,
+    verify::{
+        Verdict,
+        derivation::Round,
+        diagnosis::{Diagnosis, OutputDiagnosis, TargetDiagnosis},
+        isolate::{Dependence, Isolation},
+    },
+};
+
+/// The version of the document.
+pub const SCHEMA: &str = "reprove.diagnose/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    tool: &'static str,
+    outputs: Vec<Output<'a>>,
+    failed_inputs: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    installable: &'a str,
+    drv: &'a StorePath,
+    output: &'a str,
+    path: Option<&'a StorePath>,
+    nar_hash: Option<NarHash>,
+    verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Even the same settings gave other bits: no setting is the cause.
+    unsteady: bool,
+    /// Every setting that flips the bits is one that Nix gives every builder the same.
+    outside_contract: bool,
+    /// Sets of settings that flip the bits, and of which none can be left out.
+    flipped_by: Vec<Flipped<'a>>,
+    /// What was varied.
+    tried: &'a [Setting],
+    builds: Vec<Build<'a>>,
+    /// What went wrong beside.
+    notes: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Flipped<'a> {
+    /// The build that shows it; none of its settings is varied in round 1.
+    build: &'a str,
+    settings: Vec<SettingOf>,
+    files: Vec<FileOf>,
+    causes: Value,
+    diff: Value,
+}
+
+#[derive(Serialize)]
+struct SettingOf {
+    setting: Setting,
+    contract: &'static str,
+    a: String,
+    b: String,
+}
+
+#[derive(Serialize)]
+struct FileOf {
+    path: String,
+    parts: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Build<'a> {
+    build: &'a str,
+    settings: &'a Settings,
+    varied: &'a [Setting],
+    nar_hash: Option<NarHash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
+    instructions: Option<u64>,
+    wall_seconds: Option<f64>,
+    kept_from_an_earlier_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    error: String,
+    code: String,
+}
+
+fn outputs(target: &TargetDiagnosis) -> impl Iterator<Item = Output<'_>> {
+    target.outputs.iter().map(move |result| output(target, result))
+}
+
+/// The document, ready to be serialised.
+pub fn document(diagnosis: &Diagnosis) -> impl Serialize {
+    Document {
+        schema: SCHEMA,
+        tool: concat!("reprove ", env!("CARGO_PKG_VERSION")),
+        outputs: diagnosis.targets.iter().flat_map(outputs).collect(),
+        failed_inputs: diagnosis.failed_inputs.iter().map(failed).collect(),
+    }
+}
+
+fn failed(error: &RealiseError) -> Failed {
+    Failed { error: escape(&error.to_string()), code: error.code().to_string() }
+}
+
+fn output<'a>(target: &'a TargetDiagnosis, result: &'a OutputDiagnosis) -> Output<'a> {
+    let isolation = target.isolation.as_ref();
+    Output {
+        installable: &target.target.installable,
+        drv: &target.drv,
+        output: &result.output,
+        path: result.path.as_ref(),
+        nar_hash: result.nar_hash,
+        verdict: result.verdict(),
+        reason: match &result.dependence {
+            Dependence::Unknown(why) => Some(escape(why)),
+            _ => None,
+        },
+        unsteady: result.dependence == Dependence::Unsteady,
+        outside_contract: result.outside_contract(),
+        flipped_by: isolation.map_or_else(Vec::new, |isolation| flipped(isolation, result)),
+        tried: isolation.map_or(&[], |isolation| &isolation.tried),
+        builds: isolation.map_or_else(Vec::new, |isolation| {
+            isolation.rounds.iter().map(|round| build(round, &result.output)).collect()
+        }),
+        notes: result
+            .notes
+            .iter()
+            .map(|note| Failed { error: escape(&note.text), code: note.code.to_string() })
+            .collect(),
+    }
+}
+
+fn flipped<'a>(isolation: &'a Isolation<RealiseError>, result: &OutputDiagnosis) -> Vec<Flipped<'a>> {
+    let flipped = isolation.witnesses(&result.output).into_iter().filter_map(|round| {
+        let divergence = result.divergences.iter().find(|divergence| divergence.against == round.label)?;
+        let mut diff = serde_json::to_value(diff::document(&divergence.comparison, &divergence.causes, None))
+            .unwrap_or_default();
+        let causes = diff.get_mut("causes").map(Value::take).unwrap_or_default();
+        let setting = |which: &Setting| SettingOf {
+            setting: *which,
+            contract: match which.contract() {
+                Contract::Open => "open",
+                Contract::Fixed => "fixed",
+            },
+            a: isolation.base.value(*which),
+            b: round.settings.value(*which),
+        };
+        let files = places::of(&divergence.comparison);
+        Some(Flipped {
+            build: &round.label,
+            settings: round.varied.iter().map(setting).collect(),
+            files: files.into_iter().map(|file| FileOf { path: file.name(), parts: file.parts }).collect(),
+            causes,
+            diff,
+        })
+    });
+    flipped.collect()
+}
+
+fn build<'a>(round: &'a Round<RealiseError>, output: &str) -> Build<'a> {
+    let built = round.built();
+    let error = round.result.as_ref().and_then(|result| result.as_ref().err());
+    Build {
+        build: &round.label,
+        settings: &round.settings,
+        varied: &round.varied,
+        nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
+        run: built.map(|built| built.run.as_str()),
+        instructions: built.and_then(|built| built.instructions),
+        wall_seconds: built.and_then(|built| Some(built.wall?.as_secs_f64())),
+        kept_from_an_earlier_run: built.is_some_and(|built| built.wall.is_none()),
+        error: error.map(|error| escape(&error.to_string())),
+        code: error.map(|error| error.code().to_string()),
+    }
+}

@@ -1,0 +1,66 @@
+//! A diagnosis as a report.
+
+use super::headline;
+use crate::{
+    report::{
+        subject::{Problem, Report, Seen, Standing, Subject},
+        verify::{standing, varied},
+    },
+    verify::{
+        diagnosis::{Diagnosis, OutputDiagnosis, TargetDiagnosis},
+        isolate::Dependence,
+    },
+};
+
+/// The report on a diagnosis.
+pub fn subjects(diagnosis: &Diagnosis) -> Report<'_> {
+    let mut subjects = Vec::new();
+    let mut problems: Vec<Problem> = diagnosis
+        .failed_inputs
+        .iter()
+        .map(|error| Problem { code: error.code().to_string(), text: error.to_string() })
+        .collect();
+    for target in &diagnosis.targets {
+        subjects.extend(target.outputs.iter().map(|output| subject(target, output)));
+        let notes = target.outputs.iter().flat_map(|output| &output.notes);
+        problems.extend(notes.map(|note| Problem { code: note.code.to_string(), text: note.text.clone() }));
+    }
+    Report { verb: "diagnose", subjects, problems, graph: None }
+}
+
+fn subject<'a>(target: &'a TargetDiagnosis, output: &'a OutputDiagnosis) -> Subject<'a> {
+    let mut facts = vec![("derivation".to_owned(), target.drv.to_string())];
+    facts.extend(output.path.iter().map(|path| ("path".to_owned(), path.to_string())));
+    for round in target.isolation.iter().flat_map(|isolation| &isolation.rounds) {
+        let bits = match round.built() {
+            None => "not built".to_owned(),
+            Some(built) => {
+                built.outputs.get(&output.output).map_or("no such output".to_owned(), ToString::to_string)
+            }
+        };
+        facts.push((round.label.clone(), format!("{bits}{}", varied(&round.settings, round))));
+    }
+    let standing: Standing = standing(output.verdict());
+    Subject {
+        name: format!("{}^{}", target.target.installable, output.output),
+        standing,
+        word: headline(output),
+        level: None,
+        judgement: None,
+        reason: match &output.dependence {
+            Dependence::Unknown(why) => Some(why.clone()),
+            _ => None,
+        },
+        facts,
+        seen: output
+            .divergences
+            .iter()
+            .map(|divergence| Seen {
+                a: "round 1".to_owned(),
+                b: divergence.against.clone(),
+                comparison: &divergence.comparison,
+                causes: &divergence.causes,
+            })
+            .collect(),
+    }
+}
