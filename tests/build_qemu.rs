@@ -153,6 +153,7 @@ fn in_machine(nix: &Nix, drv_path: &StorePath, derivation: &Derivation) -> Resul
             ..Caps::default()
         },
         round: "",
+        observe: reprove::build::Observe::Result,
     };
     let kept = Kept::default();
     let built = build(&request, &machine, tempfile::tempfile().unwrap(), &kept, &mut Unwatched);

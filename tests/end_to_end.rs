@@ -207,6 +207,17 @@ fn diagnose_proves_the_one_setting_that_an_output_depends_on_and_names_the_place
     assert_eq!(output["outside_contract"], false);
     // Each alone, the same once more, and what flips nothing alone together.
     assert_eq!(output["builds"].as_array().unwrap().len(), 9);
+    // The compiler proper is the first process whose file differs, the linker wrote the program.
+    let origin = &flipped["origin"];
+    for side in ["a", "b"] {
+        let command = origin["first"][side]["process"]["command"].as_array().unwrap();
+        assert!(command[0].as_str().unwrap().ends_with("/cc1"), "{origin:#}");
+        assert!(command.iter().any(|word| word.as_str().unwrap().ends_with("-dated.c")), "{origin:#}");
+        assert!(origin["first"][side]["path"].as_str().unwrap().ends_with(".s"), "{origin:#}");
+    }
+    let linker = &origin["writers"][0];
+    assert_eq!(linker["path"], "bin/dated");
+    assert!(linker["process"]["command"][0].as_str().unwrap().ends_with("/ld"), "{origin:#}");
 }
 
 #[test]
@@ -215,6 +226,12 @@ fn diagnose_tells_what_only_the_host_name_flips_from_what_nothing_does() {
     let (exit, output) = diagnose(RISCV, "hostnamed", &[]);
     assert_eq!((exit, sets(&output)), (104, vec![vec!["hostname"]]));
     assert_eq!(output["outside_contract"], true);
+    // The host name is in a word of the command line, which is another one in each build.
+    let first = &output["flipped_by"][0]["origin"]["first"];
+    for (side, value) in [("a", "localhost"), ("b", "varied1")] {
+        let command = first[side]["process"]["command"].as_array().unwrap();
+        assert!(command.iter().any(|word| word.as_str().unwrap().contains(value)), "{first:#}");
+    }
     let (exit, output) = diagnose(RISCV, "greeting", &[]);
     assert_eq!((exit, sets(&output), output["verdict"].as_str()), (0, vec![], Some("reproduced")));
 }

@@ -6,8 +6,13 @@ mod support;
 
 use std::time::Duration;
 
-use reprove::machine::{Arch, End, Engine, Setting, Watch};
-use support::guest::{Builder, Outcome, machine, run, run_in, run_watched};
+use reprove::{
+    build::Observe,
+    diagnose::trace::Trace,
+    machine::{Arch, End, Engine, Setting, Watch},
+};
+use sha2::{Digest as _, Sha256};
+use support::guest::{Builder, OUT, Outcome, machine, run, run_in, run_watched};
 
 /// Tells one value per line for the settings that Nix's contract leaves open.
 const TELL: &str = "
@@ -138,4 +143,62 @@ fn a_watcher_that_cancels_ends_a_machine() {
         assert_eq!(outcome.log(), "the builder is here\n", "{outcome}");
         assert_eq!(heard.0, outcome.run.console);
     }
+}
+
+/// What the guest writes down about a builder whose processes write files in every way there is: by redirection, which the
+/// kernel closes when the process is gone already, from a copy of the shell, and under a name that is gone again.
+fn observed(arch: Arch) {
+    let mut builder = Builder::script(
+        "echo hi > $out; /bin/sh -c 'date +%s > /build/clock' zero 'two\nlines'; (echo sub > /build/sub); \
+         exec 5>/build/gone; rm /build/gone; echo late >&5; exec 5>&-; \
+         i=0; while [ $i -lt 50 ]; do i=$((i+1)); /bin/sh -c 'echo $0 > /build/$0' $i; done",
+    );
+    builder.observe = Observe::Processes;
+    let outcome = run(arch, &builder);
+    assert_eq!((outcome.record("stopped"), outcome.record("status")), ("exited", "0"), "{outcome}");
+    assert_eq!(outcome.output(), b"hi\n", "{outcome}");
+    let length: u64 = outcome.record("observed").parse().unwrap_or_else(|_| panic!("{outcome}"));
+    let start = 4096 + outcome.tar().len() as u64;
+    let archive = &outcome.drive()[start as usize..][..length as usize];
+    let mut reader = reprove::source::tar::Reader::new(archive, Default::default());
+    let mut logs = [Vec::new(), Vec::new()];
+    for log in &mut logs {
+        assert!(reader.next_entry().is_ok_and(|entry| entry.is_some()), "{outcome}");
+        assert!(std::io::Read::read_to_end(&mut reader.contents(), log).is_ok(), "{outcome}");
+    }
+    let trace = Trace::parse(&logs[0], &logs[1]).unwrap_or_else(|error| panic!("{error}: {outcome}"));
+    let of = |path: &str| {
+        let written = trace.last_written(path.as_bytes()).unwrap_or_else(|| panic!("{path}: {trace:?}"));
+        let command = trace.process_of(written).map(|process| process.command.clone()).unwrap_or_default();
+        let command: Vec<String> =
+            command.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        (written.clone(), command)
+    };
+    let sha256 = |text: &str| Some(<[u8; 32]>::from(Sha256::digest(text)));
+    let (clock, command) = of("/build/clock");
+    assert_eq!(clock.sha256, sha256(&format!("{}\n", builder.settings.clock)), "{trace:?}");
+    assert_eq!(command, ["/bin/sh", "-c", "date +%s > /build/clock", "zero", "two\nlines"]);
+    assert_eq!(trace.process_of(&clock).and_then(|process| process.folder.as_deref()), Some(&b"/build"[..]));
+    for (path, text) in [(OUT, "hi\n"), ("/build/sub", "sub\n"), ("/build/gone (deleted)", "late\n")] {
+        let (written, command) = of(path);
+        assert_eq!((written.sha256, written.size), (sha256(text), Some(text.len() as u64)), "{path}");
+        assert_eq!(command, ["sh", "-c", &builder.script], "{path}");
+    }
+    let numbered =
+        trace.written.iter().filter(|written| written.sha256.is_some() && written.process.is_some());
+    assert_eq!(numbered.count(), 54, "{trace:?}");
+    // The builder finds nothing of it, and no run that is not looked at has any.
+    assert!(!outcome.log().contains("observed"), "{outcome}");
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn riscv64_processes_and_the_files_they_write_are_written_down() {
+    observed(Arch::Riscv64);
+}
+
+#[test]
+#[ignore = "slow: boots a machine"]
+fn x86_64_processes_and_the_files_they_write_are_written_down() {
+    observed(Arch::X86_64);
 }

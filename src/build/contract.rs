@@ -8,8 +8,8 @@ use super::{
     erofs::{Data, Dir, ErofsError, Image, Meta},
     error::ContractError,
     inputs::Inputs,
-    job::Job,
-    program::{Enter, Input, InputKind, enter, entropy, terminal},
+    job::{Job, Observe},
+    program::{Enter, Input, InputKind, enter, entropy, terminal, watch_files, watch_processes},
 };
 use crate::{
     machine::{Arch, Settings},
@@ -65,6 +65,13 @@ pub fn image(
         (b"job", 0o444, job.text().into_bytes()),
     ] {
         image.file(Image::ROOT, name, Meta::stored(mode), Data::Memory(bytes))?;
+    }
+    if job.observe == Observe::Processes {
+        for (name, program) in
+            [(b"watch-files".as_slice(), watch_files(arch)), (b"watch-processes", watch_processes(arch))]
+        {
+            image.file(Image::ROOT, name, Meta::stored(0o555), Data::Memory(program))?;
+        }
     }
     Ok(image)
 }

@@ -27,6 +27,7 @@ impl RunId {
         settings: &Settings,
         caps: &Caps,
         inputs: &Inputs,
+        observe: Observe,
     ) -> RunId {
         let mut hash = Sha256::new();
         hash.update(format!("reprove-run/1\n{drv_path}\n"));
@@ -37,6 +38,9 @@ impl RunId {
         // The size of the output drive decides how much memory the guest has left for its tables of it.
         let Caps { guest_seconds, log_bytes, processes, output_bytes, .. } = caps;
         hash.update(format!("{guest_seconds} {log_bytes} {processes} {output_bytes}\n"));
+        if observe == Observe::Processes {
+            hash.update("observed\n");
+        }
         for (path, object) in inputs {
             hash.update(format!("{path} {}\n", object.nar_hash.to_nix()));
         }
@@ -53,6 +57,20 @@ const PER_PROCESS: u64 = 512 << 10;
 /// Fewer than the numbers the kernel has for processes, 32768, some of which are taken.
 const MOST_PROCESSES: u64 = 30_000;
 
+/// What is written down about a build while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observe {
+    /// What it leaves.
+    Result,
+    /// Besides, its processes, and the files they wrote. Its run is another one then.
+    Processes,
+}
+
+/// Room for what is written down, in a machine with `memory`: some 300,000 files and processes.
+fn limit_observed(memory: u64) -> u64 {
+    (memory / 8).min(256 << 20)
+}
+
 /// What `init` is told.
 pub struct Job<'a> {
     /// The run.
@@ -63,6 +81,8 @@ pub struct Job<'a> {
     pub caps: &'a Caps,
     /// Store paths of the outputs.
     pub outputs: Vec<&'a StorePath>,
+    /// What is written down.
+    pub observe: Observe,
 }
 
 impl Job<'_> {
@@ -73,9 +93,13 @@ impl Job<'_> {
         // before memory runs out, however small the machine.
         let memory = self.settings.memory;
         let processes = u64::from(self.caps.processes).min(memory / PER_PROCESS).min(MOST_PROCESSES);
+        let (observe, limit_observed) = match self.observe {
+            Observe::Result => ("0", 0),
+            Observe::Processes => ("1", limit_observed(memory)),
+        };
         let root_bytes = memory.saturating_sub((memory / 4).max(OUTSIDE)).max(memory / 4);
         [
-            ("protocol", "1".to_owned()),
+            ("protocol", "2".to_owned()),
             ("run", self.run.hex()),
             ("clock", self.settings.clock.to_string()),
             ("hostname", self.settings.hostname.clone()),
@@ -84,6 +108,8 @@ impl Job<'_> {
             ("limit_log", self.caps.log_bytes.to_string()),
             ("limit_processes", processes.to_string()),
             ("outputs", outputs.join(" ")),
+            ("observe", observe.to_owned()),
+            ("limit_observed", limit_observed.to_string()),
         ]
         .map(|(name, value)| format!("{name}='{value}'\n"))
         .concat()

@@ -18,6 +18,7 @@ mod explanations;
 pub mod inputs;
 pub mod job;
 mod json_text;
+mod observation;
 pub mod output_tree;
 pub mod outputs;
 mod pass_as_file;
@@ -39,6 +40,8 @@ use sha2::{Digest as _, Sha256};
 pub use error::{BuildError, Clock, ContractError, Outcome};
 pub use explanations::EXPLANATIONS;
 pub use inputs::{InputObject, Inputs};
+pub use job::Observe;
+pub use observation::{NotObserved, Observation};
 pub use outputs::{Output, Place, Sink};
 pub use run_record::RunRecord;
 pub use supported::Unsupported;
@@ -71,6 +74,8 @@ pub struct Request<'a> {
     pub caps: &'a Caps,
     /// Which of several builds of the derivation it is: see [`machine::Job::round`].
     pub round: &'a str,
+    /// What is written down while it runs.
+    pub observe: Observe,
 }
 
 /// A build that succeeded.
@@ -91,6 +96,8 @@ pub struct Evidence {
     pub console: Vec<u8>,
     /// The builder's log, out of the console.
     pub log: Vec<u8>,
+    /// What was written down about processes and files, when that was asked for.
+    pub observation: Option<Result<Observation, NotObserved>>,
 }
 
 /// A build that did not succeed.
@@ -150,8 +157,12 @@ pub fn build(
         Ok(outputs) => (outputs, None),
         Err(error) => (BTreeMap::new(), Some(error)),
     };
+    let observation = match request.observe {
+        Observe::Result => None,
+        Observe::Processes => Some(observation::read(&run.output, record.as_ref().ok())),
+    };
     let record = run_record(request, machine, &prepared, &run, record.ok(), &outputs, error.as_ref());
-    let evidence = Evidence { record, console: run.console, log };
+    let evidence = Evidence { record, console: run.console, log, observation };
     match error {
         None => Ok(Built { outputs, evidence }),
         Some(error) => Err(Box::new(Failure { error, evidence: Some(evidence) })),
@@ -170,7 +181,7 @@ fn prepare(
     arch: machine::Arch,
     scratch: File,
 ) -> Result<Prepared, BuildError> {
-    let Request { derivation, drv_path, inputs, bundle, settings, caps, round: _ } = *request;
+    let Request { derivation, drv_path, inputs, bundle, settings, caps, round: _, observe } = *request;
     supported::check(derivation, attributes, arch)??;
     job::check_settings(settings)?;
     if let Some((path, needed_by)) = inputs::missing(derivation, inputs) {
@@ -178,9 +189,9 @@ fn prepare(
     }
     inputs::check_size(inputs, caps.input_bytes)?;
     let environment = Environment::of(derivation, attributes, settings, inputs)?;
-    let run = RunId::of(drv_path, bundle, settings, caps, inputs);
+    let run = RunId::of(drv_path, bundle, settings, caps, inputs, observe);
     let outputs = contract::output_paths(derivation).map(|(_, path)| path).collect();
-    let job = Job { run, settings, caps, outputs };
+    let job = Job { run, settings, caps, outputs, observe };
     let image = contract::image(arch, derivation, &environment, settings, inputs, &job)?;
     Ok(Prepared { input: drive::write_drive(&image, scratch)?, run })
 }

@@ -35,6 +35,16 @@ pub enum Tar {
     Failed,
 }
 
+impl Tar {
+    /// How many bytes it takes on the drive, as far as that is known.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Tar::Bytes(bytes) => bytes,
+            Tar::None | Tar::Overflow | Tar::Failed => 0,
+        }
+    }
+}
+
 /// What the record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -52,6 +62,8 @@ pub struct Record {
     pub special: Option<Vec<u8>>,
     /// The tar stream.
     pub tar: Tar,
+    /// The tar stream behind it: what was written down about processes and files, when that was asked for.
+    pub observed: Tar,
     /// The guest's clock since boot in nanoseconds, when it could tell.
     pub nanoseconds: Option<u64>,
 }
@@ -75,7 +87,7 @@ pub enum RecordError {
 }
 
 /// The names of the values, in the order `init` writes them; every one must be there once.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "run",
     "stopped",
     "status",
@@ -84,6 +96,7 @@ const NAMES: [&str; 9] = [
     "root_full",
     "special",
     "tar",
+    "observed",
     "nanoseconds",
 ];
 
@@ -100,8 +113,8 @@ impl Record {
         }
         let text = std::str::from_utf8(text).map_err(|_| RecordError::Malformed("it is not text"))?;
         let body = text
-            .strip_prefix("reprove-result/1\n")
-            .ok_or(RecordError::Malformed("its first line is not `reprove-result/1`"))?
+            .strip_prefix("reprove-result/2\n")
+            .ok_or(RecordError::Malformed("its first line is not `reprove-result/2`"))?
             .strip_suffix("\nend\n")
             .ok_or(RecordError::Malformed("its last line is not `end`"))?;
         let mut values = BTreeMap::new();
@@ -118,6 +131,8 @@ impl Record {
         if value("run").1 != run.hex() {
             return Err(RecordError::OtherRun);
         }
+        let room = drive.saturating_sub(RECORD_BYTES);
+        let tar = archive(value("tar"), room)?;
         Ok(Record {
             stopped: match value("stopped").1 {
                 "exited" => Stopped::Exited,
@@ -131,18 +146,24 @@ impl Record {
             memory_killed: number(value("memory_killed"), u64::MAX)?,
             root_full: number(value("root_full"), 1)? == 1,
             special: special(value("special"))?,
-            tar: match value("tar") {
-                (_, "none") => Tar::None,
-                (_, "overflow") => Tar::Overflow,
-                (_, "failed") => Tar::Failed,
-                bytes => Tar::Bytes(number(bytes, drive.saturating_sub(RECORD_BYTES))?),
-            },
+            tar,
+            observed: archive(value("observed"), room - tar.bytes())?,
             nanoseconds: match value("nanoseconds") {
                 (_, "") => None,
                 count => Some(number(count, u64::MAX)?),
             },
         })
     }
+}
+
+/// What the record says of a tar stream for which there are `room` bytes.
+fn archive(value: (&'static str, &str), room: u64) -> Result<Tar, RecordError> {
+    Ok(match value {
+        (_, "none") => Tar::None,
+        (_, "overflow") => Tar::Overflow,
+        (_, "failed") => Tar::Failed,
+        bytes => Tar::Bytes(number(bytes, room)?),
+    })
 }
 
 fn number((name, text): (&'static str, &str), max: u64) -> Result<u64, RecordError> {
@@ -180,8 +201,8 @@ mod tests {
 
     fn text() -> String {
         format!(
-            "reprove-result/1\nrun={}\nstopped=exited\nstatus=3\nprocesses_refused=0\nmemory_killed=2\nroot_full=1\n\
-             special=a%0Ab/c\ntar=1024\nnanoseconds=99\nend\n",
+            "reprove-result/2\nrun={}\nstopped=exited\nstatus=3\nprocesses_refused=0\nmemory_killed=2\nroot_full=1\n\
+             special=a%0Ab/c\ntar=1024\nobserved=none\nnanoseconds=99\nend\n",
             RUN.hex()
         )
     }
@@ -205,6 +226,7 @@ mod tests {
                 root_full: true,
                 special: Some(b"a\nb/c".to_vec()),
                 tar: Tar::Bytes(1024),
+                observed: Tar::None,
                 nanoseconds: Some(99),
             }
         );
@@ -214,12 +236,12 @@ mod tests {
     fn anything_else_is_no_record() {
         use RecordError as E;
         assert_eq!(parse(""), Err(E::Absent));
-        let cases: [(&str, &str, E); 14] = [
+        let cases: [(&str, &str, E); 15] = [
             ("\nend\n", "\n", E::Malformed("its last line is not `end`")),
             (
-                "reprove-result/1",
                 "reprove-result/2",
-                E::Malformed("its first line is not `reprove-result/1`"),
+                "reprove-result/3",
+                E::Malformed("its first line is not `reprove-result/2`"),
             ),
             ("status=3\n", "", E::Malformed("a name is missing")),
             ("status=3", "status=3\nstatus=0", E::Malformed("a name is unknown or there twice")),
@@ -231,6 +253,7 @@ mod tests {
             ("stopped=exited", "stopped=well", E::Value("stopped")),
             ("tar=1024", "tar=1044481", E::Value("tar")),
             ("tar=1024", "tar=99999999999999999999999", E::Value("tar")),
+            ("observed=none", "observed=1043457", E::Value("observed")),
             ("special=a%0Ab", "special=a%0", E::Value("special")),
             ("special=a%0Ab", "special=\u{1b}", E::Value("special")),
         ];

@@ -91,9 +91,10 @@ fn drive(id: &str, changes: &[(&str, &str)], stream: &[u8]) -> Vec<u8> {
         ("root_full", "0"),
         ("special", ""),
         ("tar", &length),
+        ("observed", "none"),
         ("nanoseconds", "12"),
     ];
-    let mut record = "reprove-result/1\n".to_owned();
+    let mut record = "reprove-result/2\n".to_owned();
     for (name, value) in values {
         let changed = changes.iter().find(|(changed, _)| *changed == name).map_or(value, |(_, value)| value);
         record.push_str(&format!("{name}={changed}\n"));
@@ -135,6 +136,7 @@ fn attempt(env: &str, guest: Guest) -> (Result<Built, Box<Failure>>, Vec<Vec<u8>
         settings: &settings,
         caps: &caps,
         round: "",
+        observe: Observe::Result,
     };
     let sink = Kept::default();
     let scratch = tempfile::tempfile().unwrap();
@@ -344,6 +346,7 @@ fn a_missing_input_and_an_unsupported_derivation_start_no_machine() {
             settings: &settings,
             caps: &caps,
             round: "",
+            observe: Observe::Result,
         };
         let machine = Pretended(Box::new(|_| panic!("a machine was started")));
         let built =

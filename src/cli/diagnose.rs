@@ -7,6 +7,7 @@ use super::{
     workshop::Work,
 };
 use crate::{
+    build::Observe,
     machine::Setting,
     report,
     schedule::RealiseError,
@@ -24,6 +25,9 @@ use crate::{
 /// narrowed to one of which nothing can be left out. Nix's contract fixes the host name: an output that depends on nothing
 /// else is told to be outside of it.
 ///
+/// A build that gave other bits is then run once more beside round 1 while the guest writes down which processes there are
+/// and which files they close after writing, with the hash of each: the first process whose file differs is named.
+///
 /// Exit codes: 0 nothing that was varied flips a bit, 100 a build failed, 101 it took too long, 102 a source has the wrong
 /// hash, 104 bits depend on a setting or never stay the same, 122 something could not be built or compared.
 #[derive(Debug, Args)]
@@ -34,6 +38,9 @@ pub struct Diagnose {
     /// Build everything again, from its beginning, also what an interrupted run of the same command had finished or begun
     #[arg(long)]
     fresh: bool,
+    /// Do not look at the processes of builds that differ, which takes one more build of each
+    #[arg(long)]
+    no_processes: bool,
     #[command(flatten)]
     to: ReportTo,
     #[command(flatten)]
@@ -74,6 +81,7 @@ impl Diagnose {
             vary: &varied(&also),
             jobs: workshop.jobs(),
             on_failure: workshop.on_failure(),
+            observe: if self.no_processes { Observe::Result } else { Observe::Processes },
             kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },
         };
         let diagnosis = diagnose(&request, &realiser);

@@ -11,6 +11,7 @@ mod cause;
 mod passage;
 mod rules;
 mod tokens;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;

@@ -33,16 +33,18 @@ pub fn build(arch: Arch, lock: &Lock, client: &dyn Client) -> Result<Bundle, Gue
         if path.starts_with(b"boot/vmlinu") {
             return Some(String::new());
         }
-        modules::name_of(path).filter(|name| names.contains(name)).map(str::to_owned)
+        let wanted = |name: &&str| names.contains(name) || modules::OBSERVING.contains(name);
+        modules::name_of(path).filter(wanted).map(str::to_owned)
     })?;
     let missing = |wanted: String| GuestError::Missing { package: parts.kernel.to_string(), wanted };
     let kernel = found.remove("").ok_or_else(|| missing("boot/vmlinuz-… or boot/vmlinux-…".to_owned()))?;
-    let mut loaded = Vec::new();
-    for name in names {
+    let mut packed = Vec::new();
+    for name in names.iter().chain(&modules::OBSERVING) {
         let file = found.remove(*name).ok_or_else(|| missing(format!("module {name}")))?;
-        loaded.push((*name, modules::unpack(name, file)?));
+        packed.push((*name, modules::unpack(name, file)?));
     }
-    modules::check_order(&loaded)?;
+    modules::check_order(&packed)?;
+    let (loaded, observing) = packed.split_at(names.len());
 
     let kernel = match arch {
         // An EFI image as it is: the riscv64 boot protocol knows no compression.
@@ -50,7 +52,7 @@ pub fn build(arch: Arch, lock: &Lock, client: &dyn Client) -> Result<Bundle, Gue
         Arch::X86_64 => vmlinux::extract(&kernel)?,
     };
     let busybox = only(&parts.busybox, busybox, "busybox", "bin/busybox")?;
-    Ok(Bundle::new(arch, kernel, initrd::pack(&busybox, &loaded), firmware))
+    Ok(Bundle::new(arch, kernel, initrd::pack(&busybox, loaded, observing), firmware))
 }
 
 fn only(

@@ -39,7 +39,7 @@ nanoseconds() {
 finish() {
   sync
   {
-    echo reprove-result/1
+    echo reprove-result/2
     echo "run=$run"
     echo "stopped=$stopped"
     echo "status=$status"
@@ -48,6 +48,7 @@ finish() {
     echo "root_full=$root_full"
     echo "special=$special"
     echo "tar=$tar"
+    echo "observed=$observed"
     echo "nanoseconds=$(nanoseconds)"
     echo end
   } | dd of="$OUTPUT" bs="$RECORD" conv=notrunc,fsync status=none
@@ -55,7 +56,7 @@ finish() {
   poweroff -nf
 }
 
-run=- status=0 processes_refused=0 memory_killed=0 root_full=0 special='' tar=none stopped=setup
+run=- status=0 processes_refused=0 memory_killed=0 root_full=0 special='' tar=none observed=none stopped=setup
 
 # What must work before the builder can start; says what did not on the console.
 must() {
@@ -94,7 +95,7 @@ done
 must mount -t erofs -o ro,nosuid,nodev,dax=always /dev/pmem0 /in
 must test -r /in/job
 . /in/job
-must test "$protocol" = 1
+must test "$protocol" = 2
 
 # --- 2. the settings ------------------------------------------------------------------------------------------
 
@@ -136,7 +137,7 @@ must mkdir "$GROUP"
 must sh -c "echo $limit_processes >$GROUP/pids.max"
 # The shell, the log and the tar stream need memory of their own when the builder takes all it can get.
 available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
-must sh -c "echo $(((available - 65536) * 1024)) >$GROUP/memory.max"
+must sh -c "echo $(((available - 65536) * 1024 - limit_observed)) >$GROUP/memory.max"
 
 # The builder writes to the slave of a terminal of this, the outer world, as Nix's does: the first of its kind, so its
 # number is known. Descriptor 3 is the master, and the builder never has it.
@@ -153,6 +154,28 @@ must /in/terminal <&3
   fi
 } <&3 &
 log=$!
+
+# Who looks on, when that is asked for: before every other process, so that nothing happens between what they see and their
+# seeing it. What they write is out of the builder's reach, below one of the places that it is taken out of.
+if [ "$observe" = 1 ]; then
+  while read -r module; do must insmod "/modules/$module"; done </modules/observing
+  echo -1 >/proc/sys/kernel/sched_rt_runtime_us
+  must mkdir /dev/observed
+  must mount -t tmpfs -o "size=$limit_observed,mode=0700" tmpfs /dev/observed
+  /in/watch-processes 3<&- 2>/dev/observed/processes-errors &
+  watch_processes=$!
+  /in/watch-files 3<&- 2>/dev/observed/files-errors &
+  watch_files=$!
+  tries=0
+  until [ -d /dev/observed/processes-ready ] && [ -d /dev/observed/files-ready ]; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 100 ]; then
+      note "setup failed: $(cat /dev/observed/processes-errors /dev/observed/files-errors)"
+      finish
+    fi
+    sleep 0.1
+  done
+fi
 
 echo "@reprove $run begin"
 (
@@ -184,6 +207,11 @@ until [ "$(field "$GROUP/cgroup.events" populated)" = 0 ]; do sleep 0.1; done
 wait "$log" 2>/dev/null
 exec 3<&-
 note end
+if [ "$observe" = 1 ]; then
+  kill -9 "$watch_processes" "$watch_files"
+  # One that ended before said why, and has missed something.
+  [ -s /dev/observed/processes-errors ] || [ -s /dev/observed/files-errors ] && observed=failed
+fi
 
 # --- 5. what it left ------------------------------------------------------------------------------------------
 
@@ -194,6 +222,22 @@ processes_refused=$(field "$GROUP/pids.events" max)
 memory_killed=$(field "$GROUP/memory.events" oom_kill)
 set -- $(stat -f -c '%a %S %d' "$ROOT")
 [ $(($1 * $2)) -lt 1048576 ] || [ "$3" -eq 0 ] && root_full=1
+
+# Writes an archive of what is named behind a folder to the output drive, behind what is there; says in `archived` how many
+# bytes it has, or what became of it.
+archive() {
+  read -r pos start </proc/self/fdinfo/3
+  archived=failed
+  if tar -c -f - -C "$@" >&3 2>/dev/null; then archived=''; fi
+  read -r pos end </proc/self/fdinfo/3
+  if [ "$end" -ge $(($(cat "/sys/block/${OUTPUT#/dev/}/size") * 512)) ]; then
+    archived=overflow
+  elif [ -z "$archived" ]; then
+    archived=$((end - start))
+  fi
+}
+exec 3<>"$OUTPUT"
+dd bs="$RECORD" count=1 status=none <&3 >/dev/null
 
 present=''
 for path in $outputs; do
@@ -211,16 +255,17 @@ if [ -n "$present" ]; then
     } }')
   # Times are no part of an output, and differ from engine to engine; without them equal outputs are equal archives.
   find $present -exec touch -h -c -d @1 {} + 2>/dev/null
-  exec 3<>"$OUTPUT"
-  dd bs="$RECORD" count=1 status=none <&3 >/dev/null
-  tar=failed
-  if tar -c -f - $present >&3 2>/dev/null; then tar=''; fi
-  read -r pos end </proc/self/fdinfo/3
-  exec 3>&-
-  if [ "$end" -ge $(($(cat "/sys/block/${OUTPUT#/dev/}/size") * 512)) ]; then
-    tar=overflow
-  elif [ -z "$tar" ]; then
-    tar=$((end - RECORD))
-  fi
+  archive . $present
+  tar=$archived
 fi
+if [ "$observe" = 1 ] && [ "$observed" = none ]; then
+  case $tar in
+  overflow | failed) ;;
+  *)
+    archive /dev/observed processes files
+    observed=$archived
+    ;;
+  esac
+fi
+exec 3>&-
 finish

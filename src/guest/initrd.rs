@@ -12,8 +12,8 @@ pub const APPLETS: &[&str] = &[
     "touch", "unshare", "wc",
 ];
 
-/// The initial file system of a guest with these modules, loaded in this order.
-pub fn pack(busybox: &[u8], modules: &[(&str, Vec<u8>)]) -> Vec<u8> {
+/// The initial file system of a guest with these modules, loaded in this order; `observing` only when a build is looked at.
+pub fn pack(busybox: &[u8], modules: &[(&str, Vec<u8>)], observing: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut archive = Archive::default();
     for path in ["bin", "dev", "in", "modules", "proc", "root", "sys"] {
         archive.directory(path);
@@ -25,10 +25,12 @@ pub fn pack(busybox: &[u8], modules: &[(&str, Vec<u8>)]) -> Vec<u8> {
     for applet in APPLETS {
         archive.link(&format!("bin/{applet}"), "busybox");
     }
-    for (name, module) in modules {
+    for (name, module) in modules.iter().chain(observing) {
         archive.file(&format!("modules/{name}.ko"), 0o644, module);
     }
-    let order: String = modules.iter().map(|(name, _)| format!("{name}.ko\n")).collect();
-    archive.file("modules/order", 0o644, order.as_bytes());
+    for (list, modules) in [("order", modules), ("observing", observing)] {
+        let order: String = modules.iter().map(|(name, _)| format!("{name}.ko\n")).collect();
+        archive.file(&format!("modules/{list}"), 0o644, order.as_bytes());
+    }
     archive.finish()
 }

@@ -42,7 +42,7 @@ impl Bundle {
     /// A guest of these parts.
     pub fn new(arch: Arch, kernel: Vec<u8>, initrd: Vec<u8>, firmware: Option<Vec<u8>>) -> Bundle {
         let mut hasher = Sha256::new();
-        hasher.update(format!("arch {arch}\nprotocol 1\n"));
+        hasher.update(format!("arch {arch}\nprotocol 2\n"));
         let parts = [("kernel", Some(&kernel)), ("initrd", Some(&initrd)), ("firmware", firmware.as_ref())];
         for (name, part) in parts {
             if let Some(part) = part {

@@ -9,11 +9,11 @@ use std::{
 };
 
 use super::{
-    Ended, Host, HostError, Machines, Observer, OnFailure, Outcome, StoreDir, TakeError, Taker, Work, pool,
-    store_dir::register_closed,
+    Ended, Host, HostError, Machines, Observer, OnFailure, Outcome, RoundOf, StoreDir, TakeError, Taker,
+    Work, pool, store_dir::register_closed,
 };
 use crate::{
-    build::{self, Evidence, InputObject, Inputs, Request},
+    build::{self, Evidence, InputObject, Inputs, NotObserved, Observation, Observe, Request},
     code::{Code, Explanation},
     graph::{Action, Graph, GraphError, Node, Plan, Step, Unsupported},
     machine::{Arch, Caps, Engine, Region, Settings},
@@ -221,16 +221,44 @@ impl Realiser<'_> {
         settings: &Settings,
         round: &str,
     ) -> Result<Finished, RealiseError> {
-        let node = &graph.nodes()[index];
         let inputs = self.inputs(graph, index)?;
+        let round = RoundOf { graph, index, settings, label: round };
+        Ok(self.run(host, round, &inputs, Observe::Result)?.0)
+    }
+
+    /// Builds one derivation as [`Realiser::build`] does, and looks at its processes and at the files they write. It is another
+    /// run for that: whether its outputs are the same is to be looked at.
+    pub fn observe(
+        &self,
+        graph: &Graph,
+        index: usize,
+        settings: &Settings,
+        label: &str,
+    ) -> Result<(Finished, Result<Observation, NotObserved>), RealiseError> {
+        let (host, inputs) = (self.host(graph, index)?, self.inputs(graph, index)?);
+        let round = RoundOf { graph, index, settings, label };
+        let (finished, observation) = self.run(&host, round, &inputs, Observe::Processes)?;
+        Ok((finished, observation.unwrap_or(Err(NotObserved::NoRecord))))
+    }
+
+    fn run(
+        &self,
+        host: &Host,
+        round: RoundOf<'_>,
+        inputs: &Inputs,
+        observe: Observe,
+    ) -> Result<(Finished, Option<Result<Observation, NotObserved>>), RealiseError> {
+        let RoundOf { graph, index, settings, label: round } = round;
+        let node = &graph.nodes()[index];
         let request = Request {
             derivation: &node.derivation,
             drv_path: &node.drv,
-            inputs: &inputs,
+            inputs,
             bundle: &host.bundle,
             settings,
             caps: self.caps,
             round,
+            observe,
         };
         let scratch = self.store.root().join("tmp");
         let scratch =
@@ -256,7 +284,8 @@ impl Realiser<'_> {
         self.observer.end(&work, &Ended { failure, instructions, wall });
         match (result, run) {
             (Ok(built), Some(run)) => {
-                Ok(Finished { outputs: built.outputs, run, instructions, wall: Some(wall) })
+                let finished = Finished { outputs: built.outputs, run, instructions, wall: Some(wall) };
+                Ok((finished, built.evidence.observation))
             }
             (Err(failure), run) => Err(RealiseError::Build { drv: node.drv.clone(), failure, run }),
             (Ok(_), None) => unreachable!("a build that succeeded has evidence, and evidence is saved"),
@@ -264,7 +293,12 @@ impl Realiser<'_> {
     }
 
     fn save(&self, drv: &StorePath, evidence: &Evidence) -> Result<RunId, StoreError> {
-        let attachments: [(&str, &[u8]); 2] = [("console", &evidence.console), ("log", &evidence.log)];
+        let mut attachments: Vec<(&str, &[u8])> =
+            vec![("console", &evidence.console), ("log", &evidence.log)];
+        if let Some(Ok(observation)) = &evidence.observation {
+            attachments.push(("processes", &observation.processes));
+            attachments.push(("files", &observation.files));
+        }
         self.store.save_run(drv, &evidence.record, &attachments)
     }
 

@@ -6,11 +6,13 @@ use super::{
     divergence::{Divergence, explain},
     isolate::{Dependence, Isolation, isolate},
     needs::Needs,
+    origin::{Observed, Origin},
     output::Note,
     session::Target,
     target::{KeptRounds, TargetBuilder},
 };
 use crate::{
+    build::Observe,
     diagnose::Proof,
     graph::{Graph, Node, Plan},
     machine::{Contract, Setting, Settings},
@@ -35,6 +37,8 @@ pub struct Request<'a> {
     pub on_failure: OnFailure,
     /// What to do about builds that an earlier run finished.
     pub kept: KeptRounds,
+    /// Whether builds that differ are built once more, to look at their processes.
+    pub observe: Observe,
 }
 
 /// What a diagnosis varies when nothing else is asked for: whatever Nix's contract leaves open, and the host name, which it
@@ -81,6 +85,8 @@ pub struct OutputDiagnosis {
     pub dependence: Dependence,
     /// Where the bits differ and why: one for each setting or set that flips them.
     pub divergences: Vec<Divergence>,
+    /// Where in the build it begins to differ: for each divergence, by the name of the build that shows it.
+    pub origins: Vec<(String, Result<Origin, String>)>,
     /// What could not be said about it.
     pub notes: Vec<Note>,
 }
@@ -148,7 +154,15 @@ fn diagnose_target(
     let builder = TargetBuilder::new(realiser, request.graph, target.index, request.kept);
     let isolation = isolate(realiser.settings, request.vary, &target.outputs, &builder, request.jobs);
     let output = |name: &String| output(realiser.store, node, &isolation, name);
-    let outputs = target.outputs.iter().map(output).collect();
+    let mut outputs: Vec<OutputDiagnosis> = target.outputs.iter().map(output).collect();
+    if request.observe == Observe::Processes {
+        let place = (request.graph, target.index);
+        let observed = Observed::of(&isolation, &target.outputs, place, realiser, request.jobs);
+        for output in &mut outputs {
+            let origin = |one: &Divergence| (one.against.clone(), observed.origin(&isolation, output, one));
+            output.origins = output.divergences.iter().map(origin).collect();
+        }
+    }
     let (_, kept) = builder.finish();
     TargetDiagnosis { target, drv, isolation: Some(isolation), outputs, kept }
 }
@@ -160,6 +174,7 @@ fn blocked(node: &Node, output: &str, why: &str) -> OutputDiagnosis {
         nar_hash: None,
         dependence: Dependence::Unknown(why.to_owned()),
         divergences: Vec::new(),
+        origins: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -185,6 +200,7 @@ fn output(store: &Store, node: &Node, isolation: &Isolation<RealiseError>, outpu
         nar_hash,
         dependence: isolation.dependence(output),
         divergences,
+        origins: Vec::new(),
         notes,
     }
 }
@@ -220,6 +236,7 @@ mod tests {
             output: "out".to_owned(),
             path: None,
             divergences: Vec::new(),
+            origins: Vec::new(),
             notes: Vec::new(),
         };
         assert!(output(&[Setting::Hostname]).outside_contract());

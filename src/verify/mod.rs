@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod divergence;
 pub mod isolate;
 mod needs;
+pub mod origin;
 mod output;
 pub mod reference;
 pub mod replay;

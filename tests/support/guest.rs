@@ -7,11 +7,12 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+use reprove::build::Observe;
 use reprove::build::contract::TERMINAL;
 use reprove::build::drive::write_drive;
 use reprove::build::erofs::{Data, Image, Meta};
 use reprove::build::job::{self, RunId};
-use reprove::build::program::{Enter, enter, entropy, terminal};
+use reprove::build::program::{Enter, enter, entropy, terminal, watch_files, watch_processes};
 use reprove::guest::{Bundle, Cache, Lock};
 use reprove::machine::embedded::Embedded;
 use reprove::machine::qemu::Qemu;
@@ -41,6 +42,8 @@ pub struct Builder {
     pub caps: Caps,
     /// Size of the build root, when not what the memory gives.
     pub root_bytes: Option<u64>,
+    /// What is written down while it runs.
+    pub observe: Observe,
 }
 
 impl Builder {
@@ -57,6 +60,7 @@ impl Builder {
                 ..Caps::default()
             },
             root_bytes: None,
+            observe: Observe::Result,
         }
     }
 }
@@ -159,7 +163,7 @@ pub fn run_watched(machine: &dyn Machine, builder: &Builder, watch: &mut dyn Wat
     let text = String::from_utf8(record).unwrap().trim_end_matches('\0').to_owned();
     let mut lines: Vec<&str> = text.lines().collect();
     let mut fields = BTreeMap::new();
-    if lines.first() == Some(&"reprove-result/1") && lines.pop() == Some("end") {
+    if lines.first() == Some(&"reprove-result/2") && lines.pop() == Some("end") {
         fields = lines[1..]
             .iter()
             .map(|line| line.split_once('=').unwrap())
@@ -190,7 +194,9 @@ pub fn drive(arch: Arch, builder: &Builder) -> reprove::machine::Drive {
     )
     .unwrap();
     let out = OUT.parse().unwrap();
-    let mut text = job::Job { run: RUN, settings, caps: &builder.caps, outputs: vec![&out] }.text();
+    let mut text =
+        job::Job { run: RUN, settings, caps: &builder.caps, outputs: vec![&out], observe: builder.observe }
+            .text();
     if let Some(bytes) = builder.root_bytes {
         // The last assignment counts.
         text.push_str(&format!("root_bytes='{bytes}'\n"));
@@ -203,6 +209,13 @@ pub fn drive(arch: Arch, builder: &Builder) -> reprove::machine::Drive {
     image.file(Image::ROOT, b"terminal", executable, Data::Memory(terminal)).unwrap();
     let entropy = entropy(arch, settings.seed).unwrap();
     image.file(Image::ROOT, b"entropy", executable, Data::Memory(entropy)).unwrap();
+    if builder.observe == Observe::Processes {
+        for (name, program) in
+            [(b"watch-files".as_slice(), watch_files(arch)), (b"watch-processes", watch_processes(arch))]
+        {
+            image.file(Image::ROOT, name, executable, Data::Memory(program)).unwrap();
+        }
+    }
     image.directory(Image::ROOT, b"store", Meta::stored(0o555)).unwrap();
     let root = image.directory(Image::ROOT, b"root", Meta::stored(0o755)).unwrap();
     let own = Meta { mode: 0o700, uid: settings.uid, gid: settings.gid, mtime: 1 };

@@ -15,36 +15,62 @@
 use super::{BASE, DATA, FAILED};
 use crate::machine::Arch;
 
-/// Bytes of the ELF header and two program headers; the code follows.
-const HEADERS: u64 = 64 + 2 * 56;
 /// Bytes of a row of the table.
 const ROW: u8 = 72;
 
 /// An ELF file of the loop over `table` (an address) and `data` (loaded at `BASE + DATA`).
 pub fn elf(arch: Arch, table: u64, data: &[u8]) -> Vec<u8> {
-    let (machine, flags, code): (u16, u32, Vec<u8>) = match arch {
-        Arch::X86_64 => (62, 0, x86_64(table as u32)),
-        // The flag is the ABI of floating point: double.
-        Arch::Riscv64 => (243, 4, riscv64(table as u32)),
+    let code = match arch {
+        Arch::X86_64 => x86_64(table as u32),
+        Arch::Riscv64 => riscv64(table as u32),
     };
     let size = DATA + data.len() as u64;
-    let mut out = Vec::with_capacity(size as usize);
+    // Everything is loaded readable and executable, nothing writable.
+    let all = Segment { flags: 5, offset: 0, file: size, memory: size };
+    let mut out = head(arch, &[all], &code);
+    out.extend_from_slice(data);
+    out
+}
+
+/// Bytes of a file that are loaded, at `BASE` plus their offset.
+pub(super) struct Segment {
+    /// 4 readable, 2 writable, 1 executable.
+    pub(super) flags: u32,
+    /// Where in the file.
+    pub(super) offset: u64,
+    /// Bytes in the file.
+    pub(super) file: u64,
+    /// Bytes in memory.
+    pub(super) memory: u64,
+}
+
+/// The headers of a static executable with these segments, and behind them `code`, where it starts; `DATA` bytes in all.
+pub(super) fn head(arch: Arch, segments: &[Segment], code: &[u8]) -> Vec<u8> {
+    let (machine, flags): (u16, u32) = match arch {
+        Arch::X86_64 => (62, 0),
+        // The flag is the ABI of floating point: double.
+        Arch::Riscv64 => (243, 4),
+    };
+    let headers = segments.len() as u16 + 1;
+    let mut out = Vec::with_capacity(DATA as usize);
     out.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     put16(&mut out, 2); // an executable at a fixed address
     put16(&mut out, machine);
     put32(&mut out, 1);
-    put64(&mut out, BASE + HEADERS); // entry point
+    put64(&mut out, BASE + 64 + 56 * u64::from(headers)); // entry point
     put64(&mut out, 64); // program headers
     put64(&mut out, 0); // no section headers
     put32(&mut out, flags);
-    for half in [64, 56, 2, 64, 0, 0] {
+    for half in [64, 56, headers, 64, 0, 0] {
         put16(&mut out, half);
     }
-    // Everything is loaded readable and executable, nothing writable.
-    put32(&mut out, 1);
-    put32(&mut out, 5);
-    for word in [0, BASE, BASE, size, size, 0x1000] {
-        put64(&mut out, word);
+    for segment in segments {
+        put32(&mut out, 1);
+        put32(&mut out, segment.flags);
+        let address = BASE + segment.offset;
+        for word in [segment.offset, address, address, segment.file, segment.memory, 0x1000] {
+            put64(&mut out, word);
+        }
     }
     // The stack is not executable: else the builder would inherit READ_IMPLIES_EXEC.
     put32(&mut out, 0x6474_e551);
@@ -52,9 +78,8 @@ pub fn elf(arch: Arch, table: u64, data: &[u8]) -> Vec<u8> {
     for word in [0, 0, 0, 0, 0, 16] {
         put64(&mut out, word);
     }
-    out.extend_from_slice(&code);
+    out.extend_from_slice(code);
     out.resize(DATA as usize, 0);
-    out.extend_from_slice(data);
     out
 }
 

@@ -10,11 +10,14 @@ mod code;
 mod enter;
 mod entropy;
 mod filter;
+mod repeat;
 mod terminal;
+mod watch;
 
 pub use enter::{Enter, Input, InputKind, enter};
 pub use entropy::entropy;
 pub use terminal::terminal;
+pub use watch::{watch_files, watch_processes};
 
 use crate::machine::Arch;
 use calls::Call;

@@ -182,7 +182,7 @@ fn a_set_id_bit_and_an_extended_attribute_are_refused_by_the_filter() {
     assert_eq!(output.stdout.escape_ascii().to_string(), "plain\\nrefused\\nrefused\\n95\\n0 -1 -95 -1\\n");
 }
 
-fn disassembly(arch: Arch, elf: &[u8]) -> String {
+fn disassembly(arch: Arch, elf: &[u8], [start, stop]: [u64; 2]) -> String {
     let (objdump, architecture) = match arch {
         Arch::X86_64 => ("objdump", "i386:x86-64"),
         Arch::Riscv64 => ("riscv64-linux-gnu-objdump", "riscv:rv64"),
@@ -192,7 +192,7 @@ fn disassembly(arch: Arch, elf: &[u8]) -> String {
     let output = Command::new(objdump)
         .args(["-D", "-b", "binary", "-m", architecture, "--no-show-raw-insn", "-M"])
         .arg(if arch == Arch::X86_64 { "intel" } else { "no-aliases" })
-        .args(["--start-address=0xb0", "--stop-address=0x120"])
+        .args([format!("--start-address={start:#x}"), format!("--stop-address={stop:#x}")])
         .arg(&file.path)
         .output()
         .unwrap_or_else(|e| panic!("{objdump}: {e}; install binutils and binutils-riscv64-linux-gnu"));
@@ -213,14 +213,46 @@ fn disassembly(arch: Arch, elf: &[u8]) -> String {
 fn the_loop_reads_as_meant() {
     for arch in Arch::ALL {
         let elf = entropy(arch, 1).unwrap();
-        insta::assert_snapshot!(format!("loop-{arch}"), disassembly(arch, &elf));
+        insta::assert_snapshot!(format!("loop-{arch}"), disassembly(arch, &elf, [0xb0, 0x120]));
+        let elf = watch_files(arch);
+        insta::assert_snapshot!(format!("repeat-{arch}"), disassembly(arch, &elf, [0xe8, 0x194]));
+    }
+}
+
+/// Goes round twice: writes a number, then as many bytes of a text as another call wrote, until closing 3 fails.
+#[test]
+fn a_program_that_goes_round_hands_results_on_and_writes_numbers_for_proc() {
+    for (number, expected) in
+        [(0u32, "/////////0"), (7, "/////////7"), (32_768, "/////32768"), (u32::MAX, "4294967295")]
+    {
+        for arch in Arch::ALL {
+            let mut program = repeat::Repeat::new(arch);
+            let (number, field) = (program.bytes(&number.to_le_bytes()), program.bytes(b"##########|"));
+            let (text, path) = (program.bytes(b"hello world"), program.path("/dev/null"));
+            let kept = program.bytes(&[0xff; 8]);
+            program.call(Call::Close, &[3], &[], OnFailure::Ignore);
+            program.call(Call::Openat, &[-100i64 as u64, path, 0], &[], OnFailure::Say(b"open".to_vec()));
+            let again = program.here();
+            program.decimal(number, field + 10);
+            let part = program.here().next();
+            let results = [part.argument(3), kept];
+            program.call(Call::Write, &[1, field, 11], &results, OnFailure::Ignore);
+            program.call(Call::Write, &[1, text, 0], &[], OnFailure::Ignore);
+            program.call(Call::Write, &[1, kept, 8], &[], OnFailure::Ignore);
+            program.call(Call::Close, &[3], &[], OnFailure::Say(b"closed".to_vec()));
+            let output = run(arch, &program.finish(again));
+            let round = [expected.as_bytes(), b"|hello world", &11u64.to_le_bytes()].concat();
+            assert_eq!(output.stdout, round.repeat(2), "{arch}");
+            assert_eq!((output.status.code(), &*output.stderr), (Some(125), &b"closed\n"[..]), "{arch}");
+        }
     }
 }
 
 #[test]
 fn readelf_finds_nothing_writable_and_executable() {
-    for arch in Arch::ALL {
-        let file = file(&entropy(arch, 1).unwrap());
+    let programs = |arch| [entropy(arch, 1).unwrap(), watch_files(arch), watch_processes(arch)];
+    for program in Arch::ALL.into_iter().flat_map(programs) {
+        let file = file(&program);
         let output = Command::new("readelf").arg("-lW").arg(&file.path).output().expect("install binutils");
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.stderr.is_empty() && !text.contains("RWE"), "{text}");

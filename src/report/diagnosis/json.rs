@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::places;
+use super::{origins::OriginOf, places};
 use crate::{
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
@@ -58,6 +58,9 @@ struct Flipped<'a> {
     settings: Vec<SettingOf>,
     files: Vec<FileOf>,
     causes: Value,
+    /// Where in the build it begins to differ; absent when that was not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<OriginOf>,
     diff: Value,
 }
 
@@ -165,6 +168,11 @@ fn flipped<'a>(isolation: &'a Isolation<RealiseError>, result: &OutputDiagnosis)
             settings: round.varied.iter().map(setting).collect(),
             files: files.into_iter().map(|file| FileOf { path: file.name(), parts: file.parts }).collect(),
             causes,
+            origin: result
+                .origins
+                .iter()
+                .find(|(against, _)| *against == round.label)
+                .map(|(_, origin)| OriginOf::new(origin)),
             diff,
         })
     });

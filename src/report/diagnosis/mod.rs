@@ -1,6 +1,8 @@
 //! A diagnosis for a person and as a document.
 
+mod command;
 mod json;
+mod origins;
 mod places;
 mod subjects;
 mod terminal;

@@ -1,6 +1,6 @@
 //! A diagnosis as a report.
 
-use super::headline;
+use super::{headline, origins};
 use crate::{
     report::{
         subject::{Problem, Report, Seen, Standing, Subject},
@@ -39,6 +39,9 @@ fn subject<'a>(target: &'a TargetDiagnosis, output: &'a OutputDiagnosis) -> Subj
             }
         };
         facts.push((round.label.clone(), format!("{bits}{}", varied(&round.settings, round))));
+    }
+    for (against, origin) in &output.origins {
+        facts.push((format!("{against}: first process"), origins::sentence(origin)));
     }
     let standing: Standing = standing(output.verdict());
     Subject {

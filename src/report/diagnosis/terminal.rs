@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{headline, places};
+use super::{headline, origins, places};
 use crate::{
     diff::Pair,
     machine::Contract,
@@ -133,6 +133,9 @@ fn write_dependence(
         }
         if let Some(more) = files.len().checked_sub(FILES).filter(|more| *more > 0) {
             writeln!(out, "    {DIM}and {more} more{DIM:#}")?;
+        }
+        for (_, origin) in output.origins.iter().filter(|(against, _)| *against == round.label) {
+            origins::write(out, origin)?;
         }
     }
     Ok(())
