@@ -182,7 +182,7 @@ fn diagnose(system: &str, attribute: &str, more: &[&str]) -> (i32, Value) {
     let installable = format!("examples/hello#packages.{system}.{attribute}");
     let output = reprove(&[&["diagnose", &installable, "--json", "-"], more].concat());
     let document: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    assert_eq!(document["schema"], "reprove.diagnose/1");
+    support::schema::check("diagnose", &document);
     (output.status.code().unwrap_or(-1), document["outputs"][0].clone())
 }
 

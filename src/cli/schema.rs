@@ -20,6 +20,7 @@ type Document = (&'static str, fn() -> schemars::Schema);
 /// Every document, by name.
 const DOCUMENTS: &[Document] = &[
     ("build", build::schema),
+    ("diagnose", report::diagnosis::schema),
     ("diff", report::diff::schema),
     ("drv-check", drv::schema),
     ("drv-diff", report::drv_diff::schema),

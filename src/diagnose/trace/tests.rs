@@ -182,7 +182,7 @@ fn contents_that_are_not_known_are_counted_and_prove_nothing() {
 
 #[test]
 fn logs_that_are_cut_or_go_back_in_time_are_refused() {
-    let mut guest = guest();
+    let mut guest = Guest { now: 5_000_000, ..guest() };
     guest.exec(1, &["sh"]).file(1, "/build/a", 1);
     let cut = |bytes: &[u8]| bytes[..bytes.len() - 1].to_vec();
     let error = Trace::parse(&cut(&guest.processes), &guest.files).unwrap_err();
@@ -191,7 +191,7 @@ fn logs_that_are_cut_or_go_back_in_time_are_refused() {
     assert_eq!((error.log, error.offset), ("files", 104));
     guest.now = 0;
     guest.exec(2, &["earlier"]);
-    let back = Trace::parse(&[guest.processes.clone(), guest.processes].concat(), &[]).unwrap_err();
+    let back = Trace::parse(&guest.processes, &[]).unwrap_err();
     assert_eq!(back.why, "time goes back");
     let huge = [i64::MAX.to_le_bytes(), [0; 8], [0; 8]].concat();
     assert!(Trace::parse(&huge, &[]).is_err());

@@ -20,15 +20,16 @@ use crate::{
 /// The version of the document.
 pub const SCHEMA: &str = "reprove.diagnose/1";
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Document<'a> {
+    #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     tool: &'static str,
     outputs: Vec<Output<'a>>,
     failed_inputs: Vec<Failed>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Output<'a> {
     installable: &'a str,
     drv: &'a StorePath,
@@ -51,20 +52,22 @@ struct Output<'a> {
     notes: Vec<Failed>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Flipped<'a> {
     /// The build that shows it; none of its settings is varied in round 1.
     build: &'a str,
     settings: Vec<SettingOf>,
     files: Vec<FileOf>,
+    #[schemars(with = "Vec<diff::CauseOf>")]
     causes: Value,
     /// Where in the build it begins to differ; absent when that was not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<OriginOf>,
+    #[schemars(with = "diff::Document")]
     diff: Value,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct SettingOf {
     setting: Setting,
     contract: &'static str,
@@ -72,13 +75,13 @@ struct SettingOf {
     b: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct FileOf {
     path: String,
     parts: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Build<'a> {
     build: &'a str,
     settings: &'a Settings,
@@ -95,7 +98,7 @@ struct Build<'a> {
     code: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Failed {
     error: String,
     code: String,
@@ -103,6 +106,11 @@ struct Failed {
 
 fn outputs(target: &TargetDiagnosis) -> impl Iterator<Item = Output<'_>> {
     target.outputs.iter().map(move |result| output(target, result))
+}
+
+/// Its JSON Schema.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document<'_>>()
 }
 
 /// The document, ready to be serialised.
@@ -150,9 +158,9 @@ fn output<'a>(target: &'a TargetDiagnosis, result: &'a OutputDiagnosis) -> Outpu
 fn flipped<'a>(isolation: &'a Isolation<RealiseError>, result: &OutputDiagnosis) -> Vec<Flipped<'a>> {
     let flipped = isolation.witnesses(&result.output).into_iter().filter_map(|round| {
         let divergence = result.divergences.iter().find(|divergence| divergence.against == round.label)?;
-        let mut diff = serde_json::to_value(diff::document(&divergence.comparison, &divergence.causes, None))
+        let diff = serde_json::to_value(diff::document(&divergence.comparison, &divergence.causes, None))
             .unwrap_or_default();
-        let causes = diff.get_mut("causes").map(Value::take).unwrap_or_default();
+        let causes = diff.get("causes").cloned().unwrap_or_default();
         let setting = |which: &Setting| SettingOf {
             setting: *which,
             contract: match which.contract() {

@@ -7,7 +7,7 @@ mod places;
 mod subjects;
 mod terminal;
 
-pub use json::{SCHEMA, document};
+pub use json::{SCHEMA, document, schema};
 pub use subjects::subjects;
 pub use terminal::write;
 

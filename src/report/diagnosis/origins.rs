@@ -95,7 +95,7 @@ pub(super) fn sentence(origin: &Result<Origin, String>) -> String {
 }
 
 /// The part of a document that says it.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(super) struct OriginOf {
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<String>,
@@ -106,14 +106,14 @@ pub(super) struct OriginOf {
     writers: Vec<WriterOf>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct FirstOf {
     position: usize,
     a: Option<SeenOf>,
     b: Option<SeenOf>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct SeenOf {
     process: Option<ProcessOf>,
     path: Option<String>,
@@ -121,7 +121,7 @@ struct SeenOf {
     sha256: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct ProcessOf {
     command: Vec<String>,
     /// The command line is longer than what was kept of it.
@@ -129,7 +129,7 @@ struct ProcessOf {
     folder: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct WriterOf {
     path: String,
     process: Option<ProcessOf>,
