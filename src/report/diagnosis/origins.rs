@@ -81,9 +81,8 @@ pub(super) fn sentence(origin: &Result<Origin, String>) -> String {
         None => format!("no file that a process closed after writing differs, of {files}{unsure}"),
         Some(First { sides, position }) => {
             let seen = sides.a.as_ref().or(sides.b.as_ref());
-            let program =
-                seen.and_then(|seen| seen.process.as_ref()).and_then(|process| process.command.first());
-            let program = program.map_or("a process that is not known".to_owned(), |name| escape_bytes(name));
+            let process = seen.and_then(|seen| seen.process.as_ref());
+            let program = process.map_or("a process that is not known".to_owned(), command::name);
             let only = match (&sides.a, &sides.b) {
                 (Some(_), None) => ", in round 1 only",
                 (None, Some(_)) => ", not in round 1",
