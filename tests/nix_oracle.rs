@@ -496,6 +496,48 @@ fn outputs_known_only_after_a_build() {
     assert_right(&nix, 5);
 }
 
+/// A closure in which a derivation deep down and one in the middle are made with `more`: several outputs, structured attributes,
+/// fixed outputs that are fetched by what changes, two that merge into one, and a derivation's own path in a text.
+fn closure_with(more: &str) -> String {
+    format!(
+        "let {FIXED}
+           leaf = plain \"leaf\" ({{ outputs = [ \"out\" \"dev\" ]; }} // {more});
+           source = url: derivation {{
+             name = \"source\"; system = \"x86_64-linux\"; builder = \"${{leaf}}/bin/fetch\"; inherit url; outputHashMode = \"flat\"; outputHashAlgo = \"sha256\";
+             outputHash = builtins.hashString \"sha256\" \"contents\";
+           }};
+           structured = plain \"structured\" ({{ __structuredAttrs = true; outputs = [ \"out\" \"dev\" ]; list = [ 1 leaf.dev \"é\" ]; src = source \"https://one\"; }} // {more});
+           middle = plain \"middle\" {{ args = [ \"-I${{leaf.dev}}/include\" leaf ]; base = baseNameOf (toString leaf); both = [ (source \"https://one\") (source \"https://two\") ]; }};
+         in [ (plain \"top\" {{ inherit middle structured; text = builtins.toJSON {{ path = \"${{structured.dev}}/x\"; }}; drvs = builtins.unsafeDiscardOutputDependency structured.drvPath; }}) ]"
+    )
+}
+
+#[test]
+fn a_changed_closure_has_the_paths_that_nix_gives_it() {
+    let nix = Nix::new();
+    let [before, after] =
+        ["{ }", "{ dontStrip = true; }"].map(|more| nix.instantiate(closure_with(more).as_bytes()));
+    let resolve = |path: &StorePath| {
+        let mut derivation = nix.derivation(path);
+        if path.derivation_name() == Some("leaf") {
+            derivation.env.insert(b"dontStrip".to_vec(), b"1".to_vec());
+        }
+        if path.derivation_name() == Some("structured") {
+            let json = derivation.env.get_mut(&b"__json"[..]).expect("structured attributes");
+            let text = String::from_utf8(json.clone()).expect("JSON");
+            *json = text.replacen(",\"list\":", ",\"dontStrip\":true,\"list\":", 1).into_bytes();
+        }
+        Ok::<_, String>(derivation)
+    };
+    let graph = reprove::graph::Graph::load(&before, resolve).expect("a graph");
+    let repathed = graph.repath().expect("paths");
+    assert_eq!(repathed.now(&before[0]), &after[0]);
+    assert!(repathed.derivations.len() >= 6, "{:?}", repathed.paths);
+    for (path, derivation) in &repathed.derivations {
+        assert_eq!(*derivation, nix.derivation(path), "{path}");
+    }
+}
+
 #[test]
 fn narinfo_files_are_those_of_nix() {
     let nix = Nix::new();

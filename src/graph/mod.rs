@@ -1,7 +1,8 @@
 //! Derivations as a graph, leaves first (pure).
 //!
 //! [`Graph::load`] reads a closure through a resolver and orders it; [`frontier`] says what is built and what is
-//! taken by hash; [`plan`] says what is left to do. All of it is linear in derivations and edges and none of it
+//! taken by hash; [`plan`] says what is left to do;
+//! [`Graph::repath`] writes a changed closure anew. All of it is linear in derivations and edges and none of it
 //! recurses, so a chain of 100,000 derivations or a diamond of 2^40 paths costs no more than its size.
 
 mod differences;
@@ -9,6 +10,7 @@ mod error;
 mod frontier;
 mod load;
 mod plan;
+mod repath;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,7 @@ pub use differences::{Change, Differences, Pair as DrvPair, What, differences};
 pub use error::{EXPLANATIONS, GraphError, LoadError};
 pub use frontier::{Choice, Frontier, Rule, frontier};
 pub use plan::{Action, Kind, Plan, Step, Unsupported, plan};
+pub use repath::{Repathed, rename};
 
 use std::collections::{BTreeMap, BTreeSet};
 

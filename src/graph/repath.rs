@@ -1,0 +1,206 @@
+//! A closure whose derivations were changed, written anew with the paths that follow from what they say now (pure).
+//!
+//! Paths of outputs are in the texts of whatever needs them, and the path of a derivation is made from its text: a change in a
+//! leaf is a change in everything above it. What is written here is what Nix's evaluation of the changed expressions would write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::{Graph, GraphError};
+use crate::nix::{
+    derivation::{Derivation, Output},
+    hash_modulo::{HashModulos, OutputCheck, own_path},
+    store_path::StorePath,
+};
+
+/// What was written anew.
+#[derive(Clone, Debug, Default)]
+pub struct Repathed {
+    /// The derivations that have another path now, leaves first.
+    pub derivations: Vec<(StorePath, Derivation)>,
+    /// The new path of each of them, by the old one.
+    pub paths: BTreeMap<StorePath, StorePath>,
+}
+
+impl Repathed {
+    /// Where a derivation of the graph is now.
+    pub fn now<'a>(&'a self, drv: &'a StorePath) -> &'a StorePath {
+        self.paths.get(drv).unwrap_or(drv)
+    }
+}
+
+impl Graph {
+    /// Gives every derivation of a graph that was loaded with changed texts the path that its text has, and every output its
+    /// own; what is as it was keeps its path. A path that is named in a text is renamed there in whole, wherever it stands.
+    ///
+    /// # Errors
+    /// A hash that cannot be computed, as a name that is too long.
+    pub fn repath(&self) -> Result<Repathed, GraphError> {
+        let mut modulos = HashModulos::new();
+        let mut repathed = Repathed::default();
+        // The old and new paths of derivations and outputs that are others now, by derivation.
+        let mut renamed: BTreeMap<&StorePath, Renames> = BTreeMap::new();
+        for node in self.nodes() {
+            let mut derivation = node.derivation.clone();
+            let inputs = node.derivation.input_drvs.keys().filter_map(|input| renamed.get(input));
+            let all: Renames = inputs.flatten().map(|(old, new)| (old.clone(), new.clone())).collect();
+            rename(&mut derivation, &all);
+            let mut own = Renames::new();
+            for (output, check) in modulos.check_outputs(&node.drv, &derivation)? {
+                if let OutputCheck::Different { stated, computed } = check {
+                    own.extend(stated.map(|stated| (stated, computed.clone())));
+                    state(&mut derivation, &output, computed);
+                }
+            }
+            let drv = own_path(&node.drv, &derivation)?;
+            modulos.insert(&drv, &derivation)?;
+            if drv != node.drv {
+                own.insert(node.drv.clone(), drv.clone());
+                repathed.paths.insert(node.drv.clone(), drv.clone());
+                repathed.derivations.push((drv, derivation));
+                renamed.insert(&node.drv, own);
+            }
+        }
+        Ok(repathed)
+    }
+}
+
+/// New paths by old ones.
+type Renames = BTreeMap<StorePath, StorePath>;
+
+/// Sets the path of an output, where the derivation states it: in its outputs, and in the variable of that name.
+fn state(derivation: &mut Derivation, output: &str, path: StorePath) {
+    if let Some(value) = derivation.env.get_mut(output.as_bytes()) {
+        *value = path.to_string().into_bytes();
+    }
+    match derivation.outputs.get_mut(output) {
+        Some(Output::InputAddressed { path: stated } | Output::Fixed { path: stated, .. }) => *stated = path,
+        Some(deferred @ Output::Deferred) => *deferred = Output::InputAddressed { path },
+        Some(Output::Floating { .. } | Output::Impure { .. }) | None => {}
+    }
+}
+
+/// Puts new paths in the place of old ones: in inputs, program, arguments and environment.
+///
+/// A path is recognised by its base name, or by its hash where the name stays: a text may name it without the store's folder.
+pub fn rename(derivation: &mut Derivation, renames: &BTreeMap<StorePath, StorePath>) {
+    if renames.is_empty() {
+        return;
+    }
+    let mut inputs: BTreeMap<StorePath, BTreeSet<String>> = BTreeMap::new();
+    for (input, wanted) in std::mem::take(&mut derivation.input_drvs) {
+        let now = renames.get(&input).cloned().unwrap_or(input);
+        inputs.entry(now).or_default().extend(wanted);
+    }
+    derivation.input_drvs = inputs;
+    let sources = std::mem::take(&mut derivation.input_srcs);
+    derivation.input_srcs =
+        sources.into_iter().map(|path| renames.get(&path).cloned().unwrap_or(path)).collect();
+    let (old, new): (Vec<&[u8]>, Vec<&[u8]>) = renames.iter().map(|(old, new)| words(old, new)).unzip();
+    // Fails only on more patterns than there can be paths in memory.
+    let Ok(finder) = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&old) else {
+        return;
+    };
+    let texts = std::iter::once(&mut derivation.builder).chain(&mut derivation.args);
+    for text in texts.chain(derivation.env.values_mut()) {
+        if finder.is_match(text.as_slice()) {
+            *text = finder.replace_all_bytes(text, &new);
+        }
+    }
+}
+
+/// What stands for a path in a text, and what comes in its place.
+fn words<'a>(old: &'a StorePath, new: &'a StorePath) -> (&'a [u8], &'a [u8]) {
+    if old.name() == new.name() {
+        (old.hash_part().as_bytes(), new.hash_part().as_bytes())
+    } else {
+        (old.base_name().as_bytes(), new.base_name().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{derivation, drv, load};
+    use super::*;
+
+    /// A graph with honest paths: whatever stands in these texts, written anew.
+    fn honest(derivations: &[(&str, Derivation)], roots: &[&str]) -> Graph {
+        let forged = load(derivations, roots).unwrap();
+        let repathed = forged.repath().unwrap();
+        let all: BTreeMap<_, _> = repathed.derivations.iter().cloned().collect();
+        let roots: Vec<StorePath> = roots.iter().map(|root| repathed.now(&drv(root)).clone()).collect();
+        Graph::load(&roots, |path| all.get(path).cloned().ok_or(format!("{path} is missing"))).unwrap()
+    }
+
+    fn chain() -> Graph {
+        let mut middle = derivation("middle", &["leaf"]);
+        let leaf = derivation("leaf", &[]);
+        let path = leaf.output_path("out").unwrap().to_string();
+        middle.env.insert(b"leaf".to_vec(), format!("-I{path}/include").into());
+        middle.env.insert(b"out".to_vec(), middle.output_path("out").unwrap().to_string().into());
+        honest(&[("top", derivation("top", &["middle"])), ("middle", middle), ("leaf", leaf)], &["top"])
+    }
+
+    /// The same closure with one derivation changed.
+    fn changed(graph: &Graph, name: &str, change: impl Fn(&mut Derivation)) -> Graph {
+        let roots: Vec<StorePath> =
+            graph.roots().iter().map(|root| graph.nodes()[*root].drv.clone()).collect();
+        let resolve = |path: &StorePath| {
+            let mut derivation = graph.nodes()[graph.index_of(path).unwrap()].derivation.clone();
+            if path.derivation_name() == Some(name) {
+                change(&mut derivation);
+            }
+            Ok::<_, String>(derivation)
+        };
+        Graph::load(&roots, resolve).unwrap()
+    }
+
+    #[test]
+    fn what_was_not_changed_keeps_its_path() {
+        let graph = chain();
+        graph.check_paths().unwrap();
+        let repathed = changed(&graph, "nobody", |_| {}).repath().unwrap();
+        assert!(repathed.derivations.is_empty() && repathed.paths.is_empty());
+    }
+
+    #[test]
+    fn a_change_in_a_leaf_goes_up_and_is_sound() {
+        let graph = chain();
+        let edited =
+            changed(&graph, "leaf", |leaf| _ = leaf.env.insert(b"dontStrip".to_vec(), b"1".to_vec()));
+        let repathed = edited.repath().unwrap();
+        assert_eq!(repathed.derivations.len(), 3);
+        let all: BTreeMap<_, _> = repathed.derivations.iter().cloned().collect();
+        let top = repathed.now(&graph.nodes()[graph.roots()[0]].drv).clone();
+        let again = Graph::load(&[top], |path| all.get(path).cloned().ok_or("missing")).unwrap();
+        again.check_paths().unwrap();
+        let middle = again.nodes().iter().find(|node| node.name() == "middle").unwrap();
+        let leaf = again.nodes().iter().find(|node| node.name() == "leaf").unwrap();
+        let path = leaf.derivation.output_path("out").unwrap();
+        assert_eq!(middle.derivation.env_get("leaf"), Some(format!("-I{path}/include").as_bytes()));
+        let own = middle.derivation.output_path("out").unwrap().to_string();
+        assert_eq!(middle.derivation.env_get("out"), Some(own.as_bytes()));
+    }
+
+    #[test]
+    fn a_change_in_the_middle_leaves_the_leaf_alone() {
+        let graph = chain();
+        let edited = changed(&graph, "middle", |middle| _ = middle.env.insert(b"x".to_vec(), b"1".to_vec()));
+        let names: Vec<_> =
+            edited.repath().unwrap().derivations.iter().map(|(path, _)| path.name().to_owned()).collect();
+        assert_eq!(names, ["middle.drv", "top.drv"]);
+    }
+
+    #[test]
+    fn a_path_is_renamed_with_its_name() {
+        let (old, new) = (derivation("one", &[]), derivation("another", &[]));
+        let [old, new] = [&old, &new].map(|derivation| derivation.output_path("out").unwrap().clone());
+        let mut user = derivation("user", &[]);
+        user.env.insert(b"x".to_vec(), format!("{old}/bin:{old}").into());
+        user.input_srcs.insert(old.clone());
+        rename(&mut user, &BTreeMap::from([(old, new.clone())]));
+        assert_eq!(user.env_get("x"), Some(format!("{new}/bin:{new}").as_bytes()));
+        assert_eq!(user.input_srcs.iter().collect::<Vec<_>>(), [&new]);
+    }
+}
