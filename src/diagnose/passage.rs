@@ -1,12 +1,11 @@
 //! A differing range and how much of it has been explained.
 
-use super::tokens::{Ascii, RECOGNISERS, Recogniser, Token};
+use super::tokens::{RECOGNISERS, Recogniser, Token};
 use crate::diff::{Pair, Piece, Range, Side};
 
 /// Two pieces of bytes that differ, read for tokens.
 pub(super) struct Passage<'a> {
     pub range: &'a Range,
-    text: Pair<Ascii>,
     /// For each byte of the samples: whether it differs and nothing has explained it.
     open: Pair<Vec<bool>>,
 }
@@ -35,7 +34,7 @@ impl<'a> Passage<'a> {
                 open.b[from_b + at] = differs;
             }
         }
-        Passage { range, text: pieces.map(|piece| Ascii::of(&piece.sample)), open }
+        Passage { range, open }
     }
 
     /// Everything recognised in what is still open, the most specific kind first. What is recognised is closed.
@@ -78,9 +77,9 @@ impl<'a> Passage<'a> {
             Side::A => Side::B,
             Side::B => Side::A,
         };
-        let tokens = recogniser.find(self.text.of(side));
         // Where bytes were inserted, this side's range is empty: the token around that place is the changed one.
         let piece = self.piece(side);
+        let tokens = recogniser.find(&piece.sample);
         let (at, inserted) = (piece.marked().start, piece.len == 0 && self.open.of(other).contains(&true));
         let touches = |token: &Token| {
             open[token.range.clone()].contains(&true)

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use regex_lite::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::Confidence;
 
@@ -11,7 +11,7 @@ pub(super) struct Recogniser {
     /// The cause it speaks for.
     pub cause: &'static str,
     pattern: LazyLock<Regex>,
-    judge: fn(&str) -> Option<Confidence>,
+    judge: fn(&[u8]) -> Option<Confidence>,
     /// Whether it counts when only one side has it. Where both must have it, a new path or number says nothing.
     pub alone: bool,
     /// Whether two of its kind can be the same thing in two builds.
@@ -27,27 +27,18 @@ pub(super) struct Token {
 
 impl Recogniser {
     /// Everything of its kind in `bytes`. Bytes that are no ASCII separate, as control characters do.
-    pub fn find(&self, text: &Ascii) -> Vec<Token> {
-        let digit = |at: usize| text.0.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    pub fn find(&self, bytes: &[u8]) -> Vec<Token> {
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
         self.pattern
-            .find_iter(&text.0)
+            .find_iter(bytes)
             // A number is whole or it is another number.
             .filter(|found| !(digit(found.start()) && found.start() > 0 && digit(found.start() - 1)))
             .filter(|found| !(digit(found.end() - 1) && digit(found.end())))
             .filter_map(|found| {
-                let confidence = (self.judge)(found.as_str())?;
+                let confidence = (self.judge)(found.as_bytes())?;
                 Some(Token { range: found.range(), confidence })
             })
             .collect()
-    }
-}
-
-/// Bytes as text in which every byte that is no ASCII is one control character, so that offsets stay.
-pub(super) struct Ascii(String);
-
-impl Ascii {
-    pub fn of(bytes: &[u8]) -> Self {
-        Ascii(bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '\u{1a}' }).collect())
     }
 }
 
@@ -132,10 +123,10 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
     },
 ];
 
-/// The patterns above are constants of ours, compiled once in a test.
+/// The patterns above are constants of ours, compiled once in a test. They speak of bytes, not of characters.
 #[allow(clippy::unwrap_used)]
 fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap()
+    RegexBuilder::new(pattern).unicode(false).build().unwrap()
 }
 
 /// The spellings of dates and times that programs write.
@@ -173,19 +164,20 @@ fn dates() -> String {
 /// From 2000 to 2100: a number of nine or ten digits is a time only there.
 const PLAUSIBLE: Range<u64> = 946_684_800..4_102_444_800;
 
-fn judge_date(text: &str) -> Option<Confidence> {
-    if text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+fn judge_date(text: &[u8]) -> Option<Confidence> {
+    if text.len() <= 10 && text.iter().all(u8::is_ascii_digit) {
         if text.len() == 8 {
             return Some(Confidence(70));
         }
-        let plausible = text.parse().is_ok_and(|seconds| PLAUSIBLE.contains(&seconds));
+        let seconds = text.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+        let plausible = PLAUSIBLE.contains(&seconds);
         return plausible.then_some(Confidence(65));
     }
     Some(Confidence::HIGH)
 }
 
-fn judge_path(text: &str) -> Option<Confidence> {
-    if text.starts_with("/nix/store/") {
+fn judge_path(text: &[u8]) -> Option<Confidence> {
+    if text.starts_with(b"/nix/store/") {
         return None;
     }
     const DIRECTORIES: [&str; 9] = [
@@ -199,7 +191,7 @@ fn judge_path(text: &str) -> Option<Confidence> {
         "/workspace/",
         "/usr/src/",
     ];
-    let known = DIRECTORIES.iter().any(|directory| text.starts_with(directory));
+    let known = DIRECTORIES.iter().any(|directory| text.starts_with(directory.as_bytes()));
     Some(if known { Confidence(85) } else { Confidence::MEDIUM })
 }
 
@@ -224,11 +216,7 @@ mod tests {
 
     fn recognised(cause: &str, text: &str) -> Vec<String> {
         let recogniser = RECOGNISERS.iter().find(|recogniser| recogniser.cause == cause).unwrap();
-        recogniser
-            .find(&Ascii::of(text.as_bytes()))
-            .into_iter()
-            .map(|token| text[token.range].to_owned())
-            .collect()
+        recogniser.find(text.as_bytes()).into_iter().map(|token| text[token.range].to_owned()).collect()
     }
 
     #[test]
@@ -290,14 +278,14 @@ mod tests {
     #[test]
     fn offsets_stay_behind_bytes_that_are_no_ascii() {
         let bytes = b"\xff\xfe\x0012:34:56";
-        let found = RECOGNISERS[1].find(&Ascii::of(bytes));
+        let found = RECOGNISERS[1].find(bytes);
         assert_eq!(found[0].range, 3..11);
     }
 
     #[test]
     fn every_pattern_compiles() {
         for recogniser in &RECOGNISERS {
-            assert!(recogniser.find(&Ascii::of(b"")).is_empty());
+            assert!(recogniser.find(b"").is_empty());
         }
     }
 }

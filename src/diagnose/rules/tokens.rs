@@ -4,10 +4,7 @@ use std::collections::HashSet;
 
 use super::{Diagnosis, Passage, evidence, executables, quote};
 use crate::{
-    diagnose::{
-        Confidence, Quote,
-        tokens::{Ascii, RECOGNISERS},
-    },
+    diagnose::{Confidence, Quote, tokens::RECOGNISERS},
     diff::{Finding, Pair, Place, Side, Strings},
 };
 
@@ -49,7 +46,7 @@ pub(super) fn in_strings(diagnosis: &mut Diagnosis, place: &Place<'_>, strings: 
         let tokens = strings.as_ref().map(|strings| {
             let mut tokens = Vec::new();
             for (offset, text) in &strings.list {
-                for token in recogniser.find(&Ascii::of(text)) {
+                for token in recogniser.find(text) {
                     let at = offset + token.range.start as u64;
                     tokens.push((at, text[token.range].to_vec(), token.confidence));
                 }
