@@ -7,7 +7,6 @@ use std::{path::Path, process::Command};
 
 mod support;
 
-use proptest::prelude::*;
 use reprove::{
     diagnose::{Cause, diagnose},
     diff::{Comparison, Finding, Limits, Pair, Step, compare_files},
@@ -294,60 +293,4 @@ fn a_universal_binary_is_compared_processor_by_processor() {
     let (comparison, causes) = explain(&Pair::new(universal(&one), universal(&two)));
     assert_eq!(comparison.differences[0].inside[0].at, Step::Architecture("AArch64"));
     assert_eq!(causes[0].entry.id, "code-signature");
-}
-
-/// A sound file of each format, small enough to be mutated often.
-fn sound() -> Vec<(&'static str, Vec<u8>)> {
-    let folder = tempfile::tempdir().unwrap();
-    let scripts = [
-        ("ELF", format!("{GCC} -g")),
-        ("ELF object", "gcc -g -c main.c -o out".to_owned()),
-        ("Go", go("", "UTC")),
-        ("compressed", "gcc -g -gz -c parse.c -o out".to_owned()),
-        ("PE", PE.to_owned()),
-        ("Mach-O", MACHO.to_owned()),
-        ("WebAssembly", format!("{WASM}; wasm-ld --no-entry --export-all p.o -o out")),
-        ("gcov", "gcc --coverage -c parse.c -o parse.o; cp parse.gcno out".to_owned()),
-    ];
-    scripts.map(|(name, script)| (name, build(folder.path(), &script))).to_vec()
-}
-
-/// Whatever changes: no panic, never called identical, always explained, and both can be shown.
-fn mutate(cases: u32) {
-    let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..6);
-    for (name, bytes) in sound() {
-        let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-        let mut runner = proptest::test_runner::TestRunner::new(config);
-        let result = runner.run(&(&edits, any::<Option<prop::sample::Index>>()), |(edits, cut)| {
-            let mut mutated = bytes.clone();
-            for (at, byte, in_tables) in edits {
-                // Half of them where the tables are: the first and the last 4 KiB.
-                let at = at.index(bytes.len());
-                let at =
-                    if in_tables && at > 8192 { (at % 8192 + bytes.len() - 4096) % bytes.len() } else { at };
-                mutated[at] = byte;
-            }
-            if let Some(cut) = cut {
-                mutated.truncate(cut.index(bytes.len()));
-            }
-            let comparison = compare_files(&bytes, &mutated, &Limits::default()).unwrap();
-            prop_assert_eq!(comparison.identical(), bytes == mutated);
-            let causes = diagnose(&comparison, &[]);
-            prop_assert_eq!(causes.is_empty(), comparison.identical());
-            write(&mut std::io::sink(), Pair::new("a", "b"), &comparison, &causes, Detail::Full).unwrap();
-            Ok(())
-        });
-        result.unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
-}
-
-#[test]
-fn t80_mutated_executables() {
-    mutate(60);
-}
-
-#[test]
-#[ignore = "slow: 10 000 mutations of each format take minutes"]
-fn t80_ten_thousand_mutated_executables() {
-    mutate(10_000);
 }

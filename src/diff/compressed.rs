@@ -202,22 +202,26 @@ fn gzip<'e>(content: &dyn Content, effort: &'e Effort<'_>) -> Result<Gzip<'e>, S
     let mut reader = BufReader::with_capacity(64 << 10, &input);
     let mut gzip =
         Gzip { fields: Vec::new(), streams: Vec::new(), unpacked: unpack::nothing(effort), end: 0 };
-    let outcome = members(&mut reader, &mut gzip, content.len());
+    let outcome = members(&mut reader, &mut gzip, content);
     input.judge(outcome)?;
     Ok(gzip)
 }
 
-fn members(reader: &mut BufReader<&Input<'_>>, gzip: &mut Gzip<'_>, size: u64) -> Result<(), Stop> {
+fn members(
+    reader: &mut BufReader<&Input<'_>>,
+    gzip: &mut Gzip<'_>,
+    content: &dyn Content,
+) -> Result<(), Stop> {
     let mut count = 0;
     // Behind the first member, what does not begin as one is trailing bytes: gzip(1) ignores them.
-    while !unpack::at_end(reader)? && (count == 0 || is_gzip(reader.buffer())) {
+    while !unpack::at_end(reader)? && (count == 0 || begins(content, unpack::position(reader))?) {
         if count == MAX_MEMBERS {
             return Err(Stop::Cap { what: "members", cap: MAX_MEMBERS });
         }
         header(reader, gzip)?;
         let start = unpack::position(reader);
         let mut decoder = flate2::bufread::DeflateDecoder::new(&mut *reader);
-        unpack::fill(&mut decoder, &mut gzip.unpacked, size)?;
+        unpack::fill(&mut decoder, &mut gzip.unpacked, content.len())?;
         let at = unpack::position(reader);
         gzip.streams.push((start, at - start));
         let trailer: [u8; 8] = take(reader)?;
@@ -229,6 +233,12 @@ fn members(reader: &mut BufReader<&Input<'_>>, gzip: &mut Gzip<'_>, size: u64) -
     }
     gzip.fields.push(Field::new("members", Value::Decimal(count), (0, 0)));
     Ok(())
+}
+
+/// Whether a member begins there. Not to be seen from what is buffered: that may end inside of the three bytes.
+fn begins(content: &dyn Content, at: u64) -> Result<bool, Stop> {
+    let head = Window::new(content, at, 3).to_vec();
+    head.map(|head| is_gzip(&head)).map_err(|source| Stop::Read { offset: at, source })
 }
 
 fn take<const N: usize>(reader: &mut BufReader<&Input<'_>>) -> Result<[u8; N], Stop> {

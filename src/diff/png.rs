@@ -174,7 +174,7 @@ fn parse(content: &dyn Content, effort: &Effort<'_>) -> Result<Image, Stop> {
     let mut sums = Vec::new();
     loop {
         let broken = |what| Stop::Broken { offset: at, what };
-        if count == MAX_CHUNKS || image.others.len() + image.texts.len() > MAX_TOLD {
+        if count == MAX_CHUNKS || sums.len() > MAX_TOLD {
             return Err(Stop::Cap { what: "chunks", cap: count as u64 });
         }
         count += 1;

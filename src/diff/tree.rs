@@ -13,7 +13,7 @@ use super::{
 use crate::nix::nar::{Contents, Node};
 
 /// Folders of one tree that are looked into as container images; the others are compared file by file.
-const MAX_IMAGES: usize = 16;
+const MAX_IMAGES: usize = 4;
 
 /// An entry of a tree, as far as a NAR knows it: owners, times and most permissions are not part of a store path.
 #[derive(Clone, Debug, PartialEq, Eq)]

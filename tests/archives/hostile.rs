@@ -203,10 +203,25 @@ fn a_truncated_file_is_broken_at_every_byte_and_never_equal() {
         cpio(&[("x", b"hello")]),
         zip(&[("x", b"hello")]),
         gzip(b"hello"),
+        xz(b"hello"),
+        pyc("/build/x.py", b"hello"),
     ] {
         for len in 0..sound.len() {
             let cut = sound[..len].to_vec();
             assert!(!compare_files(&sound, &cut, &Limits::default()).unwrap().identical());
         }
     }
+}
+
+#[test]
+fn t85_gzip_of_very_many_members_takes_time_in_proportion() {
+    // With a square of their number this would take hours.
+    let many = |time: u8| {
+        let mut member = gzip(b"");
+        member[4] = time;
+        member.repeat(20_000)
+    };
+    let (comparison, codes) = notes(&many(1), &many(2), &Limits::default());
+    assert!(codes.is_empty());
+    assert_eq!(comparison.differences[0].inside[0].found.len(), 20_000);
 }

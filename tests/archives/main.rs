@@ -5,7 +5,7 @@
 
 mod hostile;
 mod images;
-mod mutated;
+mod layouts;
 mod pictures;
 mod squashfs;
 mod writers;

@@ -29,16 +29,9 @@ pub fn png(chunks: &[(&[u8; 4], &[u8])], color: u8, level: u32, pieces: usize) -
     out
 }
 
-fn zlib(data: &[u8]) -> Vec<u8> {
-    use std::io::Write as _;
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(9));
-    encoder.write_all(data).unwrap();
-    encoder.finish().unwrap()
-}
-
 #[test]
 fn chunks_of_png_by_name() {
-    let packed = |text: &str| [b"Comment\0\0", &zlib(text.as_bytes())[..]].concat();
+    let packed = |text: &str| [b"Comment\0\0", &writers::zlib(text.as_bytes())[..]].concat();
     let international = |text: &str| [b"Author\0\0\0\0\0", text.as_bytes()].concat();
     let of = |chunk: (&[u8; 4], &[u8])| png(&[chunk], 7, 6, 1);
     for (id, a, b, quote) in [

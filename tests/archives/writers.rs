@@ -127,6 +127,12 @@ pub fn deflate(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+pub fn zlib(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(6));
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
 pub fn gzip(data: &[u8]) -> Vec<u8> {
     let builder = flate2::GzBuilder::new().mtime(77).filename("name").comment("why").extra(vec![1, 2, 3]);
     let mut encoder = builder.write(Vec::new(), flate2::Compression::new(6));

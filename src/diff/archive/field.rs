@@ -1,5 +1,7 @@
 //! Fields of headers, by name, and how those of two sides differ.
 
+use std::collections::{HashMap, VecDeque};
+
 use crate::diff::{Content, Finding, Pair, ReadError, Side, Value, bytes::failed};
 
 /// A field of a header.
@@ -34,11 +36,16 @@ pub(in crate::diff) fn compare(
     contents: Pair<&dyn Content>,
 ) -> Result<Vec<Finding>, ReadError> {
     let mut found = Vec::new();
+    // A file can have a million fields of one name: every member of a gzip file has a time.
+    let mut by_name: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    for (index, field) in fields.b.iter().enumerate() {
+        by_name.entry(field.name).or_default().push_back(index);
+    }
     let mut of_b: Vec<Option<Field>> = fields.b.into_iter().map(Some).collect();
     let none = || Value::Text(None);
     for a in fields.a {
-        let same = of_b.iter_mut().find(|b| b.as_ref().is_some_and(|b| b.name == a.name));
-        let Some(b) = same.and_then(Option::take) else {
+        let same = by_name.get_mut(a.name).and_then(VecDeque::pop_front);
+        let Some(b) = same.and_then(|index| of_b[index].take()) else {
             let (values, derived) = (Pair::new(a.value, none()), a.derived);
             found.push(Finding::Field { name: a.name, values, at: None, derived });
             continue;

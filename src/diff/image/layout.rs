@@ -15,8 +15,10 @@ use crate::diff::{Content, Window};
 pub(in crate::diff) const DOCUMENTS: [&[u8]; 2] = [b"index.json", b"manifest.json"];
 
 /// Largest document, and how many bytes of them are read in all.
-const MAX_DOCUMENT: u64 = 4 << 20;
-const MAX_DOCUMENTS: u64 = 16 << 20;
+const MAX_DOCUMENT: u64 = 2 << 20;
+const MAX_DOCUMENTS: u64 = 4 << 20;
+/// Bytes of all layers of all images, those that several name counted as often: they are compared as often.
+const MAX_LAYER_BYTES: u64 = 64 << 30;
 /// Images in one layout, layers in one image (Docker itself refuses more than 127), indices inside each other.
 const MAX_IMAGES: usize = 256;
 const MAX_LAYERS: usize = 1024;
@@ -68,7 +70,8 @@ pub(in crate::diff) struct Image {
 impl Layout {
     /// Reads the documents; `None` when they are not those of a sound layout.
     pub fn read(files: &dyn Files) -> Option<Layout> {
-        let mut reading = Reading { files, left: MAX_DOCUMENTS, layout: Layout::default() };
+        let mut reading =
+            Reading { files, left: MAX_DOCUMENTS, layers: MAX_LAYER_BYTES, layout: Layout::default() };
         if files.has(b"oci-layout") && files.has(b"index.json") {
             reading.oci()?;
             // What Docker reads of an image that has both.
@@ -93,7 +96,9 @@ impl Layout {
 
 struct Reading<'a> {
     files: &'a dyn Files,
+    /// Bytes of documents and of layers that may still be read.
     left: u64,
+    layers: u64,
     layout: Layout,
 }
 
@@ -163,8 +168,11 @@ impl Reading<'_> {
         config: &[u8],
         layers: Vec<Vec<u8>>,
     ) -> Option<()> {
-        if layers.len() > MAX_LAYERS || !layers.iter().all(|path| self.files.has(path)) {
+        if layers.len() > MAX_LAYERS {
             return None;
+        }
+        for path in &layers {
+            self.layers = self.layers.checked_sub(self.files.open(path)?.len())?;
         }
         let number = self.layout.images.len();
         // An artefact's configuration may be anything, and is compared as a file then.

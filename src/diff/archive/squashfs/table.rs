@@ -16,6 +16,9 @@ const BLOCK: usize = 8192;
 /// Unpacked metadata held in memory: that of a million files.
 const MAX_TABLES: u64 = 64 << 20;
 
+/// What a block takes besides, in about: there can be as many as an image has bytes.
+const OVERHEAD: usize = 256;
+
 /// Says that a block is not compressed.
 const STORED: u16 = 0x8000;
 
@@ -59,7 +62,7 @@ impl<'a> Tables<'a> {
             0 => self.compressor.unpack(&packed, BLOCK, at)?,
             _ => packed,
         };
-        let held = self.held.get() + unpacked.len() as u64;
+        let held = self.held.get() + (unpacked.len() + OVERHEAD) as u64;
         if held > MAX_TABLES {
             return Err(Stop::Cap { what: "bytes of tables", cap: MAX_TABLES });
         }
