@@ -236,6 +236,37 @@ fn diagnose_tells_what_only_the_host_name_flips_from_what_nothing_does() {
     assert_eq!((exit, sets(&output), output["verdict"].as_str()), (0, vec![], Some("reproduced")));
 }
 
+#[test]
+#[ignore = "slow: boots machines"]
+fn diagnose_tells_where_in_the_graph_bits_begin_to_differ_from_who_passes_them_on() {
+    let installable = format!("examples/hello#packages.{RISCV}.stamped");
+    // What it is built with, taken from the store as it is.
+    reprove(&["build", &format!("examples/hello#packages.{RISCV}.toolchain")]);
+    let only = ["--only", "^stamp", "--no-processes", "--json", "-"];
+    let output = reprove(&[&["diagnose", &installable, "--closure"][..], &only].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    support::schema::check("diagnose", &document);
+    assert_eq!(output.status.code(), Some(104));
+    let roles: Vec<(&str, &str)> = document["closure"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["drv"].as_str().unwrap(), step["role"].as_str().unwrap()))
+        .map(|(drv, role)| (drv.trim_end_matches(".drv").split_at("/nix/store/".len() + 33).1, role))
+        .collect();
+    let expected = [
+        ("stamp", "source"),
+        ("stamp-copied", "passes on"),
+        ("stamp-lines", "ends here"),
+        ("stamped", "passes on"),
+    ];
+    assert_eq!(roles, expected);
+    // Only the source is looked at closer.
+    let outputs = document["outputs"].as_array().unwrap();
+    assert_eq!(outputs.len(), 1);
+    assert_eq!(sets(&outputs[0]), [["clock"]]);
+}
+
 /// Each with the code of its error and the exit code of Nix.
 const MISBEHAVIOUR: [(&str, &str, i32); 16] = [
     ("fails", "RP0710", 100),

@@ -90,6 +90,17 @@ let
         right = side "right";
       };
 
+    # The date of one input comes through one side of a diamond and not through the other.
+    stamped =
+      let
+        stamp = script "stamp" ''date > "$out"'' { };
+        copied = script "stamp-copied" ''{ cat "$stamp"; echo copied; } > "$out"'' { inherit stamp; };
+        lines = script "stamp-lines" ''while read -r line; do echo line; done < "$stamp" > "$out"'' {
+          inherit stamp;
+        };
+      in
+      script "stamped" ''cat "$copied" "$lines" > "$out"'' { inherit copied lines; };
+
     default = packages.greeting;
   };
 in

@@ -8,12 +8,15 @@ use super::{
 };
 use crate::{
     build::Observe,
+    graph::Graph,
     machine::Setting,
     report,
     schedule::RealiseError,
     verify::{
         Verdict,
+        closure::walk,
         diagnosis::{Diagnosis, Request, diagnose, varied},
+        session::Target,
         target::KeptRounds,
     },
 };
@@ -38,6 +41,10 @@ pub struct Diagnose {
     /// Build everything again, from its beginning, also what an interrupted run of the same command had finished or begun
     #[arg(long)]
     fresh: bool,
+    /// Look through everything the outputs are built from, leaves first, for the derivations whose bits begin to differ, and
+    /// diagnose those; who only passes on what an input has is told from them. --depth and --only say how far
+    #[arg(long)]
+    closure: bool,
     /// Do not look at the processes of builds that differ, which takes one more build of each
     #[arg(long)]
     no_processes: bool,
@@ -69,22 +76,34 @@ impl Diagnose {
         let views = self.to.open()?;
         let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
         let workshop = self.work.open(context, interrupted)?;
-        let targets = targets(&workshop.closure)?;
-        let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
-        let plan = workshop.plan(&again);
+        let mut targets = targets(&workshop.closure)?;
         let realiser = workshop.realiser()?;
         let also: Vec<Setting> = self.vary.iter().map(|fixed| Setting::from(*fixed)).collect();
+        let (vary, graph, jobs) = (varied(&also), &workshop.closure.graph, workshop.jobs());
+        let mut walked = None;
+        if self.closure {
+            let among = workshop.built();
+            let (walk, errors) = walk(graph, &workshop.plan(&among), &among, &vary, &realiser, jobs);
+            targets = walk.sources().map(|(step, role)| source(graph, step.index, &role.own)).collect();
+            walked = Some((walk, errors));
+        }
+        let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
+        let plan = workshop.plan(&again);
         let request = Request {
-            graph: &workshop.closure.graph,
+            graph,
             plan: &plan,
             targets: &targets,
-            vary: &varied(&also),
-            jobs: workshop.jobs(),
+            vary: &vary,
+            jobs,
             on_failure: workshop.on_failure(),
             observe: if self.no_processes { Observe::Result } else { Observe::Processes },
             kept: if self.fresh { KeptRounds::Ignore } else { KeptRounds::TakeUp },
         };
-        let diagnosis = diagnose(&request, &realiser);
+        let mut diagnosis = diagnose(&request, &realiser);
+        if let Some((walk, errors)) = walked {
+            diagnosis.failed_inputs.extend(errors);
+            diagnosis.walk = Some(walk);
+        }
         for error in errors(&diagnosis) {
             realising::failure(error).print();
         }
@@ -97,6 +116,11 @@ impl Diagnose {
         diagnosis.forget_rounds(&workshop.store)?;
         Ok(exit(&diagnosis))
     }
+}
+
+/// A source of differences as a target.
+fn source(graph: &Graph, index: usize, outputs: &[String]) -> Target {
+    Target { installable: graph.nodes()[index].drv.to_string(), index, outputs: outputs.to_vec() }
 }
 
 /// Why something was not built.
@@ -115,5 +139,10 @@ fn exit(diagnosis: &Diagnosis) -> Exit {
         Verdict::Diverged => Exit::DIVERGED,
         Verdict::NotBuilt | Verdict::NotChecked => Exit::NotChecked,
     });
-    failed.chain(found).fold(Exit::Success, Exit::and)
+    let walked = diagnosis.walk.iter().map(|walk| match (walk.sources().next(), walk.is_whole()) {
+        (Some(_), _) => Exit::DIVERGED,
+        (None, false) => Exit::NotChecked,
+        (None, true) => Exit::Success,
+    });
+    failed.chain(found).chain(walked).fold(Exit::Success, Exit::and)
 }

@@ -65,6 +65,15 @@ impl Frontier {
         Ok(takers)
     }
 
+    /// Of a graph what is built in machines, whether it is there or not: ascending.
+    pub fn built(&self, graph: &Graph) -> Vec<usize> {
+        let choices = graph::frontier(graph, &self.rule()).choices;
+        let built = |index: &usize| {
+            choices[*index] == Choice::Build && !graph.nodes()[*index].derivation.is_fixed_output()
+        };
+        (0..choices.len()).filter(built).collect()
+    }
+
     /// What is to be done for each derivation of `graph`. The outputs of `again` are built though they may be there.
     pub fn plan(&self, graph: &Graph, store: &Store, takers: &[Taker], again: &[usize]) -> Plan {
         let mut frontier = graph::frontier(graph, &self.rule());

@@ -72,6 +72,11 @@ impl Workshop<'_> {
         self.work.frontier.plan(&self.closure.graph, &self.store, &self.takers, again)
     }
 
+    /// What of the closure is built in machines, whether it is there or not: ascending.
+    pub fn built(&self) -> Vec<usize> {
+        self.work.frontier.built(&self.closure.graph)
+    }
+
     /// Who does it.
     pub fn realiser(&self) -> Result<Realiser<'_>, Failure> {
         Ok(Realiser {

@@ -5,6 +5,7 @@
 //! [`Graph::repath`] writes a changed closure anew. All of it is linear in derivations and edges and none of it
 //! recurses, so a chain of 100,000 derivations or a diamond of 2^40 paths costs no more than its size.
 
+mod brought;
 mod differences;
 mod error;
 mod frontier;
@@ -14,6 +15,7 @@ mod repath;
 #[cfg(test)]
 mod tests;
 
+pub use brought::{Attribute, Brought, BroughtKind, Link, brought};
 pub use differences::{Change, Differences, Pair as DrvPair, What, differences};
 pub use error::{EXPLANATIONS, GraphError, LoadError};
 pub use frontier::{Choice, Frontier, Rule, frontier};

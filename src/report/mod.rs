@@ -1,6 +1,7 @@
 //! The same verdict values for a terminal, as JSON, as a page (HTML), for code hosts (SARIF) and build servers (JUnit).
 
 pub mod accepted;
+mod brought;
 pub mod count;
 pub mod diagnosis;
 pub mod diff;

@@ -1,7 +1,7 @@
 //! Brings outputs into the store: sources by hash, everything else built in a machine, leaves first.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -241,6 +241,51 @@ impl Realiser<'_> {
         Ok((finished, observation.unwrap_or(Err(NotObserved::NoRecord))))
     }
 
+    /// Builds one derivation with other bits in the place of some store paths. Says which of its inputs those are; nothing is
+    /// built when there are none.
+    pub fn build_with(
+        &self,
+        round: RoundOf<'_>,
+        replaced: &BTreeMap<StorePath, build::Output>,
+    ) -> Result<(Vec<StorePath>, Option<Finished>), RealiseError> {
+        let mut inputs = self.inputs(round.graph, round.index)?;
+        let others: Vec<&build::Output> = inputs.keys().filter_map(|path| replaced.get(path)).collect();
+        if others.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        // The other bits can refer to more, which can have other bits again.
+        let referred: Vec<StorePath> =
+            others.iter().flat_map(|output| output.references.iter().cloned()).collect();
+        for info in self.store.closure(&referred)? {
+            if let Entry::Vacant(slot) = inputs.entry(info.path.clone()) {
+                slot.insert(self.object(&info.path, info.nar_hash, info.nar_size, info.references)?);
+            }
+        }
+        let from: Vec<StorePath> =
+            inputs.keys().filter(|path| replaced.contains_key(*path)).cloned().collect();
+        for output in from.iter().filter_map(|path| replaced.get(path)) {
+            let build::Output { path, nar_hash, nar_size, references } = output.clone();
+            let object = self.object(&path, nar_hash, nar_size, references)?;
+            inputs.insert(path, object);
+        }
+        let host = self.host(round.graph, round.index)?;
+        let (finished, _) = self.run(&host, round, &inputs, Observe::Result)?;
+        Ok((from, Some(finished)))
+    }
+
+    /// Bits of our store as what a build is given at a path.
+    fn object(
+        &self,
+        path: &StorePath,
+        nar_hash: NarHash,
+        nar_size: u64,
+        references: BTreeSet<StorePath>,
+    ) -> Result<InputObject, StoreError> {
+        let missing = || StoreError::NarMissing { path: path.clone(), nar_hash, nar_size };
+        let nar = self.store.nar(&nar_hash)?.ok_or_else(missing)?;
+        Ok(InputObject { nar: Region::new(Arc::new(nar), 0, nar_size), nar_hash, references })
+    }
+
     fn run(
         &self,
         host: &Host,
@@ -346,19 +391,10 @@ impl Realiser<'_> {
         let roots: Vec<StorePath> = graph.input_paths(index)?.into_iter().collect();
         let mut inputs = Inputs::new();
         for info in self.store.closure(&roots)? {
-            let nar = self.store.nar(&info.nar_hash)?.ok_or_else(|| StoreError::NarMissing {
-                path: info.path.clone(),
-                nar_hash: info.nar_hash,
-                nar_size: info.nar_size,
-            })?;
             if matches!(info.origin, Origin::HostStore | Origin::Substituted { .. }) {
                 self.rehash(&info)?;
             }
-            let object = InputObject {
-                nar: Region::new(Arc::new(nar), 0, info.nar_size),
-                nar_hash: info.nar_hash,
-                references: info.references,
-            };
+            let object = self.object(&info.path, info.nar_hash, info.nar_size, info.references)?;
             inputs.insert(info.path, object);
         }
         Ok(inputs)

@@ -1,7 +1,8 @@
 //! A whole diagnosis: what of the machine each output of the targets depends on, and what shows it in the bits.
 
 use super::{
-    NOT_COMPARED, Verdict,
+    NOT_COMPARED, Verdict, brought,
+    closure::Walk,
     derivation::Round,
     divergence::{Divergence, explain},
     isolate::{Dependence, Isolation, isolate},
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     build::Observe,
     diagnose::Proof,
-    graph::{Graph, Node, Plan},
+    graph::{Brought, Graph, Node, Plan},
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
     schedule::{OnFailure, RealiseError, Realiser},
@@ -55,6 +56,8 @@ pub struct Diagnosis {
     pub targets: Vec<TargetDiagnosis>,
     /// What failed of what the targets need.
     pub failed_inputs: Vec<RealiseError>,
+    /// Where in the graph bits begin to differ, when that was looked for: the targets are those then.
+    pub walk: Option<Walk>,
 }
 
 /// What was found about one target.
@@ -87,6 +90,8 @@ pub struct OutputDiagnosis {
     pub divergences: Vec<Divergence>,
     /// Where in the build it begins to differ: for each divergence, by the name of the build that shows it.
     pub origins: Vec<(String, Result<Origin, String>)>,
+    /// How store paths among the bits that differ came into the build.
+    pub brought: Vec<Brought>,
     /// What could not be said about it.
     pub notes: Vec<Note>,
 }
@@ -135,7 +140,7 @@ pub fn diagnose(request: &Request<'_>, realiser: &Realiser<'_>) -> Diagnosis {
     let Request { graph, plan, targets, jobs, on_failure, .. } = *request;
     let needs = Needs::realise(graph, plan, targets, realiser, jobs, on_failure);
     let targets = targets.iter().map(|target| diagnose_target(request, realiser, target, &needs)).collect();
-    Diagnosis { targets, failed_inputs: needs.failed }
+    Diagnosis { targets, failed_inputs: needs.failed, walk: None }
 }
 
 fn diagnose_target(
@@ -155,6 +160,9 @@ fn diagnose_target(
     let isolation = isolate(realiser.settings, request.vary, &target.outputs, &builder, request.jobs);
     let output = |name: &String| output(realiser.store, node, &isolation, name);
     let mut outputs: Vec<OutputDiagnosis> = target.outputs.iter().map(output).collect();
+    for output in &mut outputs {
+        output.brought = brought::of(request.graph, target.index, &output.divergences);
+    }
     if request.observe == Observe::Processes {
         let place = (request.graph, target.index);
         let observed = Observed::of(&isolation, &target.outputs, place, realiser, request.jobs);
@@ -175,6 +183,7 @@ fn blocked(node: &Node, output: &str, why: &str) -> OutputDiagnosis {
         dependence: Dependence::Unknown(why.to_owned()),
         divergences: Vec::new(),
         origins: Vec::new(),
+        brought: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -201,6 +210,7 @@ fn output(store: &Store, node: &Node, isolation: &Isolation<RealiseError>, outpu
         dependence: isolation.dependence(output),
         divergences,
         origins: Vec::new(),
+        brought: Vec::new(),
         notes,
     }
 }
@@ -237,6 +247,7 @@ mod tests {
             path: None,
             divergences: Vec::new(),
             origins: Vec::new(),
+            brought: Vec::new(),
             notes: Vec::new(),
         };
         assert!(output(&[Setting::Hostname]).outside_contract());

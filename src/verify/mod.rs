@@ -1,6 +1,8 @@
 //! Rounds under varied settings, references to compare with, a verdict per output.
 
 mod acceptance;
+mod brought;
+pub mod closure;
 pub mod conclusion;
 pub mod derivation;
 pub mod diagnosis;

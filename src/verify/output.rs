@@ -13,7 +13,7 @@ use super::{
 use crate::{
     code::Code,
     diagnose::{Accepted, Judgement, Proof},
-    graph::Node,
+    graph::{Brought, Node},
     machine::{Engine, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
     schedule::RealiseError,
@@ -59,6 +59,8 @@ pub struct OutputResult {
     pub divergences: Vec<Divergence>,
     /// Which accepted differences it has, and what else, where bits differ and some are accepted.
     pub judgement: Option<Judgement>,
+    /// How store paths among the bits that differ came into the build.
+    pub brought: Vec<Brought>,
     /// What could not be said or done about it.
     pub notes: Vec<Note>,
 }
@@ -133,8 +135,17 @@ impl OutputCheck<'_> {
         let conclusion = conclude(&finding, &comparisons);
         let output = output.to_owned();
         let judgement = None;
-        let mut result =
-            OutputResult { output, path, finding, compared, conclusion, divergences, judgement, notes };
+        let mut result = OutputResult {
+            output,
+            path,
+            finding,
+            compared,
+            conclusion,
+            divergences,
+            brought: Vec::new(),
+            judgement,
+            notes,
+        };
         if let Some(accepted) = self.accepted {
             accept(self, accepted, &mut result);
         }

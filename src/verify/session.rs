@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Level, Verdict,
+    Level, Verdict, brought,
     conclusion::Conclusion,
     derivation::{Builder as _, Built, Finding, Rounds, run_rounds},
     needs::Needs,
@@ -182,6 +182,9 @@ fn verify_target(
     };
     let mut outputs: Vec<OutputResult> =
         target.outputs.iter().map(|output| check.run(output, finding(output))).collect();
+    for result in &mut outputs {
+        result.brought = brought::of(request.graph, target.index, &result.divergences);
+    }
     let reproduced = |result: &OutputResult| result.conclusion.verdict == Verdict::Reproduced;
     // Only a derivation of which every output held is worth keeping under its name.
     let all = outputs.len() == node.derivation.outputs.len() && outputs.iter().all(reproduced);
@@ -336,6 +339,7 @@ pub(crate) mod tests {
             compared: Vec::new(),
             conclusion,
             divergences: Vec::new(),
+            brought: Vec::new(),
             judgement: None,
             notes: Vec::new(),
         };

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{origins::OriginOf, places};
+use super::{closure::WalkedOf, origins::OriginOf, places};
 use crate::{
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
-    report::{diff, escape::escape},
+    report::{brought::BroughtOf, diff, escape::escape},
     schedule::RealiseError,
     verify::{
         Verdict,
@@ -27,6 +27,9 @@ struct Document<'a> {
     tool: &'static str,
     outputs: Vec<Output<'a>>,
     failed_inputs: Vec<Failed>,
+    /// Where in the graph bits begin to differ, when that was looked for, leaves first; the outputs above are those then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closure: Option<Vec<WalkedOf<'a>>>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -48,6 +51,8 @@ struct Output<'a> {
     /// What was varied.
     tried: &'a [Setting],
     builds: Vec<Build<'a>>,
+    /// How store paths among the bits that differ came into the build.
+    brought: Vec<BroughtOf<'a>>,
     /// What went wrong beside.
     notes: Vec<Failed>,
 }
@@ -120,6 +125,7 @@ pub fn document(diagnosis: &Diagnosis) -> impl Serialize {
         tool: concat!("reprove ", env!("CARGO_PKG_VERSION")),
         outputs: diagnosis.targets.iter().flat_map(outputs).collect(),
         failed_inputs: diagnosis.failed_inputs.iter().map(failed).collect(),
+        closure: diagnosis.walk.as_ref().map(|walk| walk.steps.iter().map(WalkedOf::new).collect()),
     }
 }
 
@@ -147,6 +153,7 @@ fn output<'a>(target: &'a TargetDiagnosis, result: &'a OutputDiagnosis) -> Outpu
         builds: isolation.map_or_else(Vec::new, |isolation| {
             isolation.rounds.iter().map(|round| build(round, &result.output)).collect()
         }),
+        brought: result.brought.iter().map(BroughtOf::new).collect(),
         notes: result
             .notes
             .iter()

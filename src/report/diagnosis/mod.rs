@@ -1,5 +1,6 @@
 //! A diagnosis for a person and as a document.
 
+mod closure;
 mod command;
 mod json;
 mod origins;

@@ -1,8 +1,9 @@
 //! A diagnosis as a report.
 
-use super::{headline, origins};
+use super::{closure, headline, origins};
 use crate::{
     report::{
+        brought,
         subject::{Problem, Report, Seen, Standing, Subject},
         verify::{standing, varied},
     },
@@ -25,6 +26,9 @@ pub fn subjects(diagnosis: &Diagnosis) -> Report<'_> {
         let notes = target.outputs.iter().flat_map(|output| &output.notes);
         problems.extend(notes.map(|note| Problem { code: note.code.to_string(), text: note.text.clone() }));
     }
+    if let Some(walk) = &diagnosis.walk {
+        subjects.extend(closure::subjects(walk));
+    }
     Report { verb: "diagnose", subjects, problems, graph: None }
 }
 
@@ -43,6 +47,7 @@ fn subject<'a>(target: &'a TargetDiagnosis, output: &'a OutputDiagnosis) -> Subj
     for (against, origin) in &output.origins {
         facts.push((format!("{against}: first process"), origins::sentence(origin)));
     }
+    facts.extend(output.brought.iter().map(|one| ("store path".to_owned(), brought::sentence(one))));
     let standing: Standing = standing(output.verdict());
     Subject {
         name: format!("{}^{}", target.target.installable, output.output),

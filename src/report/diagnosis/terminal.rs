@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{headline, origins, places};
+use super::{closure, headline, origins, places};
 use crate::{
     diff::Pair,
     machine::Contract,
     report::{
+        brought,
         count::quantity,
         diff::{self, Detail},
         escape::escape,
@@ -34,6 +35,9 @@ const FILES: usize = 12;
 
 /// Writes the result of a diagnosis.
 pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis) -> io::Result<()> {
+    if let Some(walk) = &diagnosis.walk {
+        closure::write(out, walk)?;
+    }
     diagnosis
         .targets
         .iter()
@@ -62,6 +66,9 @@ fn write_output(out: &mut dyn Write, target: &TargetDiagnosis, output: &OutputDi
     }
     for note in &output.notes {
         writeln!(out, "  {WARN}note[{}]{WARN:#} {}", note.code, escape(&note.text))?;
+    }
+    for brought in &output.brought {
+        writeln!(out, "  {}", brought::sentence(brought))?;
     }
     for divergence in &output.divergences {
         writeln!(out)?;

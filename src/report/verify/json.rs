@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
-    report::{accepted, diff, escape::escape},
+    report::{accepted, brought::BroughtOf, diff, escape::escape},
     schedule::RealiseError,
     store::Origin,
     verify::{
@@ -60,6 +60,8 @@ struct Output<'a> {
     #[schemars(with = "Vec<diff::CauseOf>")]
     causes: Vec<Value>,
     divergences: Vec<DivergenceOf>,
+    /// How store paths among the bits that differ came into the build.
+    brought: Vec<BroughtOf<'a>>,
     /// What of it is accepted, when anything can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<accepted::Document<'a>>,
@@ -197,6 +199,7 @@ fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> 
         references: result.compared.iter().map(reference).collect(),
         causes: ranked,
         divergences,
+        brought: result.brought.iter().map(BroughtOf::new).collect(),
         accepted: result.judgement.as_ref().map(accepted::Document::of),
         notes: result.notes.iter().map(note).collect(),
     }

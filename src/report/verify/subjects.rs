@@ -6,6 +6,7 @@ use super::terminal::varied;
 use crate::{
     graph::{Action, Graph, Kind, Plan},
     report::{
+        brought,
         count::quantity,
         subject::{Picture, Problem, Report, Seen, Spot, Standing, Subject},
     },
@@ -101,6 +102,9 @@ fn subject<'a>(target: &'a TargetResult, output: &'a OutputResult) -> Subject<'a
         let hash =
             compared.nar_hash.map_or_else(|| "nothing to compare with".to_owned(), |hash| hash.to_string());
         fact(&compared.reference.to_string(), hash);
+    }
+    for one in &output.brought {
+        fact("store path", brought::sentence(one));
     }
     let seen = |divergence: &'a crate::verify::divergence::Divergence| Seen {
         a: "round 1".to_owned(),

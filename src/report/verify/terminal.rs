@@ -8,7 +8,7 @@ use crate::{
     diff::Pair,
     machine::{Contract, Settings},
     report::{
-        accepted,
+        accepted, brought,
         count::quantity,
         diff::{self, Detail},
         escape::escape,
@@ -99,6 +99,9 @@ fn write_output(
     write_flipped(out, target, result)?;
     for note in &result.notes {
         writeln!(out, "  {WARN}note[{}]{WARN:#} {}", note.code, escape(&note.text))?;
+    }
+    for brought in &result.brought {
+        writeln!(out, "  {}", brought::sentence(brought))?;
     }
     for divergence in &result.divergences {
         writeln!(out)?;
