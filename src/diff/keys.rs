@@ -127,7 +127,7 @@ mod tests {
         let places = compare(Pair::new(&a, &b), &|path| path == "created");
         let said: Vec<String> =
             places.iter().map(|place| format!("{} {:?}", place.at, place.found)).collect();
-        let paths: Vec<&str> = said.iter().map(|text| text.split(' ').nth(1).unwrap()).collect();
+        let paths: Vec<&str> = said.iter().map(|text| text.split(' ').next().unwrap()).collect();
         assert_eq!(paths, ["`config.Cmd`", "`config.Env[1]`", "`config.Env[2]`", "`created`"]);
         assert!(said[3].contains("derived: true") && said[0].contains("derived: false"));
         assert!(compare(Pair::new(&a, &a), &|_| false).is_empty());
