@@ -45,7 +45,7 @@ pub struct Node {
 impl Node {
     /// The derivation's name, without `.drv`.
     pub fn name(&self) -> &str {
-        self.drv.derivation_name().unwrap_or_else(|| self.drv.name())
+        self.drv.short_name()
     }
 }
 

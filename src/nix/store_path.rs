@@ -125,6 +125,11 @@ impl StorePath {
         &self.base[HASH_CHARS + 1..]
     }
 
+    /// The name as people say it: that of a derivation without its `.drv`.
+    pub fn short_name(&self) -> &str {
+        self.derivation_name().unwrap_or_else(|| self.name())
+    }
+
     /// Whether this is a derivation's path, by its `.drv` suffix.
     pub fn is_derivation(&self) -> bool {
         self.derivation_name().is_some()

@@ -10,7 +10,7 @@ use crate::{
 
 /// In one line: `…-tzdata is output out of tzdata: hello (variable x) → go (argument 2) → tzdata`.
 pub(super) fn sentence(brought: &Brought) -> String {
-    let last = brought.way.last().map_or("", |link| name(&link.drv));
+    let last = brought.way.last().map_or("", |link| link.drv.short_name());
     let what = match &brought.kind {
         BroughtKind::Output(output) => format!("output {} of {last}", escape(output)),
         BroughtKind::Source => format!("a source of {last}"),
@@ -20,13 +20,9 @@ pub(super) fn sentence(brought: &Brought) -> String {
     format!("{} is {what}: {}", brought.path, way.join(" → "))
 }
 
-fn name(drv: &StorePath) -> &str {
-    drv.derivation_name().unwrap_or_else(|| drv.name())
-}
-
 fn link(link: &Link) -> String {
     let by: Vec<String> = link.by.iter().map(words).collect();
-    let name = name(&link.drv);
+    let name = link.drv.short_name();
     if by.is_empty() { name.to_owned() } else { format!("{name} ({})", by.join(", ")) }
 }
 

@@ -36,14 +36,10 @@ pub(super) fn write(out: &mut dyn Write, walk: &Walk) -> io::Result<()> {
             Ok(role) if role.own.is_empty() && role.from.is_empty() => continue,
             Ok(role) => (if role.own.is_empty() { DIM } else { BAD }, role.word(), details(role)),
         };
-        let name = name(&step.drv);
+        let name = step.drv.short_name();
         writeln!(out, "  {style}{word:>22}{style:#}  {BOLD}{name}{BOLD:#}  {DIM}{tail}{DIM:#}")?;
     }
     writeln!(out)
-}
-
-fn name(drv: &StorePath) -> &str {
-    drv.derivation_name().unwrap_or_else(|| drv.name())
 }
 
 /// `outputs out; from stamp, left`
@@ -66,7 +62,7 @@ pub(super) fn subjects<'a>(walk: &Walk) -> Vec<Subject<'a>> {
             Ok(role) => (Standing::Bad, role.word().to_owned(), Some(details(role))),
         };
         Some(Subject {
-            name: name(&step.drv).to_owned(),
+            name: step.drv.short_name().to_owned(),
             standing,
             word,
             level: None,

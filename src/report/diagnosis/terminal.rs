@@ -6,14 +6,12 @@ use anstyle::{AnsiColor, Style};
 
 use super::{closure, headline, origins, places};
 use crate::{
-    diff::Pair,
     machine::Contract,
     report::{
-        brought,
         count::quantity,
-        diff::{self, Detail},
+        diff::Detail,
         escape::escape,
-        verify::varied,
+        verify::{varied, write_differences},
     },
     schedule::RealiseError,
     verify::{
@@ -64,17 +62,7 @@ fn write_output(out: &mut dyn Write, target: &TargetDiagnosis, output: &OutputDi
         }
         write_dependence(out, isolation, output)?;
     }
-    for note in &output.notes {
-        writeln!(out, "  {WARN}note[{}]{WARN:#} {}", note.code, escape(&note.text))?;
-    }
-    for brought in &output.brought {
-        writeln!(out, "  {}", brought::sentence(brought))?;
-    }
-    for divergence in &output.divergences {
-        writeln!(out)?;
-        let names = Pair::new("round 1", divergence.against.as_str());
-        diff::write(out, names, &divergence.comparison, &divergence.causes, Detail::Short)?;
-    }
+    write_differences(out, &output.notes, &output.brought, &output.divergences, Detail::Short)?;
     writeln!(out)
 }
 

@@ -7,8 +7,8 @@ mod terminal;
 pub use json::{SCHEMA, document, schema};
 pub(super) use subjects::standing;
 pub use subjects::subjects;
-pub(super) use terminal::varied;
 pub use terminal::write;
+pub(super) use terminal::{varied, write_differences};
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::{
     diff::Pair,
+    graph::Brought,
     machine::{Contract, Settings},
     report::{
         accepted, brought,
@@ -16,9 +17,10 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        OutputResult, Reference, Verdict,
+        Note, OutputResult, Reference, Verdict,
         conclusion::Comparison,
         derivation::Round,
+        divergence::Divergence,
         session::{TargetResult, Verification},
     },
 };
@@ -97,21 +99,33 @@ fn write_output(
         writeln!(out, "  {style}{word:>12}{style:#}  {}{why}", escape(&compared.reference.to_string()))?;
     }
     write_flipped(out, target, result)?;
-    for note in &result.notes {
-        writeln!(out, "  {WARN}note[{}]{WARN:#} {}", note.code, escape(&note.text))?;
-    }
-    for brought in &result.brought {
-        writeln!(out, "  {}", brought::sentence(brought))?;
-    }
-    for divergence in &result.divergences {
-        writeln!(out)?;
-        let names = Pair::new("round 1", divergence.against.as_str());
-        diff::write(out, names, &divergence.comparison, &divergence.causes, detail)?;
-    }
+    write_differences(out, &result.notes, &result.brought, &result.divergences, detail)?;
     if let Some(judgement) = &result.judgement {
         accepted::write(out, judgement)?;
     }
     writeln!(out)
+}
+
+/// What is known of bits that differ, and what is not: notes, how store paths came there, where and why.
+pub(in crate::report) fn write_differences(
+    out: &mut dyn Write,
+    notes: &[Note],
+    brought: &[Brought],
+    divergences: &[Divergence],
+    detail: Detail,
+) -> io::Result<()> {
+    for note in notes {
+        writeln!(out, "  {WARN}note[{}]{WARN:#} {}", note.code, escape(&note.text))?;
+    }
+    for brought in brought {
+        writeln!(out, "  {}", brought::sentence(brought))?;
+    }
+    for divergence in divergences {
+        writeln!(out)?;
+        let names = Pair::new("round 1", divergence.against.as_str());
+        diff::write(out, names, &divergence.comparison, &divergence.causes, detail)?;
+    }
+    Ok(())
 }
 
 fn write_round(out: &mut dyn Write, round: &Round<RealiseError>, result: &OutputResult) -> io::Result<()> {
