@@ -134,7 +134,7 @@ fn errors(diagnosis: &Diagnosis) -> impl Iterator<Item = &RealiseError> {
 fn exit(diagnosis: &Diagnosis) -> Exit {
     let failed = errors(diagnosis).map(|error| realising::failure(error).exit);
     let outputs = diagnosis.targets.iter().flat_map(|target| &target.outputs);
-    let found = outputs.map(|output| match output.verdict() {
+    let found = outputs.map(|output| match output.conclusion.verdict {
         Verdict::Reproduced | Verdict::Equivalent => Exit::Success,
         Verdict::Diverged => Exit::DIVERGED,
         Verdict::NotBuilt | Verdict::NotChecked => Exit::NotChecked,

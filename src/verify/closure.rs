@@ -10,7 +10,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::rounds::RoundPlan;
+use super::{
+    inputs::{Inputs, UnknownInput},
+    needs::Needs,
+    rounds::RoundPlan,
+};
 use crate::{
     build,
     graph::{Graph, Plan},
@@ -27,6 +31,8 @@ pub struct Walk {
     pub steps: Vec<Walked>,
     /// What was varied, all at once.
     pub varied: Vec<Setting>,
+    /// What they were built from and our store cannot say the origin of.
+    pub unknown_inputs: Vec<UnknownInput>,
 }
 
 /// One derivation of a walk.
@@ -71,9 +77,9 @@ impl Walk {
         found.filter(|(_, role)| !role.own.is_empty())
     }
 
-    /// Whether everything was looked at.
+    /// Whether everything was looked at, and built from what is known.
     pub fn is_whole(&self) -> bool {
-        self.steps.iter().all(|step| step.role.is_ok())
+        self.unknown_inputs.is_empty() && self.steps.iter().all(|step| step.role.is_ok())
     }
 }
 
@@ -92,28 +98,14 @@ pub fn walk(
     realiser: &Realiser<'_>,
     jobs: usize,
 ) -> (Walk, Vec<RealiseError>) {
-    let mut errors = Vec::new();
-    let mut failed = BTreeMap::new();
-    for (index, outcome) in realiser.realise(graph, plan, &BTreeSet::new(), jobs, OnFailure::KeepGoing) {
-        let why = match outcome {
-            Outcome::Done(()) => continue,
-            Outcome::Failed(error) => {
-                let why = error.to_string();
-                errors.push(error);
-                why
-            }
-            Outcome::Skipped(other) => format!("not tried: {} failed", graph.nodes()[other].drv),
-            Outcome::Stopped => "not tried".to_owned(),
-        };
-        failed.insert(index, why);
-    }
+    let mut done = Needs::realise(graph, plan, &BTreeSet::new(), realiser, jobs, OnFailure::KeepGoing);
     let place = |index: &usize| among.binary_search(index).ok();
     let inputs = |index: &usize| graph.nodes()[*index].inputs.iter().filter_map(place).collect();
     let needs: Vec<Vec<usize>> = among.iter().map(inputs).collect();
     let (others, more) = (Mutex::new(Replaced::new()), Mutex::new(Vec::new()));
     let outcomes = schedule::run(&needs, jobs, OnFailure::KeepGoing, |task| {
         let index = among[task];
-        match failed.get(&index) {
+        match done.missing(index) {
             Some(why) => Err(why.clone()),
             None => look(graph, index, vary, realiser, &others).map_err(|error| {
                 let why = error.to_string();
@@ -131,9 +123,10 @@ pub fn walk(
         };
         Walked { index: *index, drv: graph.nodes()[*index].drv.clone(), role }
     });
-    let walk = Walk { steps: steps.collect(), varied: vary.to_vec() };
-    errors.extend(more.into_inner().unwrap_or_else(PoisonError::into_inner));
-    (walk, errors)
+    let steps = steps.collect();
+    let unknown_inputs = Inputs::of(graph, plan, among.iter().copied(), realiser.store).unknown;
+    done.failed.extend(more.into_inner().unwrap_or_else(PoisonError::into_inner));
+    (Walk { steps, varied: vary.to_vec(), unknown_inputs }, done.failed)
 }
 
 /// `others` has the other bits of every path that has some; what is found here is added.
@@ -194,6 +187,13 @@ fn differing(first: &BTreeMap<String, NarHash>, other: &Outputs) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_walk_is_not_whole_while_it_is_not_known_what_was_built_from() {
+        let walk = |unknown_inputs| Walk { steps: Vec::new(), varied: Vec::new(), unknown_inputs };
+        assert!(walk(Vec::new()).is_whole());
+        assert!(!walk(vec![crate::verify::inputs::tests::damaged("b")]).is_whole());
+    }
 
     #[test]
     fn a_derivation_is_a_source_by_its_own_outputs_and_passes_on_only_what_inputs_brought() {

@@ -1,12 +1,16 @@
 //! A whole diagnosis: what of the machine each output of the targets depends on, and what shows it in the bits.
 
+use std::collections::BTreeMap;
+
 use super::{
-    NOT_COMPARED, Verdict, brought,
+    Level, NOT_COMPARED, Verdict, brought,
     closure::Walk,
+    conclusion::Conclusion,
     derivation::Round,
     divergence::{Divergence, explain},
+    inputs::{Inputs, UnknownInput, round_down},
     isolate::{Dependence, Isolation, isolate},
-    needs::Needs,
+    needs::{Needs, lone_targets},
     origin::{Observed, Origin},
     output::Note,
     session::Target,
@@ -56,6 +60,8 @@ pub struct Diagnosis {
     pub targets: Vec<TargetDiagnosis>,
     /// What failed of what the targets need.
     pub failed_inputs: Vec<RealiseError>,
+    /// What they were built from and our store cannot say the origin of; with anything in here nothing is reproduced.
+    pub unknown_inputs: Vec<UnknownInput>,
     /// Where in the graph bits begin to differ, when that was looked for: the targets are those then.
     pub walk: Option<Walk>,
 }
@@ -86,6 +92,8 @@ pub struct OutputDiagnosis {
     pub nar_hash: Option<NarHash>,
     /// What they depend on.
     pub dependence: Dependence,
+    /// The verdict: never better than what was built and compared, and what is known of what it was built from.
+    pub conclusion: Conclusion,
     /// Where the bits differ and why: one for each setting or set that flips them.
     pub divergences: Vec<Divergence>,
     /// Where in the build it begins to differ: for each divergence, by the name of the build that shows it.
@@ -97,16 +105,6 @@ pub struct OutputDiagnosis {
 }
 
 impl OutputDiagnosis {
-    /// The verdict: never better than what was built and compared.
-    pub fn verdict(&self) -> Verdict {
-        match &self.dependence {
-            Dependence::Nothing => Verdict::Reproduced,
-            Dependence::Settings { .. } | Dependence::Unsteady => Verdict::Diverged,
-            Dependence::Unknown(_) if self.nar_hash.is_none() => Verdict::NotBuilt,
-            Dependence::Unknown(_) => Verdict::NotChecked,
-        }
-    }
-
     /// Every setting that has a part in it.
     pub fn settings(&self) -> impl Iterator<Item = Setting> {
         let sets = match &self.dependence {
@@ -123,7 +121,39 @@ impl OutputDiagnosis {
     }
 }
 
+/// What a dependence says of an output with these bits.
+fn conclude(dependence: &Dependence, nar_hash: Option<NarHash>) -> Conclusion {
+    let found = |verdict, level, reason| Conclusion { verdict, level, reason };
+    match dependence {
+        Dependence::Nothing => found(Verdict::Reproduced, Level::Varied, None),
+        Dependence::Settings { .. } | Dependence::Unsteady => found(Verdict::Diverged, Level::Built, None),
+        Dependence::Unknown(why) => {
+            let verdict = if nar_hash.is_none() { Verdict::NotBuilt } else { Verdict::NotChecked };
+            found(verdict, Level::Built, Some(why.clone()))
+        }
+    }
+}
+
 impl Diagnosis {
+    /// Of targets, what failed of what they need, and what our store cannot say the origin of.
+    fn new(
+        mut targets: Vec<TargetDiagnosis>,
+        failed_inputs: Vec<RealiseError>,
+        unknown_inputs: Vec<UnknownInput>,
+    ) -> Diagnosis {
+        for output in targets.iter_mut().flat_map(|target| &mut target.outputs) {
+            round_down(&mut output.conclusion, &unknown_inputs);
+        }
+        Diagnosis { targets, failed_inputs, unknown_inputs, walk: None }
+    }
+
+    /// What our store cannot say the origin of, of what the targets or anything looked through was built from: each once.
+    pub fn unknown_inputs(&self) -> impl Iterator<Item = &UnknownInput> {
+        let walked = self.walk.iter().flat_map(|walk| &walk.unknown_inputs);
+        let all = self.unknown_inputs.iter().chain(walked).map(|input| (&input.path, input));
+        all.collect::<BTreeMap<_, _>>().into_values()
+    }
+
     /// Lets the kept builds go of every target that was built to the end. To be called when the result is delivered.
     pub fn forget_rounds(&self, store: &Store) -> Result<(), StoreError> {
         let whole = |target: &&TargetDiagnosis| {
@@ -138,9 +168,10 @@ impl Diagnosis {
 /// Diagnoses every target.
 pub fn diagnose(request: &Request<'_>, realiser: &Realiser<'_>) -> Diagnosis {
     let Request { graph, plan, targets, jobs, on_failure, .. } = *request;
-    let needs = Needs::realise(graph, plan, targets, realiser, jobs, on_failure);
-    let targets = targets.iter().map(|target| diagnose_target(request, realiser, target, &needs)).collect();
-    Diagnosis { targets, failed_inputs: needs.failed, walk: None }
+    let needs = Needs::realise(graph, plan, &lone_targets(graph, targets), realiser, jobs, on_failure);
+    let diagnosed = targets.iter().map(|target| diagnose_target(request, realiser, target, &needs)).collect();
+    let inputs = Inputs::of(graph, plan, targets.iter().map(|target| target.index), realiser.store);
+    Diagnosis::new(diagnosed, needs.failed, inputs.unknown)
 }
 
 fn diagnose_target(
@@ -176,11 +207,13 @@ fn diagnose_target(
 }
 
 fn blocked(node: &Node, output: &str, why: &str) -> OutputDiagnosis {
+    let dependence = Dependence::Unknown(why.to_owned());
     OutputDiagnosis {
         output: output.to_owned(),
         path: node.derivation.output_path(output).cloned(),
         nar_hash: None,
-        dependence: Dependence::Unknown(why.to_owned()),
+        conclusion: conclude(&dependence, None),
+        dependence,
         divergences: Vec::new(),
         origins: Vec::new(),
         brought: Vec::new(),
@@ -203,11 +236,13 @@ fn output(store: &Store, node: &Node, isolation: &Isolation<RealiseError>, outpu
             }),
         }
     }
+    let dependence = isolation.dependence(output);
     OutputDiagnosis {
         output: output.to_owned(),
         path: node.derivation.output_path(output).cloned(),
         nar_hash,
-        dependence: isolation.dependence(output),
+        conclusion: conclude(&dependence, nar_hash),
+        dependence,
         divergences,
         origins: Vec::new(),
         brought: Vec::new(),
@@ -228,8 +263,9 @@ fn proofs(base: &Settings, round: &Round<RealiseError>) -> Vec<Proof> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::verify::{inputs::tests::damaged, session::tests::path};
 
     #[test]
     fn the_host_name_is_varied_though_nix_fixes_it_and_the_rest_of_that_when_asked() {
@@ -238,28 +274,59 @@ mod tests {
         assert_eq!(varied(&[BuildDir]).last(), Some(&BuildDir));
     }
 
-    #[test]
-    fn what_only_an_unusual_host_would_see_is_told_from_what_any_could() {
-        let output = |alone: &[Setting]| OutputDiagnosis {
-            nar_hash: Some(NarHash([1; 32])),
-            dependence: Dependence::Settings { alone: alone.to_vec(), together: Vec::new() },
+    /// The only output of a derivation.
+    pub(crate) fn output(dependence: Dependence, nar_hash: Option<NarHash>) -> OutputDiagnosis {
+        OutputDiagnosis {
+            conclusion: conclude(&dependence, nar_hash),
+            nar_hash,
+            dependence,
             output: "out".to_owned(),
             path: None,
             divergences: Vec::new(),
             origins: Vec::new(),
             brought: Vec::new(),
             notes: Vec::new(),
+        }
+    }
+
+    /// A diagnosis of one target with these outputs.
+    pub(crate) fn diagnosis(outputs: Vec<OutputDiagnosis>, unknown: Vec<UnknownInput>) -> Diagnosis {
+        let target = Target { installable: ".#a".to_owned(), index: 0, outputs: vec!["out".to_owned()] };
+        let (drv, kept) = (path("a.drv"), Vec::new());
+        let target = TargetDiagnosis { target, drv, isolation: None, outputs, kept };
+        Diagnosis::new(vec![target], Vec::new(), unknown)
+    }
+
+    const BITS: Option<NarHash> = Some(NarHash([1; 32]));
+
+    #[test]
+    fn what_only_an_unusual_host_would_see_is_told_from_what_any_could() {
+        let alone = |alone: &[Setting]| {
+            output(Dependence::Settings { alone: alone.to_vec(), together: Vec::new() }, BITS)
         };
-        assert!(output(&[Setting::Hostname]).outside_contract());
-        assert!(!output(&[Setting::Hostname, Setting::Clock]).outside_contract());
-        let nothing = OutputDiagnosis { dependence: Dependence::Nothing, ..output(&[]) };
-        assert!(!nothing.outside_contract() && nothing.verdict() == Verdict::Reproduced);
-        let unknown = |nar_hash| OutputDiagnosis {
-            dependence: Dependence::Unknown(String::new()),
-            nar_hash,
-            ..output(&[])
+        assert!(alone(&[Setting::Hostname]).outside_contract());
+        assert!(!alone(&[Setting::Hostname, Setting::Clock]).outside_contract());
+        assert!(!output(Dependence::Nothing, BITS).outside_contract());
+    }
+
+    #[test]
+    fn nothing_is_reproduced_while_an_input_is_unknown() {
+        let verdict = |dependence, bits, unknown| {
+            let diagnosis = diagnosis(vec![output(dependence, bits)], unknown);
+            diagnosis.targets[0].outputs[0].conclusion.clone()
         };
-        assert_eq!(unknown(None).verdict(), Verdict::NotBuilt);
-        assert_eq!(unknown(Some(NarHash([1; 32]))).verdict(), Verdict::NotChecked);
+        let unknown = || vec![damaged("b")];
+        let settings = || Dependence::Settings { alone: vec![Setting::Clock], together: Vec::new() };
+        let not_known = || Dependence::Unknown("it broke".to_owned());
+        assert_eq!(verdict(Dependence::Nothing, BITS, Vec::new()).verdict, Verdict::Reproduced);
+        let down = verdict(Dependence::Nothing, BITS, unknown());
+        assert_eq!((down.verdict, down.level), (Verdict::NotChecked, Level::Built));
+        assert!(down.reason.unwrap().contains("-b came from"));
+        // What is worse stays what it is.
+        assert_eq!(verdict(settings(), BITS, unknown()).verdict, Verdict::Diverged);
+        assert_eq!(verdict(Dependence::Unsteady, BITS, unknown()).verdict, Verdict::Diverged);
+        assert_eq!(verdict(not_known(), None, unknown()).verdict, Verdict::NotBuilt);
+        let open = verdict(not_known(), BITS, unknown());
+        assert_eq!((open.verdict, open.reason.as_deref()), (Verdict::NotChecked, Some("it broke")));
     }
 }

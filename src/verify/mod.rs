@@ -7,6 +7,7 @@ pub mod conclusion;
 pub mod derivation;
 pub mod diagnosis;
 pub mod divergence;
+pub mod inputs;
 pub mod isolate;
 mod needs;
 pub mod origin;
@@ -20,6 +21,7 @@ mod verdict;
 
 use crate::code::{Code, Explanation};
 
+pub use inputs::{Input, UnknownInput};
 pub use output::{Compared, Note, OutputResult};
 pub use reference::{Against, Reference};
 pub use verdict::{Level, Verdict};

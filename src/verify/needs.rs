@@ -17,17 +17,16 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Does what `plan` says, but for the targets that are built only by their rounds.
+    /// Does what `plan` says, but for what is to be left out.
     pub(super) fn realise(
         graph: &Graph,
         plan: &Plan,
-        targets: &[Target],
+        leave: &BTreeSet<usize>,
         realiser: &Realiser<'_>,
         jobs: usize,
         on_failure: OnFailure,
     ) -> Needs {
-        let leave = lone_targets(graph, targets);
-        let outcomes = realiser.realise(graph, plan, &leave, jobs, on_failure);
+        let outcomes = realiser.realise(graph, plan, leave, jobs, on_failure);
         let (mut failed, mut missing) = (Vec::new(), BTreeMap::new());
         for (index, outcome) in outcomes {
             let why = match outcome {
@@ -48,6 +47,11 @@ impl Needs {
             missing.insert(index, why);
         }
         Needs { failed, missing }
+    }
+
+    /// Why the derivation at `index` was not done.
+    pub(super) fn missing(&self, index: usize) -> Option<&String> {
+        self.missing.get(&index)
     }
 
     /// Why the derivation at `index` cannot be built at all, and what its outputs are then.
@@ -75,7 +79,7 @@ impl Needs {
             if idle || !seen.insert(index) {
                 continue;
             }
-            if let Some(why) = self.missing.get(&index) {
+            if let Some(why) = self.missing(index) {
                 return Some(why);
             }
             left.extend(&graph.nodes()[index].inputs);
@@ -85,7 +89,7 @@ impl Needs {
 }
 
 /// The targets that no other target needs: their rounds are the only builds they get.
-fn lone_targets(graph: &Graph, targets: &[Target]) -> BTreeSet<usize> {
+pub(super) fn lone_targets(graph: &Graph, targets: &[Target]) -> BTreeSet<usize> {
     let inputs: Vec<usize> =
         targets.iter().flat_map(|target| graph.nodes()[target.index].inputs.clone()).collect();
     let needed = graph.closure(&inputs);

@@ -1,12 +1,10 @@
 //! A whole verification: what the targets need, their rounds, the references, a verdict for every output.
 
-use std::collections::BTreeSet;
-
 use super::{
     Level, Verdict, brought,
-    conclusion::Conclusion,
     derivation::{Builder as _, Built, Finding, Rounds, run_rounds},
-    needs::Needs,
+    inputs::{Input, Inputs, UnknownInput, round_down},
+    needs::{Needs, lone_targets},
     output::{Note, OtherMachine, OutputCheck, OutputResult},
     reference::{Against, Native},
     replay::{Replay, Sameness},
@@ -19,7 +17,7 @@ use crate::{
     machine::{Arch, Engine},
     nix::store_path::StorePath,
     schedule::{OnFailure, RealiseError, Realiser},
-    store::{Origin, RoundKey, Store, StoreError},
+    store::{RoundKey, Store, StoreError},
 };
 
 /// One thing to verify: some outputs of a derivation.
@@ -74,24 +72,6 @@ pub struct TargetResult {
     pub kept: Vec<RoundKey>,
 }
 
-/// How something that the targets were built from came into the store.
-#[derive(Debug)]
-pub struct Input {
-    /// The path.
-    pub path: StorePath,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// Something the targets were built from, of which our store cannot say where it came from.
-#[derive(Debug)]
-pub struct UnknownInput {
-    /// The path.
-    pub path: StorePath,
-    /// Why not.
-    pub error: StoreError,
-}
-
 /// The result of a verification.
 #[derive(Debug)]
 pub struct Verification {
@@ -106,15 +86,10 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Bits say nothing of a source while it is unknown what they were built from.
+    /// Never better than what is known of what the targets were built from.
     fn round_down(&mut self) {
-        let Some(unknown) = self.unknown_inputs.first() else { return };
-        let why = format!("it is not known where {} came from: {}", unknown.path, unknown.error);
         for output in self.targets.iter_mut().flat_map(|target| &mut target.outputs) {
-            if matches!(output.conclusion.verdict, Verdict::Reproduced | Verdict::Equivalent) {
-                let (verdict, level) = (Verdict::NotChecked, Level::Built);
-                output.conclusion = Conclusion { verdict, level, reason: Some(why.clone()) };
-            }
+            round_down(&mut output.conclusion, &self.unknown_inputs);
         }
     }
 
@@ -134,18 +109,19 @@ impl Verification {
 
 /// Verifies every target.
 pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dyn Native>) -> Verification {
-    let needs = Needs::realise(
-        request.graph,
-        request.plan,
-        request.targets,
-        realiser,
-        request.jobs,
-        request.on_failure,
-    );
+    let Request { graph, plan, jobs, on_failure, .. } = *request;
+    let needs =
+        Needs::realise(graph, plan, &lone_targets(graph, request.targets), realiser, jobs, on_failure);
     let each = request.targets.iter();
     let targets = each.map(|target| verify_target(request, realiser, native, target, &needs)).collect();
-    let (inputs, unknown_inputs) = inputs(request, realiser);
-    let mut verification = Verification { targets, failed_inputs: needs.failed, inputs, unknown_inputs };
+    let indices = request.targets.iter().map(|target| target.index);
+    let inputs = Inputs::of(request.graph, request.plan, indices, realiser.store);
+    let mut verification = Verification {
+        targets,
+        failed_inputs: needs.failed,
+        inputs: inputs.known,
+        unknown_inputs: inputs.unknown,
+    };
     verification.round_down();
     verification
 }
@@ -248,40 +224,6 @@ fn nothing_built(blocked: Option<&(Verdict, String)>) -> Finding {
     }
 }
 
-/// Where everything the targets were built from came from, in the order of the graph; the targets themselves are not
-/// among it. What was taken on trust is listed however deep it lies, also behind something that was there already.
-///
-/// What our store cannot say is in the second list.
-fn inputs(request: &Request<'_>, realiser: &Realiser<'_>) -> (Vec<Input>, Vec<UnknownInput>) {
-    let targets: BTreeSet<usize> = request.targets.iter().map(|target| target.index).collect();
-    let roots: Vec<usize> = targets.iter().copied().collect();
-    let mut seen = BTreeSet::new();
-    let (mut inputs, mut unknown) = (Vec::new(), Vec::new());
-    for index in request.graph.closure(&roots) {
-        let (node, step) = (&request.graph.nodes()[index], &request.plan.steps[index]);
-        let outputs = node.derivation.outputs.iter().filter(|_| !targets.contains(&index));
-        let outputs =
-            outputs.filter_map(|(name, output)| Some((step.outputs.contains(name), output.path()?)));
-        let sources = node.derivation.input_srcs.iter().map(|path| (false, path));
-        for (needed, path) in outputs.chain(sources) {
-            let info = match realiser.store.path(path) {
-                Ok(Some(info)) => info,
-                Ok(None) => continue,
-                Err(error) if seen.insert(path.clone()) => {
-                    unknown.push(UnknownInput { path: path.clone(), error });
-                    continue;
-                }
-                Err(_) => continue,
-            };
-            let on_trust = matches!(info.origin, Origin::HostStore | Origin::Substituted { .. });
-            if (needed || on_trust) && seen.insert(info.path.clone()) {
-                inputs.push(Input { path: info.path, origin: info.origin });
-            }
-        }
-    }
-    (inputs, unknown)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::time::Duration;
@@ -291,7 +233,10 @@ pub(crate) mod tests {
         machine::Settings,
         nix::hash::NarHash,
         store::RunId,
-        verify::derivation::{Built, Round},
+        verify::{
+            derivation::{Built, Round},
+            inputs::tests::damaged,
+        },
     };
 
     pub(crate) fn path(name: &str) -> StorePath {
@@ -360,8 +305,7 @@ pub(crate) mod tests {
         let mut verification = verification();
         verification.round_down();
         assert_eq!(verification.targets[0].outputs[0].conclusion.verdict, Verdict::Reproduced);
-        let error = StoreError::Damaged { file: "paths/b.json".into(), why: "it is no JSON".to_owned() };
-        verification.unknown_inputs.push(UnknownInput { path: path("b"), error });
+        verification.unknown_inputs.push(damaged("b"));
         verification.round_down();
         let conclusion = &verification.targets[0].outputs[0].conclusion;
         assert_eq!((conclusion.verdict, conclusion.level), (Verdict::NotChecked, Level::Built));

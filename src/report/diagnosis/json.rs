@@ -7,7 +7,7 @@ use super::{closure::WalkedOf, origins::OriginOf, places};
 use crate::{
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
-    report::{brought::BroughtOf, diff, escape::escape},
+    report::{brought::BroughtOf, diff, escape::escape, verify::Unknown},
     schedule::RealiseError,
     verify::{
         Verdict,
@@ -27,6 +27,8 @@ struct Document<'a> {
     tool: &'static str,
     outputs: Vec<Output<'a>>,
     failed_inputs: Vec<Failed>,
+    /// What our store cannot say the origin of; nothing is reproduced then.
+    unknown_inputs: Vec<Unknown<'a>>,
     /// Where in the graph bits begin to differ, when that was looked for, leaves first; the outputs above are those then.
     #[serde(skip_serializing_if = "Option::is_none")]
     closure: Option<Vec<WalkedOf<'a>>>,
@@ -125,6 +127,7 @@ pub fn document(diagnosis: &Diagnosis) -> impl Serialize {
         tool: concat!("reprove ", env!("CARGO_PKG_VERSION")),
         outputs: diagnosis.targets.iter().flat_map(outputs).collect(),
         failed_inputs: diagnosis.failed_inputs.iter().map(failed).collect(),
+        unknown_inputs: diagnosis.unknown_inputs().map(Unknown::new).collect(),
         closure: diagnosis.walk.as_ref().map(|walk| walk.steps.iter().map(WalkedOf::new).collect()),
     }
 }
@@ -141,11 +144,8 @@ fn output<'a>(target: &'a TargetDiagnosis, result: &'a OutputDiagnosis) -> Outpu
         output: &result.output,
         path: result.path.as_ref(),
         nar_hash: result.nar_hash,
-        verdict: result.verdict(),
-        reason: match &result.dependence {
-            Dependence::Unknown(why) => Some(escape(why)),
-            _ => None,
-        },
+        verdict: result.conclusion.verdict,
+        reason: result.conclusion.reason.as_deref().map(escape),
         unsteady: result.dependence == Dependence::Unsteady,
         outside_contract: result.outside_contract(),
         flipped_by: isolation.map_or_else(Vec::new, |isolation| flipped(isolation, result)),

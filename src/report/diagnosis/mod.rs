@@ -31,3 +31,31 @@ fn headline(output: &OutputDiagnosis) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        nix::hash::NarHash,
+        report::subject::Standing,
+        verify::{
+            diagnosis::tests::{diagnosis, output},
+            inputs::tests::damaged,
+            isolate::Dependence,
+        },
+    };
+
+    #[test]
+    fn no_view_says_reproduced_while_an_input_is_unknown() {
+        let steady = output(Dependence::Nothing, Some(NarHash([1; 32])));
+        let diagnosis = diagnosis(vec![steady], vec![damaged("b")]);
+        let document = serde_json::to_value(super::document(&diagnosis)).unwrap();
+        assert_eq!(document["outputs"][0]["verdict"], "not-checked");
+        assert!(document["unknown_inputs"][0]["path"].as_str().unwrap().ends_with("-b"));
+        let report = super::subjects(&diagnosis);
+        assert_eq!((report.subjects[0].standing, report.problems.len()), (Standing::Unknown, 1));
+        let mut text = Vec::new();
+        super::write(&mut text, &diagnosis).unwrap();
+        let text = String::from_utf8(anstream::adapter::strip_bytes(&text).into_vec()).unwrap();
+        assert!(text.starts_with('⚠') && text.contains("unknown input") && !text.contains('✔'), "{text}");
+    }
+}

@@ -5,12 +5,9 @@ use crate::{
     report::{
         brought,
         subject::{Problem, Report, Seen, Standing, Subject},
-        verify::{standing, varied},
+        verify::{standing, unknown_input, varied},
     },
-    verify::{
-        diagnosis::{Diagnosis, OutputDiagnosis, TargetDiagnosis},
-        isolate::Dependence,
-    },
+    verify::diagnosis::{Diagnosis, OutputDiagnosis, TargetDiagnosis},
 };
 
 /// The report on a diagnosis.
@@ -21,6 +18,7 @@ pub fn subjects(diagnosis: &Diagnosis) -> Report<'_> {
         .iter()
         .map(|error| Problem { code: error.code().to_string(), text: error.to_string() })
         .collect();
+    problems.extend(diagnosis.unknown_inputs().map(unknown_input));
     for target in &diagnosis.targets {
         subjects.extend(target.outputs.iter().map(|output| subject(target, output)));
         let notes = target.outputs.iter().flat_map(|output| &output.notes);
@@ -48,17 +46,14 @@ fn subject<'a>(target: &'a TargetDiagnosis, output: &'a OutputDiagnosis) -> Subj
         facts.push((format!("{against}: first process"), origins::sentence(origin)));
     }
     facts.extend(output.brought.iter().map(|one| ("store path".to_owned(), brought::sentence(one))));
-    let standing: Standing = standing(output.verdict());
+    let standing: Standing = standing(output.conclusion.verdict);
     Subject {
         name: format!("{}^{}", target.target.installable, output.output),
         standing,
         word: headline(output),
         level: None,
         judgement: None,
-        reason: match &output.dependence {
-            Dependence::Unknown(why) => Some(why.clone()),
-            _ => None,
-        },
+        reason: output.conclusion.reason.clone(),
         facts,
         seen: output
             .divergences

@@ -11,7 +11,7 @@ use crate::{
         count::quantity,
         diff::Detail,
         escape::escape,
-        verify::{varied, write_differences},
+        verify::{varied, write_differences, write_unknown},
     },
     schedule::RealiseError,
     verify::{
@@ -36,14 +36,14 @@ pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis) -> io::Result<()> {
     if let Some(walk) = &diagnosis.walk {
         closure::write(out, walk)?;
     }
-    diagnosis
-        .targets
-        .iter()
-        .try_for_each(|target| target.outputs.iter().try_for_each(|output| write_output(out, target, output)))
+    for target in &diagnosis.targets {
+        target.outputs.iter().try_for_each(|output| write_output(out, target, output))?;
+    }
+    write_unknown(out, diagnosis.unknown_inputs())
 }
 
 fn write_output(out: &mut dyn Write, target: &TargetDiagnosis, output: &OutputDiagnosis) -> io::Result<()> {
-    let (style, mark) = match output.verdict() {
+    let (style, mark) = match output.conclusion.verdict {
         Verdict::Reproduced | Verdict::Equivalent => (GOOD, "✔"),
         Verdict::Diverged => (BAD, "✘"),
         Verdict::NotBuilt | Verdict::NotChecked => (UNSURE, "⚠"),
@@ -53,7 +53,7 @@ fn write_output(out: &mut dyn Write, target: &TargetDiagnosis, output: &OutputDi
     if let Some(path) = &output.path {
         writeln!(out, "  {DIM}{path}{DIM:#}")?;
     }
-    if let Dependence::Unknown(why) = &output.dependence {
+    if let Some(why) = &output.conclusion.reason {
         why.lines().try_for_each(|line| writeln!(out, "  {}", escape(line)))?;
     }
     if let Some(isolation) = &target.isolation {

@@ -12,10 +12,10 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        Compared, Level, Note, OutputResult, Verdict,
+        Compared, Level, Note, OutputResult, UnknownInput, Verdict,
         conclusion::Comparison,
         derivation::Round,
-        session::{TargetResult, UnknownInput, Verification},
+        session::{TargetResult, Verification},
     },
 };
 
@@ -119,8 +119,9 @@ struct Input<'a> {
     origin: &'a Origin,
 }
 
+/// Something of which our store cannot say where it came from.
 #[derive(Serialize, schemars::JsonSchema)]
-struct Unknown<'a> {
+pub(in crate::report) struct Unknown<'a> {
     path: &'a StorePath,
     error: String,
     code: String,
@@ -151,7 +152,7 @@ pub fn document(verification: &Verification) -> impl Serialize {
         outputs,
         inputs: inputs.collect(),
         failed_inputs: failed.collect(),
-        unknown_inputs: verification.unknown_inputs.iter().map(unknown).collect(),
+        unknown_inputs: verification.unknown_inputs.iter().map(Unknown::new).collect(),
     }
 }
 
@@ -209,11 +210,13 @@ fn note(note: &Note) -> Failed {
     Failed { error: escape(&note.text), code: note.code.to_string() }
 }
 
-fn unknown(input: &UnknownInput) -> Unknown<'_> {
-    Unknown {
-        path: &input.path,
-        error: escape(&input.error.to_string()),
-        code: input.error.code().to_string(),
+impl Unknown<'_> {
+    pub(in crate::report) fn new(input: &UnknownInput) -> Unknown<'_> {
+        Unknown {
+            path: &input.path,
+            error: escape(&input.error.to_string()),
+            code: input.error.code().to_string(),
+        }
     }
 }
 

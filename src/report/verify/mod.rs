@@ -4,25 +4,21 @@ mod json;
 mod subjects;
 mod terminal;
 
+pub(super) use json::Unknown;
 pub use json::{SCHEMA, document, schema};
-pub(super) use subjects::standing;
 pub use subjects::subjects;
+pub(super) use subjects::{standing, unknown_input};
 pub use terminal::write;
-pub(super) use terminal::{varied, write_differences};
+pub(super) use terminal::{varied, write_differences, write_unknown};
 
 #[cfg(test)]
 mod tests {
     use crate::{
         code::Code,
         report::diff::Detail,
-        store::StoreError,
         verify::{
-            Compared, Level, Note, Reference,
-            conclusion::Comparison,
-            session::{
-                UnknownInput,
-                tests::{path, verification},
-            },
+            Compared, Level, Note, Reference, conclusion::Comparison, inputs::tests::damaged,
+            session::tests::verification,
         },
     };
 
@@ -60,8 +56,7 @@ mod tests {
         let mut verification = verification();
         let note = Note { code: Code(1001), text: "where bits differ\u{1b}[2J is not known".to_owned() };
         verification.targets[0].outputs[0].notes.push(note);
-        let error = StoreError::Damaged { file: "paths/b.json".into(), why: "it is no JSON".to_owned() };
-        verification.unknown_inputs.push(UnknownInput { path: path("b"), error });
+        verification.unknown_inputs.push(damaged("b"));
         let mut text = Vec::new();
         super::write(&mut text, &verification, Detail::Short).unwrap();
         let text = anstream::adapter::strip_bytes(&text).into_vec();

@@ -11,7 +11,7 @@ use crate::{
         subject::{Picture, Problem, Report, Seen, Spot, Standing, Subject},
     },
     verify::{
-        OutputResult, Verdict,
+        OutputResult, UnknownInput, Verdict,
         session::{TargetResult, Verification},
     },
 };
@@ -37,11 +37,13 @@ pub fn subjects<'a>(verification: &'a Verification, graph: &Graph, plan: &Plan) 
             .iter()
             .map(|error| Problem { code: error.code().to_string(), text: error.to_string() }),
     );
-    problems.extend(verification.unknown_inputs.iter().map(|input| Problem {
-        code: input.error.code().to_string(),
-        text: format!("{}: {}", input.path, input.error),
-    }));
+    problems.extend(verification.unknown_inputs.iter().map(unknown_input));
     Report { verb: "verify", subjects, problems, graph: Some(picture(verification, graph, plan)) }
+}
+
+/// That our store cannot say where an input came from.
+pub(in crate::report) fn unknown_input(input: &UnknownInput) -> Problem {
+    Problem { code: input.error.code().to_string(), text: format!("{}: {}", input.path, input.error) }
 }
 
 /// What a verdict means.

@@ -17,7 +17,7 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        Note, OutputResult, Reference, Verdict,
+        Note, OutputResult, Reference, UnknownInput, Verdict,
         conclusion::Comparison,
         derivation::Round,
         divergence::Divergence,
@@ -190,6 +190,18 @@ fn write_flipped(out: &mut dyn Write, target: &TargetResult, result: &OutputResu
     Ok(())
 }
 
+/// What our store cannot say the origin of.
+pub(in crate::report) fn write_unknown<'a>(
+    out: &mut dyn Write,
+    unknown: impl IntoIterator<Item = &'a UnknownInput>,
+) -> io::Result<()> {
+    for unknown in unknown {
+        let why = escape(&unknown.error.to_string());
+        writeln!(out, "{WARN}unknown input{WARN:#} {}: {why}", unknown.path)?;
+    }
+    Ok(())
+}
+
 /// What the outputs were built from, counted: the frontier of what this verification says.
 fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<()> {
     let (mut built, mut sources, mut taken) = (0, 0, Vec::new());
@@ -202,10 +214,7 @@ fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<
     }
     let of = |n: u32, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     let (sources, built) = (of(sources, "source"), of(built, "output"));
-    for unknown in &verification.unknown_inputs {
-        let why = escape(&unknown.error.to_string());
-        writeln!(out, "{WARN}unknown input{WARN:#} {}: {why}", unknown.path)?;
-    }
+    write_unknown(out, &verification.unknown_inputs)?;
     write!(out, "{DIM}inputs: {sources} by hash, {built} built in a machine{DIM:#}")?;
     if taken.is_empty() {
         return writeln!(out);
