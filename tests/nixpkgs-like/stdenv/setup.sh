@@ -1,0 +1,2 @@
+# Nothing here is built.
+exit 1
