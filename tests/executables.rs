@@ -142,6 +142,129 @@ fn another_path_in_debug_information() {
     assert!(quoted(&causes[0]).contains("some/longer/path"));
 }
 
+/// The fields of this name with what both sides say, `none` where one has none.
+fn fields(files: &Pair<Vec<u8>>, wanted: &str) -> Vec<(String, [String; 2])> {
+    let (comparison, _) = explain(files);
+    let mut fields = Vec::new();
+    for place in comparison.places() {
+        let part = place.part().map(ToString::to_string).unwrap_or_default();
+        for finding in &place.difference.found {
+            if let Finding::Field { name, values, .. } = finding
+                && *name == wanted
+            {
+                fields.push((part.clone(), [values.a.to_string(), values.b.to_string()]));
+            }
+        }
+    }
+    fields
+}
+
+const CALLS: &str = "printf 'int one(int), two(int); int f(int n) { return n * %s; } \\
+                      int main(void) { return %s(1) + 2; }' ";
+
+#[test]
+fn a_relocation_to_another_symbol_is_told_by_type_symbol_and_place() {
+    let object =
+        |compiler: &str, called: &str| format!("{CALLS} 3 {called} >x.c; {compiler} -c -O2 x.c -o out");
+    for (compiler, name) in [
+        ("gcc", "R_X86_64_PLT32"),
+        ("clang", "R_X86_64_PLT32"),
+        ("clang -m32 -fPIC", "R_386_PLT32"),
+        ("clang --target=aarch64-linux-gnu", "R_AARCH64_CALL26"),
+        ("clang --target=riscv64-linux-gnu -mno-relax", "R_RISCV_CALL_PLT"),
+    ] {
+        let files = pair(&object(compiler, "one"), &object(compiler, "two"));
+        let found = fields(&files, "relocation");
+        assert_eq!(found.len(), 1, "{compiler}: {found:?}");
+        let (part, [a, b]) = &found[0];
+        assert!(part.starts_with(".rel") && part.contains(".text"), "{part}");
+        assert!(a.starts_with(&format!("{name} one")) && b.starts_with(&format!("{name} two")), "{a} {b}");
+        let place = |text: &str| text.split_once(" at ").unwrap().1.to_owned();
+        assert_eq!(place(a), place(b));
+        // readelf says the same of it.
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("out");
+        std::fs::write(&file, &files.a).unwrap();
+        let listed = Command::new("readelf").arg("-rW").arg(&file).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        // LLVM's older name of the same number.
+        let known =
+            |line: &&str| line.contains(" one") && (line.contains(name) || line.contains("R_RISCV_CALL"));
+        assert!(listed.lines().any(|line| known(&line)), "{listed}");
+    }
+    // The table of relocations is the same: only what its numbers mean differs.
+    let renamed = format!("{}; objcopy --redefine-sym one=two out", object("gcc", "one"));
+    let found = fields(&pair(&object("gcc", "one"), &renamed), "relocation");
+    assert!(
+        matches!(&found[..], [(_, [a, b])] if a.contains(" one-0x4") && b.contains(" two-0x4")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn relocations_that_only_lie_elsewhere_are_no_difference() {
+    let object = |factor: &str| format!("{CALLS} {factor} one >x.c; gcc -c -O1 x.c -o out");
+    let files = pair(&object("3"), &object("123457"));
+    assert!(fields(&files, "relocation").is_empty() && files.a != files.b);
+    // A list of names in another order is the same list.
+    let at = |path: &str| format!("mkdir -p {path}; cp *.c {path}; cd {path}; {GCC} -g; mv out \"$OLDPWD\"");
+    assert!(fields(&pair(&at("one"), &at("some/longer/path")), "relocation").is_empty());
+    assert!(fields(&pair(GCC, "gcc -O2 print.c parse.c main.c -o out"), "relocation").is_empty());
+}
+
+#[test]
+fn a_function_of_another_library_is_told_by_the_dynamic_relocations() {
+    let calls = |function: &str| {
+        format!(
+            "printf '#include <stdio.h>\\nint main(void) {{ {function}(\"x\"); return 0; }}' >x.c; gcc x.c -o out"
+        )
+    };
+    let found = fields(&pair(&calls("perror"), &calls("puts")), "relocation");
+    let (_, [a, b]) = &found[0];
+    assert!(a.starts_with("R_X86_64_JUMP_SLOT perror at .got"), "{found:?}");
+    assert!(b.starts_with("R_X86_64_JUMP_SLOT puts at .got"), "{found:?}");
+}
+
+#[test]
+fn directories_and_files_of_line_programs_are_named_in_every_version() {
+    let header = "static inline int inlined(int n) { return n > 9 ? n * 3 : n - 7; }";
+    let made = |compiler: &str, include: &str, file: &str| {
+        format!(
+            "mkdir -p src {include}; printf '{header}' >{include}/{file}; root=$PWD; cd src; \\
+             printf '#include \"{file}\"\\nint main(int c, char **v) {{ return inlined(c); }}' >x.c; \\
+             {compiler} -g -I\"$root\"/{include} x.c -o ../out"
+        )
+    };
+    for compiler in ["gcc", "clang"] {
+        for version in 2..=5 {
+            let compiler = format!("{compiler} -gdwarf-{version}");
+            let files = pair(&made(&compiler, "one/include", "h.h"), &made(&compiler, "two/include", "h.h"));
+            // Clang writes what lies beside the folder it ran in as a file in that folder's parent.
+            let places = ["include_directories", "file_names"].map(|name| fields(&files, name));
+            let [(part, [a, b])] = &places.concat()[..] else { panic!("{compiler}: {places:?}") };
+            assert_eq!(part, "unit x.c", "{compiler}");
+            assert!(a.contains("one/include") && b.contains("two/include"), "{compiler}: {a} {b}");
+            if compiler.starts_with("gcc") {
+                let (_, causes) = explain(&files);
+                assert_eq!((causes[0].entry.id, places[0].len()), ("build-path", 1), "{compiler}");
+                assert!(quoted(&causes[0]).contains("/two/include"), "{compiler}");
+            }
+
+            let files = pair(&made(&compiler, "inc", "first.h"), &made(&compiler, "inc", "other.h"));
+            let found = fields(&files, "file_names");
+            let [(_, [a, b])] = &found[..] else { panic!("{compiler}: {found:?}") };
+            assert!(a.ends_with("first.h") && b.ends_with("other.h"), "{compiler}: {a} {b}");
+        }
+    }
+    let text = |factor: u32| {
+        let made = made("clang -gdwarf-5", "inc", "h.h");
+        made.replace("n * 3", &format!("n * {factor}"))
+    };
+    let found = fields(&pair(&text(3), &text(5)), "DW_LNCT_MD5");
+    let [(_, [a, b])] = &found[..] else { panic!("{found:?}") };
+    assert!(a.contains("h.h ") && b.contains("h.h ") && a != b, "{found:?}");
+}
+
 #[test]
 fn objects_in_another_order() {
     assert_explained(GCC, "gcc -O2 print.c parse.c main.c -o out", "link-order");

@@ -5,6 +5,7 @@ use object::{Endianness, elf::SHT_NOTE};
 use super::{
     debug, dynamic, image, names, notes,
     parse::{self, Broken, Elf},
+    relocations,
 };
 use crate::diff::{
     Content, Difference, FileKind, Finding, Note, Pair, ReadError, Side, Step, Value, Window, bytes,
@@ -51,6 +52,7 @@ pub(in crate::diff) fn compare(
     }
     let meaning = |name: &[u8], windows: Pair<Window<'_>>| meaning(name, windows, &elves.a);
     let mut compared = executable::compare(files, &images, &meaning, effort)?;
+    relocations::compare(files, &elves, &images, &mut compared);
     if compared.iter().any(|part| matches!(&part.at, Step::Section(name) if executable::is_debug_name(name)))
     {
         debug::unpack(files, &elves, &mut compared, effort)?;

@@ -5,7 +5,10 @@ use std::{borrow::Cow, cell::Cell, io::Read};
 use gimli::{AttributeValue, Dwarf, EndianSlice, RunTimeEndian};
 use object::{Endianness, elf::SHF_COMPRESSED};
 
-use super::parse::{Elf, Section};
+use super::{
+    line_tables::{self, LineTable, Lines},
+    parse::{Elf, Section},
+};
 use crate::diff::{
     Content, Difference, Finding, Pair, ReadError, Side, Step, Value, Window, bytes, file, limits::Effort,
 };
@@ -92,11 +95,12 @@ fn contents<'a>(file: &'a dyn Content, elf: &Elf, section: &Section) -> Option<C
 }
 
 /// What DWARF says of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Unit {
     name: Vec<u8>,
     directory: Vec<u8>,
     producer: Vec<u8>,
+    lines: LineTable,
 }
 
 /// The units in which two files differ. What cannot be read is no unit: its bytes are compared all the same.
@@ -132,6 +136,8 @@ pub(super) fn units(files: Pair<&dyn Content>, elves: &Pair<Elf>, effort: &Effor
                         part.found.push(Finding::Field { name, values, at: None, derived: false });
                     }
                 }
+                let told = Pair::new(a, b).map(|unit| [unit.name.as_slice(), unit.directory.as_slice()]);
+                part.found.extend(line_tables::compare(Pair::new(&a.lines, &b.lines), told));
             }
             (Some(_), None) => part.found.push(Finding::OnlyIn { side: Side::A, what: "unit", size: 0 }),
             _ => part.found.push(Finding::OnlyIn { side: Side::B, what: "unit", size: 0 }),
@@ -187,7 +193,7 @@ fn read(file: &dyn Content, elf: &Elf) -> Option<Vec<Unit>> {
     };
     let dwarf = sections.borrow(|section| EndianSlice::new(section, endian));
     let mut headers = dwarf.units();
-    let mut units = Vec::new();
+    let (mut units, mut lines) = (Vec::new(), Lines::new());
     let mut left = MAX_ABBREVIATIONS;
     while let Ok(Some(header)) = headers.next() {
         let abbreviations = size.get().saturating_sub(header.debug_abbrev_offset().0 as u64);
@@ -195,20 +201,31 @@ fn read(file: &dyn Content, elf: &Elf) -> Option<Vec<Unit>> {
         if units.len() >= MAX_UNITS || left == 0 {
             break;
         }
-        units.extend(unit(&dwarf, header));
+        units.extend(unit(&dwarf, header, &mut lines));
     }
     Some(units)
 }
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
-fn unit<'a>(dwarf: &Dwarf<Slice<'a>>, header: gimli::UnitHeader<Slice<'a>>) -> Option<Unit> {
-    let unit = dwarf.unit(header).ok()?;
-    let mut entries = unit.entries();
+fn unit<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    header: gimli::UnitHeader<Slice<'a>>,
+    lines: &mut Lines,
+) -> Option<Unit> {
+    let abbreviations = dwarf.abbreviations(&header).ok()?;
+    let mut entries = header.entries(&abbreviations);
     let (_, root) = entries.next_dfs().ok()??;
     if root.tag() != gimli::DW_TAG_compile_unit {
         return None;
     }
+    if let Ok(Some(AttributeValue::DebugLineRef(offset))) = root.attr_value(gimli::DW_AT_stmt_list)
+        && !lines.may_read(dwarf, offset)
+    {
+        return None;
+    }
+    let unit =
+        gimli::Unit::new_with_abbreviations(dwarf, header, std::sync::Arc::clone(&abbreviations)).ok()?;
     let text = |name: gimli::DwAt| -> Vec<u8> {
         let value: Option<AttributeValue<Slice<'a>>> = root.attr_value(name).ok().flatten();
         let string = value.and_then(|value| dwarf.attr_string(&unit, value).ok());
@@ -218,5 +235,6 @@ fn unit<'a>(dwarf: &Dwarf<Slice<'a>>, header: gimli::UnitHeader<Slice<'a>>) -> O
         name: text(gimli::DW_AT_name),
         directory: text(gimli::DW_AT_comp_dir),
         producer: text(gimli::DW_AT_producer),
+        lines: lines.of(dwarf, &unit),
     })
 }

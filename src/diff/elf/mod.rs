@@ -5,9 +5,12 @@ mod debug;
 mod dynamic;
 mod image;
 mod layout;
+mod line_tables;
 mod names;
 mod notes;
 mod parse;
+mod relocation_types;
+mod relocations;
 mod symbols;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ pub(super) use compare::compare;
 pub(super) use image::{Field, Image, Role, Section, Table};
 pub(super) use numbers::Numbers;
 pub(super) use read::{Broken, Parsed, compare_files, read};
-pub(super) use symbols::{Part, Symbols};
+pub(super) use symbols::{Part, Symbols, without_hash};
 
 /// Whether a section's name is that of DWARF in ELF and PE, or of its compressed form.
 pub(super) fn is_debug_name(name: &[u8]) -> bool {

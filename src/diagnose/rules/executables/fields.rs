@@ -20,9 +20,14 @@ pub(in crate::diagnose::rules) fn field(
         "section table written by" => writer(diagnosis, place, values),
         "compiler" => Some(tools(values)),
         "DW_AT_producer" | "compiler flags" => return flags::compare(diagnosis, place, name, values),
-        "debug file" | "DW_AT_name" | "DW_AT_comp_dir" | "-ldflags" | "modules" | "vcs.time" => {
-            return embedded(diagnosis, place, name, values);
-        }
+        "debug file"
+        | "DW_AT_name"
+        | "DW_AT_comp_dir"
+        | "include_directories"
+        | "file_names"
+        | "-ldflags"
+        | "modules"
+        | "vcs.time" => return embedded(diagnosis, place, name, values),
         _ => known(name),
     };
     let Some((cause, confidence)) = known else { return compiled(diagnosis, place, finding) };
