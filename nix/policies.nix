@@ -87,11 +87,10 @@ let
     in
     if after == before then { } else { ${name} = after; };
 
-  # A Go build says so by one of these.
+  # A Go build says so by one of these attributes.
   isGoBuild = drv: get drv "GOFLAGS" != null || get drv "ldflags" != null;
-  unlessFixed =
-    f: drv:
-    if isFixedOutput drv then drv else f drv;
+  unlessFixed = f: drv: if isFixedOutput drv then drv else f drv;
+  ofGoBuilds = f: unlessFixed (drv: if isGoBuild drv then f drv else drv);
 
   isGo = name: match "go-[0-9].*" name != null;
   isToolchain = name: match "(go|gcc|rustc|clang)-[0-9].*|toolchain" name != null;
@@ -147,45 +146,42 @@ let
     dont-strip = unlessFixed (set { dontStrip = true; });
 
     # Upstream's toolchain: no store paths in its library, and its own programs as they were linked.
-    go-unpatched =
+    go-unpatched = unlessFixed (
       drv:
       let
         attributes = attributesOf drv;
-        patched = attributes.patches or null != null && toString attributes.patches != "";
+        patches = attributes.patches or null;
       in
-      if isFixedOutput drv || !isGo attributes.name || !patched then
-        drv
-      else
+      if isGo attributes.name && patches != null && toString patches != "" then
         set {
           patches = [ ];
           dontStrip = true;
-        } drv;
+        } drv
+      else
+        drv
+    );
 
     # What a release needs to come out the same for everybody.
-    go-release-flags =
+    go-release-flags = ofGoBuilds (
       drv:
-      if !isGoBuild drv then
-        drv
-      else
-        set (
-          {
-            CGO_ENABLED = "0";
-            GOAMD64 = "v1";
-          }
-          // appending drv "GOFLAGS" [ "-trimpath" ]
-          // appending drv "ldflags" [ "-buildid=" ]
-        ) drv;
+      set (
+        {
+          CGO_ENABLED = "0";
+          GOAMD64 = "v1";
+        }
+        // appending drv "GOFLAGS" [ "-trimpath" ]
+        // appending drv "ldflags" [ "-buildid=" ]
+      ) drv
+    );
 
     # No symbol table and no debugging information, by the linker and not by strip.
-    go-omit-symbols =
+    go-omit-symbols = ofGoBuilds (
       drv:
-      if !isGoBuild drv then
-        drv
-      else
-        set (appending drv "ldflags" [
-          "-s"
-          "-w"
-        ]) drv;
+      set (appending drv "ldflags" [
+        "-s"
+        "-w"
+      ]) drv
+    );
 
     # 1980-01-01, where a derivation does not say otherwise: the first day that zip knows.
     source-date-epoch = unlessFixed (

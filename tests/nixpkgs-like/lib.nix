@@ -26,6 +26,7 @@ let
     mod = a: b: a - b * (a / b);
     range = from: to: if from > to then [ ] else builtins.genList (n: from + n) (to - from + 1);
     last = list: builtins.elemAt list (builtins.length list - 1);
+    unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
     flatten = x: if isList x then builtins.concatMap lib.flatten x else [ x ];
     inherit (builtins)
       concatMap
@@ -122,6 +123,12 @@ let
 
     # Text
     hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+    removePrefix =
+      prefix: text:
+      if lib.hasPrefix prefix text then
+        builtins.substring (builtins.stringLength prefix) (builtins.stringLength text) text
+      else
+        text;
     hasSuffix =
       suffix: text:
       let
@@ -135,12 +142,32 @@ let
         builtins.substring 0 (builtins.stringLength text - builtins.stringLength suffix) text
       else
         text;
+    concatMapStringsSep =
+      separator: f: xs:
+      concatStringsSep separator (map f xs);
     escapeShellArg = word: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString word)}'";
     escapeShellArgs = words: concatStringsSep " " (map lib.escapeShellArg words);
     importJSON = file: builtins.fromJSON (builtins.readFile file);
+    importTOML = file: builtins.fromTOML (builtins.readFile file);
 
-    # Sources
-    cleanSource = path: path;
+    # Modules: enough to see what one declares and what it gives
+    mkOption = option: option // { _type = "option"; };
+    mkEnableOption =
+      name:
+      lib.mkOption {
+        default = false;
+        description = "Whether to enable ${name}.";
+      };
+    mkIf = condition: content: if condition then content else { };
+    literalExpression = text: text;
+    types = {
+      listOf = element: "list of ${element}";
+      ints.positive = "positive integer";
+      package = "package";
+      path = "path";
+      str = "string";
+    };
+
     licenses = {
       mit.spdxId = "MIT";
       asl20.spdxId = "Apache-2.0";

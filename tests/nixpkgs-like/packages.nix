@@ -19,8 +19,8 @@ let
       // more
     );
 in
-{
-  inherit (prev) stdenv;
+import ./build-support/programs.nix { inherit final package; }
+// {
   fetchurl = callPackage ./build-support/fetchurl.nix { };
   replaceVars = callPackage ./build-support/replace-vars.nix { };
 
@@ -160,6 +160,7 @@ in
       "doc"
     ];
   };
+  hello = package "hello" "2.12.2" { };
   stamped = package "stamped" "1" { SOURCE_DATE_EPOCH = 1700000000; };
 
   # What the checks are about

@@ -34,11 +34,14 @@ let
           inherit lib system shell;
           stdenv = self';
         };
-        hostPlatform = {
-          inherit system;
-          isLinux = lib.hasSuffix "-linux" system;
-          isDarwin = lib.hasSuffix "-darwin" system;
-        };
+        buildPlatform = platform;
+        hostPlatform = platform;
+      };
+      platform = {
+        inherit system;
+        canExecute = other: other.system == system;
+        isLinux = lib.hasSuffix "-linux" system;
+        isDarwin = lib.hasSuffix "-darwin" system;
       };
       self' = derivation {
         inherit name system initialPath;

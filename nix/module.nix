@@ -1,0 +1,118 @@
+# A service that verifies flake outputs on a schedule. The unit fails when bits differ, or could not be compared.
+packages:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.reprove;
+  arguments = [
+    "--state"
+    cfg.stateDir
+    "--json"
+    "${cfg.stateDir}/verify.json"
+    "--html"
+    "${cfg.stateDir}/verify.html"
+    "--rounds"
+    (toString cfg.rounds)
+  ]
+  ++ lib.concatMap (reference: [
+    "--against"
+    reference
+  ]) cfg.against
+  ++ lib.concatMap (key: [
+    "--trusted-public-keys"
+    key
+  ]) cfg.trustedPublicKeys
+  ++ cfg.extraArguments
+  ++ [ "--" ]
+  ++ cfg.installables;
+in
+{
+  options.services.reprove = {
+    enable = lib.mkEnableOption "verification of flake outputs in deterministic machines";
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = packages.${pkgs.stdenv.hostPlatform.system}.reprove;
+      defaultText = lib.literalExpression "the flake's own";
+      description = "The package that has `reprove`.";
+    };
+    installables = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      example = [ "github:owner/project#default" ];
+      description = "What to verify, as `nix build` spells it.";
+    };
+    schedule = lib.mkOption {
+      type = lib.types.str;
+      default = "weekly";
+      description = "When, as a calendar event of systemd.time(7).";
+    };
+    stateDir = lib.mkOption {
+      type = lib.types.path;
+      default = "/var/lib/reprove";
+      description = "Where builds, run records and the report (verify.json, verify.html) are kept.";
+    };
+    rounds = lib.mkOption {
+      type = lib.types.ints.positive;
+      default = 2;
+      description = "How many times each output is built, each time under other machine settings.";
+    };
+    against = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+      example = [ "https://cache.example.org" ];
+      description = "What else to compare with: `nix`, a store path, or the address of a binary cache.";
+    };
+    trustedPublicKeys = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+      description = "Keys that a binary cache's signatures must be of, as nix.conf spells them.";
+    };
+    extraArguments = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+      example = [
+        "--depth"
+        "0"
+        "--trust-substitutes"
+      ];
+      description = "More arguments for `reprove verify`.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    users.users.reprove = {
+      isSystemUser = true;
+      group = "reprove";
+      home = cfg.stateDir;
+    };
+    users.groups.reprove = { };
+    systemd.tmpfiles.rules = [ "d ${cfg.stateDir} 0750 reprove reprove - -" ];
+
+    systemd.services.reprove = {
+      description = "Verification of flake outputs";
+      after = [ "network-online.target" ];
+      wants = [ "network-online.target" ];
+      startAt = cfg.schedule;
+      environment.HOME = cfg.stateDir;
+      script = "exec ${cfg.package}/bin/reprove verify ${lib.escapeShellArgs arguments}";
+      serviceConfig = {
+        Type = "oneshot";
+        User = "reprove";
+        Group = "reprove";
+        ReadWritePaths = [ cfg.stateDir ];
+        Nice = 19;
+        IOSchedulingClass = "idle";
+        NoNewPrivileges = true;
+        PrivateDevices = true;
+        PrivateTmp = true;
+        ProtectHome = true;
+        ProtectSystem = "strict";
+      };
+    };
+    # One that was missed while the machine was off is made up for.
+    systemd.timers.reprove.timerConfig.Persistent = true;
+  };
+}

@@ -1,0 +1,61 @@
+# What reprove is developed with: what `scripts/install-deps --tests` installs on Debian.
+{
+  mkShell,
+  reprove,
+  binutils,
+  bzip2,
+  cargo-nextest,
+  chromium,
+  clang,
+  clippy,
+  cpio,
+  dtc,
+  elfutils,
+  erofs-utils,
+  git,
+  gzip,
+  lld,
+  llvm,
+  lz4,
+  nix,
+  python3,
+  qemu,
+  rustfmt,
+  squashfsTools,
+  util-linux,
+  xz,
+  zip,
+  zstd,
+}:
+mkShell {
+  inputsFrom = [ reprove ];
+  packages = [
+    binutils
+    bzip2
+    cargo-nextest
+    chromium
+    clang
+    clippy
+    cpio
+    dtc
+    elfutils
+    erofs-utils
+    git
+    gzip
+    lld
+    llvm
+    lz4
+    nix
+    (python3.withPackages (packages: [
+      packages.jsonschema
+      packages.pip
+    ]))
+    qemu
+    rustfmt
+    squashfsTools
+    util-linux
+    xz
+    zip
+    zstd
+  ];
+}
