@@ -2,8 +2,15 @@
 
 use clap::{Args, ValueEnum};
 
+use std::collections::BTreeSet;
+
 use super::{
-    Context, Exit, Failure, document::ReportTo, realising, running::Interrupted, verify::targets,
+    Context, Exit, Failure,
+    accepting::AcceptedFrom,
+    document::{ReportTo, Shown},
+    realising,
+    running::Interrupted,
+    verify::{differences_known, targets},
     workshop::Work,
 };
 use crate::{
@@ -15,7 +22,7 @@ use crate::{
     verify::{
         Verdict,
         closure::walk,
-        diagnosis::{Diagnosis, Request, diagnose, varied},
+        diagnosis::{Diagnosis, OutputDiagnosis, Request, diagnose, varied},
         session::Target,
         target::KeptRounds,
     },
@@ -31,8 +38,9 @@ use crate::{
 /// A build that gave other bits is then run once more beside round 1 while the guest writes down which processes there are
 /// and which files they close after writing, with the hash of each: the first process whose file differs is named.
 ///
-/// Exit codes: 0 nothing that was varied flips a bit, 100 a build failed, 101 it took too long, 102 a source has the wrong
-/// hash, 104 bits depend on a setting or never stay the same, 122 something could not be built or compared.
+/// Exit codes: 0 nothing that was varied flips a bit (or only what --accepted tolerates), 100 a build failed, 101 it took too long, 102 a source has the wrong
+/// hash, 104 bits depend on a setting or never stay the same, 120 an accepted difference has expired or is not
+/// needed, 122 something could not be built or compared.
 #[derive(Debug, Args)]
 pub struct Diagnose {
     /// Also vary what else Nix's contract fixes: build-dir, user
@@ -43,11 +51,15 @@ pub struct Diagnose {
     fresh: bool,
     /// Look through everything the outputs are built from, leaves first, for the derivations whose bits begin to differ, and
     /// diagnose those; who only passes on what an input has is told from them. --depth and --only say how far
-    #[arg(long)]
+    #[arg(long, conflicts_with = "accepted")]
     closure: bool,
     /// Do not look at the processes of builds that differ, which takes one more build of each
     #[arg(long)]
     no_processes: bool,
+    #[command(flatten)]
+    accepted: AcceptedFrom,
+    #[command(flatten)]
+    shown: Shown,
     #[command(flatten)]
     to: ReportTo,
     #[command(flatten)]
@@ -74,6 +86,7 @@ impl Diagnose {
     /// Diagnoses and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let views = self.to.open()?;
+        let accepted = self.accepted.open()?;
         let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
         let workshop = self.work.open(context, interrupted)?;
         let mut targets = targets(&workshop.closure)?;
@@ -94,6 +107,7 @@ impl Diagnose {
             plan: &plan,
             targets: &targets,
             vary: &vary,
+            accepted: accepted.as_ref(),
             jobs,
             on_failure: workshop.on_failure(),
             observe: if self.no_processes { Observe::Result } else { Observe::Processes },
@@ -108,19 +122,32 @@ impl Diagnose {
             realising::failure(error).print();
         }
         if !views.is_stdout() {
-            report::diagnosis::write(&mut anstream::stdout().lock(), &diagnosis)
+            report::diagnosis::write(&mut anstream::stdout().lock(), &diagnosis, self.shown.detail())
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
         views.json.write(&report::diagnosis::document(&diagnosis))?;
         views.write(|| report::diagnosis::subjects(&diagnosis))?;
         diagnosis.forget_rounds(&workshop.store)?;
-        Ok(exit(&diagnosis))
+        let judged = outputs(&diagnosis).filter_map(|output| output.judgement.as_ref());
+        let idle = self.accepted.leftovers(accepted.as_ref(), &compared(&diagnosis), judged);
+        Ok(exit(&diagnosis).and(idle))
     }
 }
 
 /// A source of differences as a target.
 fn source(graph: &Graph, index: usize, outputs: &[String]) -> Target {
     Target { installable: graph.nodes()[index].drv.to_string(), index, outputs: outputs.to_vec() }
+}
+
+fn outputs(diagnosis: &Diagnosis) -> impl Iterator<Item = &OutputDiagnosis> {
+    diagnosis.targets.iter().flat_map(|target| &target.outputs)
+}
+
+/// The names of the outputs of which it is known in what their bits differ, or that they do not.
+fn compared(diagnosis: &Diagnosis) -> BTreeSet<Vec<u8>> {
+    let known =
+        outputs(diagnosis).filter(|output| differences_known(output.conclusion.verdict, &output.notes));
+    known.filter_map(|output| Some(output.path.as_ref()?.name().as_bytes().to_vec())).collect()
 }
 
 /// Why something was not built.
@@ -133,8 +160,7 @@ fn errors(diagnosis: &Diagnosis) -> impl Iterator<Item = &RealiseError> {
 /// The worst that was found decides.
 fn exit(diagnosis: &Diagnosis) -> Exit {
     let failed = errors(diagnosis).map(|error| realising::failure(error).exit);
-    let outputs = diagnosis.targets.iter().flat_map(|target| &target.outputs);
-    let found = outputs.map(|output| match output.conclusion.verdict {
+    let found = outputs(diagnosis).map(|output| match output.conclusion.verdict {
         Verdict::Reproduced | Verdict::Equivalent => Exit::Success,
         Verdict::Diverged => Exit::DIVERGED,
         Verdict::NotBuilt | Verdict::NotChecked => Exit::NotChecked,

@@ -19,7 +19,7 @@ use crate::{
     report,
     schedule::RealiseError,
     verify::{
-        Against, OutputResult, Verdict,
+        Against, Note, OutputResult, Verdict,
         rounds::RoundPlan,
         session::{Request, Target, Verification, verify},
         target::KeptRounds,
@@ -161,12 +161,18 @@ fn outputs(verification: &Verification) -> impl Iterator<Item = &OutputResult> {
 
 /// The names of the outputs of which it is known in what their bits differ, or that they do not.
 fn compared(verification: &Verification) -> BTreeSet<Vec<u8>> {
-    let compared = outputs(verification).filter(|output| match output.conclusion.verdict {
+    let known =
+        outputs(verification).filter(|output| differences_known(output.conclusion.verdict, &output.notes));
+    known.filter_map(|output| Some(output.path.as_ref()?.name().as_bytes().to_vec())).collect()
+}
+
+/// Whether it is known in what the bits of an output differ, or that they do not.
+pub(super) fn differences_known(verdict: Verdict, notes: &[Note]) -> bool {
+    match verdict {
         Verdict::Reproduced | Verdict::Equivalent => true,
-        Verdict::Diverged => output.notes.is_empty(),
+        Verdict::Diverged => notes.is_empty(),
         Verdict::NotBuilt | Verdict::NotChecked => false,
-    });
-    compared.filter_map(|output| Some(output.path.as_ref()?.name().as_bytes().to_vec())).collect()
+    }
 }
 
 /// The worst that was found decides; nothing found at all is not success.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Level, NOT_COMPARED, Verdict, brought,
+    Level, NOT_COMPARED, Verdict,
+    acceptance::accept_diagnosed,
+    brought,
     closure::Walk,
     conclusion::Conclusion,
     derivation::Round,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     build::Observe,
-    diagnose::Proof,
+    diagnose::{Accepted, Judgement, Proof},
     graph::{Brought, Graph, Node, Plan},
     machine::{Contract, Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
@@ -36,6 +38,8 @@ pub struct Request<'a> {
     pub targets: &'a [Target],
     /// What is varied, one setting at a time.
     pub vary: &'a [Setting],
+    /// What may differ, when the project accepts anything.
+    pub accepted: Option<&'a Accepted>,
     /// Machines that run at once.
     pub jobs: usize,
     /// What to do after a failure.
@@ -98,6 +102,8 @@ pub struct OutputDiagnosis {
     pub divergences: Vec<Divergence>,
     /// Where in the build it begins to differ: for each divergence, by the name of the build that shows it.
     pub origins: Vec<(String, Result<Origin, String>)>,
+    /// Which accepted differences it has, and what else, where bits differ and some are accepted.
+    pub judgement: Option<Judgement>,
     /// How store paths among the bits that differ came into the build.
     pub brought: Vec<Brought>,
     /// What could not be said about it.
@@ -192,6 +198,9 @@ fn diagnose_target(
     let output = |name: &String| output(realiser.store, node, &isolation, name);
     let mut outputs: Vec<OutputDiagnosis> = target.outputs.iter().map(output).collect();
     for output in &mut outputs {
+        if let Some(accepted) = request.accepted {
+            accept_diagnosed(realiser.store, accepted, &isolation, output);
+        }
         output.brought = brought::of(request.graph, target.index, &output.divergences);
     }
     if request.observe == Observe::Processes {
@@ -216,6 +225,7 @@ fn blocked(node: &Node, output: &str, why: &str) -> OutputDiagnosis {
         dependence,
         divergences: Vec::new(),
         origins: Vec::new(),
+        judgement: None,
         brought: Vec::new(),
         notes: Vec::new(),
     }
@@ -245,13 +255,14 @@ fn output(store: &Store, node: &Node, isolation: &Isolation<RealiseError>, outpu
         dependence,
         divergences,
         origins: Vec::new(),
+        judgement: None,
         brought: Vec::new(),
         notes,
     }
 }
 
 /// What a round with one varied setting proves; of several at once none is proven alone.
-fn proofs(base: &Settings, round: &Round<RealiseError>) -> Vec<Proof> {
+pub(super) fn proofs(base: &Settings, round: &Round<RealiseError>) -> Vec<Proof> {
     match round.varied.as_slice() {
         [which] => vec![Proof {
             setting: which.name().to_owned(),
@@ -265,7 +276,7 @@ fn proofs(base: &Settings, round: &Round<RealiseError>) -> Vec<Proof> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::verify::{inputs::tests::damaged, session::tests::path};
+    use crate::verify::{derivation::Built, inputs::tests::damaged, session::tests::path};
 
     #[test]
     fn the_host_name_is_varied_though_nix_fixes_it_and_the_rest_of_that_when_asked() {
@@ -284,6 +295,7 @@ pub(crate) mod tests {
             path: None,
             divergences: Vec::new(),
             origins: Vec::new(),
+            judgement: None,
             brought: Vec::new(),
             notes: Vec::new(),
         }
@@ -307,6 +319,40 @@ pub(crate) mod tests {
         assert!(alone(&[Setting::Hostname]).outside_contract());
         assert!(!alone(&[Setting::Hostname, Setting::Clock]).outside_contract());
         assert!(!output(Dependence::Nothing, BITS).outside_contract());
+    }
+
+    #[test]
+    fn bits_that_differ_only_in_what_is_accepted_are_equivalent_while_every_build_is_there() {
+        let text = "[[accepted]]\npath = \".\"\ncause = \"embedded-build-time\"\nreason = \"r\"\nowner = \"o\"\nexpires = 2030-01-01";
+        let accepted = Accepted::parse(text).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let bits = |text: &str| {
+            std::fs::write(dir.path().join("bits"), text).unwrap();
+            store.add_tree(&dir.path().join("bits")).unwrap().hash
+        };
+        let [ours, later, other] = ["made Nov 21 2026", "made Jan  1 2020", "sold Jan  2 2021"].map(bits);
+        let judged = |rounds: &[Option<NarHash>], unknown: Vec<UnknownInput>| {
+            let round = |(number, hash): (usize, &Option<NarHash>)| {
+                let outputs = hash.map(|hash| ("out".to_owned(), hash)).into_iter().collect();
+                let built = Built { outputs, run: String::new(), instructions: None, wall: None };
+                let (label, settings) = (format!("round {number}"), Settings::default());
+                Round { label, settings, varied: Vec::new(), result: hash.map(|_| Ok(built)) }
+            };
+            let rounds = rounds.iter().enumerate().map(round).collect();
+            let isolation = Isolation { base: Settings::default(), tried: Vec::new(), rounds };
+            let mut output = output(Dependence::Unsteady, Some(ours));
+            accept_diagnosed(&store, &accepted, &isolation, &mut output);
+            diagnosis(vec![output], unknown).targets.remove(0).outputs.remove(0)
+        };
+        let verdict = |rounds: &[Option<NarHash>]| judged(rounds, Vec::new()).conclusion.verdict;
+        assert_eq!(verdict(&[Some(ours), Some(later)]), Verdict::Equivalent);
+        assert_eq!(verdict(&[Some(ours), Some(later), Some(other)]), Verdict::Diverged);
+        assert_eq!(verdict(&[Some(ours), Some(later), None]), Verdict::Diverged);
+        assert_eq!(verdict(&[Some(ours), Some(NarHash([9; 32]))]), Verdict::Diverged);
+        let unknown = judged(&[Some(ours), Some(later)], vec![damaged("b")]);
+        assert_eq!(unknown.conclusion.verdict, Verdict::NotChecked);
+        assert_eq!(unknown.judgement.unwrap().met[0].number, 1);
     }
 
     #[test]

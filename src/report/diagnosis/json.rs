@@ -5,9 +5,15 @@ use serde_json::Value;
 
 use super::{closure::WalkedOf, origins::OriginOf, places};
 use crate::{
-    machine::{Contract, Setting, Settings},
+    machine::{Contract, Setting},
     nix::{hash::NarHash, store_path::StorePath},
-    report::{brought::BroughtOf, diff, escape::escape, verify::Unknown},
+    report::{
+        accepted,
+        brought::BroughtOf,
+        diff,
+        escape::escape,
+        verify::{MadeOf, Unknown},
+    },
     schedule::RealiseError,
     verify::{
         Verdict,
@@ -55,6 +61,9 @@ struct Output<'a> {
     builds: Vec<Build<'a>>,
     /// How store paths among the bits that differ came into the build.
     brought: Vec<BroughtOf<'a>>,
+    /// What of it is accepted, when anything can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<accepted::Document<'a>>,
     /// What went wrong beside.
     notes: Vec<Failed>,
 }
@@ -91,18 +100,8 @@ struct FileOf {
 #[derive(Serialize, schemars::JsonSchema)]
 struct Build<'a> {
     build: &'a str,
-    settings: &'a Settings,
-    varied: &'a [Setting],
-    nar_hash: Option<NarHash>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<&'a str>,
-    instructions: Option<u64>,
-    wall_seconds: Option<f64>,
-    kept_from_an_earlier_run: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    #[serde(flatten)]
+    made: MadeOf<'a>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -154,6 +153,7 @@ fn output<'a>(target: &'a TargetDiagnosis, result: &'a OutputDiagnosis) -> Outpu
             isolation.rounds.iter().map(|round| build(round, &result.output)).collect()
         }),
         brought: result.brought.iter().map(BroughtOf::new).collect(),
+        accepted: result.judgement.as_ref().map(accepted::Document::of),
         notes: result
             .notes
             .iter()
@@ -195,18 +195,5 @@ fn flipped<'a>(isolation: &'a Isolation<RealiseError>, result: &OutputDiagnosis)
 }
 
 fn build<'a>(round: &'a Round<RealiseError>, output: &str) -> Build<'a> {
-    let built = round.built();
-    let error = round.result.as_ref().and_then(|result| result.as_ref().err());
-    Build {
-        build: &round.label,
-        settings: &round.settings,
-        varied: &round.varied,
-        nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
-        run: built.map(|built| built.run.as_str()),
-        instructions: built.and_then(|built| built.instructions),
-        wall_seconds: built.and_then(|built| Some(built.wall?.as_secs_f64())),
-        kept_from_an_earlier_run: built.is_some_and(|built| built.wall.is_none()),
-        error: error.map(|error| escape(&error.to_string())),
-        code: error.map(|error| error.code().to_string()),
-    }
+    Build { build: &round.label, made: MadeOf::new(round, output) }
 }

@@ -36,7 +36,7 @@ fn headline(output: &OutputDiagnosis) -> String {
 mod tests {
     use crate::{
         nix::hash::NarHash,
-        report::subject::Standing,
+        report::{diff::Detail, subject::Standing},
         verify::{
             diagnosis::tests::{diagnosis, output},
             inputs::tests::damaged,
@@ -54,7 +54,7 @@ mod tests {
         let report = super::subjects(&diagnosis);
         assert_eq!((report.subjects[0].standing, report.problems.len()), (Standing::Unknown, 1));
         let mut text = Vec::new();
-        super::write(&mut text, &diagnosis).unwrap();
+        super::write(&mut text, &diagnosis, Detail::Short).unwrap();
         let text = String::from_utf8(anstream::adapter::strip_bytes(&text).into_vec()).unwrap();
         assert!(text.starts_with('⚠') && text.contains("unknown input") && !text.contains('✔'), "{text}");
     }

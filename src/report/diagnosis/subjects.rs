@@ -52,7 +52,7 @@ fn subject<'a>(target: &'a TargetDiagnosis, output: &'a OutputDiagnosis) -> Subj
         standing,
         word: headline(output),
         level: None,
-        judgement: None,
+        judgement: output.judgement.as_ref(),
         reason: output.conclusion.reason.clone(),
         facts,
         seen: output

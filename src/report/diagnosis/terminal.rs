@@ -8,6 +8,7 @@ use super::{closure, headline, origins, places};
 use crate::{
     machine::Contract,
     report::{
+        accepted,
         count::quantity,
         diff::Detail,
         escape::escape,
@@ -31,20 +32,26 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 /// Files named one by one.
 const FILES: usize = 12;
 
-/// Writes the result of a diagnosis.
-pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis) -> io::Result<()> {
+/// Writes the result of a diagnosis, its differences in as much detail as is asked for.
+pub fn write(out: &mut dyn Write, diagnosis: &Diagnosis, detail: Detail) -> io::Result<()> {
     if let Some(walk) = &diagnosis.walk {
         closure::write(out, walk)?;
     }
     for target in &diagnosis.targets {
-        target.outputs.iter().try_for_each(|output| write_output(out, target, output))?;
+        target.outputs.iter().try_for_each(|output| write_output(out, target, output, detail))?;
     }
     write_unknown(out, diagnosis.unknown_inputs())
 }
 
-fn write_output(out: &mut dyn Write, target: &TargetDiagnosis, output: &OutputDiagnosis) -> io::Result<()> {
+fn write_output(
+    out: &mut dyn Write,
+    target: &TargetDiagnosis,
+    output: &OutputDiagnosis,
+    detail: Detail,
+) -> io::Result<()> {
     let (style, mark) = match output.conclusion.verdict {
-        Verdict::Reproduced | Verdict::Equivalent => (GOOD, "✔"),
+        Verdict::Reproduced => (GOOD, "✔"),
+        Verdict::Equivalent => (GOOD, "≈"),
         Verdict::Diverged => (BAD, "✘"),
         Verdict::NotBuilt | Verdict::NotChecked => (UNSURE, "⚠"),
     };
@@ -62,7 +69,10 @@ fn write_output(out: &mut dyn Write, target: &TargetDiagnosis, output: &OutputDi
         }
         write_dependence(out, isolation, output)?;
     }
-    write_differences(out, &output.notes, &output.brought, &output.divergences, Detail::Short)?;
+    write_differences(out, &output.notes, &output.brought, &output.divergences, detail)?;
+    if let Some(judgement) = &output.judgement {
+        accepted::write(out, judgement)?;
+    }
     writeln!(out)
 }
 

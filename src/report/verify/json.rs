@@ -78,6 +78,13 @@ struct Flipped {
 #[derive(Serialize, schemars::JsonSchema)]
 struct RoundOf<'a> {
     round: &'a str,
+    #[serde(flatten)]
+    made: MadeOf<'a>,
+}
+
+/// One build, and what it made of an output.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(in crate::report) struct MadeOf<'a> {
     settings: &'a Settings,
     varied: &'a [Setting],
     nar_hash: Option<NarHash>,
@@ -229,23 +236,28 @@ fn flipped(setting: Setting) -> Flipped {
 }
 
 fn round<'a>(round: &'a Round<RealiseError>, output: &str) -> RoundOf<'a> {
-    let built = round.built();
-    let failed = round.result.as_ref().and_then(|result| result.as_ref().err());
-    let failed_run = match failed {
-        Some(RealiseError::Build { run, .. }) => *run,
-        _ => None,
-    };
-    RoundOf {
-        round: &round.label,
-        settings: &round.settings,
-        varied: &round.varied,
-        nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
-        run: built.map(|built| built.run.clone()).or_else(|| failed_run.map(|run| run.to_string())),
-        instructions: built.and_then(|built| built.instructions),
-        wall_seconds: built.and_then(|built| Some(built.wall?.as_secs_f64())),
-        kept_from_an_earlier_run: built.is_some_and(|built| built.wall.is_none()),
-        error: failed.map(|error| escape(&error.to_string())),
-        code: failed.map(|error| error.code().to_string()),
+    RoundOf { round: &round.label, made: MadeOf::new(round, output) }
+}
+
+impl<'a> MadeOf<'a> {
+    pub(in crate::report) fn new(round: &'a Round<RealiseError>, output: &str) -> MadeOf<'a> {
+        let built = round.built();
+        let failed = round.result.as_ref().and_then(|result| result.as_ref().err());
+        let failed_run = match failed {
+            Some(RealiseError::Build { run, .. }) => *run,
+            _ => None,
+        };
+        MadeOf {
+            settings: &round.settings,
+            varied: &round.varied,
+            nar_hash: built.and_then(|built| built.outputs.get(output).copied()),
+            run: built.map(|built| built.run.clone()).or_else(|| failed_run.map(|run| run.to_string())),
+            instructions: built.and_then(|built| built.instructions),
+            wall_seconds: built.and_then(|built| Some(built.wall?.as_secs_f64())),
+            kept_from_an_earlier_run: built.is_some_and(|built| built.wall.is_none()),
+            error: failed.map(|error| escape(&error.to_string())),
+            code: failed.map(|error| error.code().to_string()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ mod json;
 mod subjects;
 mod terminal;
 
-pub(super) use json::Unknown;
+pub(super) use json::{MadeOf, Unknown};
 pub use json::{SCHEMA, document, schema};
 pub use subjects::subjects;
 pub(super) use subjects::{standing, unknown_input};
