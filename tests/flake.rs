@@ -281,6 +281,45 @@ fn the_lock_is_for_this_flake() {
 }
 
 #[test]
+fn the_go_release_is_there_in_three_variants_for_both_systems() {
+    let bench = Bench::installed();
+    for part in ["examples/hello", "examples/go-release", "nix"] {
+        copy(&repository().join(part), &bench.folder.path().join("repository").join(part));
+    }
+    // A flake below the folder that is copied: nix 2.8 knows that of git repositories only.
+    let repository = bench.folder.path().join("repository");
+    for arguments in [["init", "--quiet"], ["add", "."]] {
+        let git = Command::new("git").args(arguments).current_dir(&repository).status();
+        assert!(git.expect("apt-get install git").success());
+    }
+    let reference = format!("git+file://{}?dir=examples/go-release", repository.display());
+    let eval = |output: &str, function: &str| {
+        let installable = format!("{reference}#{output}");
+        value(&bench.run(&["eval", "--json", "--no-write-lock-file", &installable, "--apply", function]))
+    };
+    let packages = eval("packages", "builtins.mapAttrs (_: builtins.mapAttrs (_: package: package.drvPath))");
+    assert_eq!(keys(&packages), ["riscv64-linux", "x86_64-linux"]);
+    for packages in packages.as_object().unwrap().values() {
+        let paths: BTreeSet<_> = packages.as_object().unwrap().values().map(Value::to_string).collect();
+        // Nine targets and a release of each variant; the default is one of them.
+        assert_eq!(paths.len(), 3 * (9 + 1), "no two are the same: {packages}");
+    }
+    // What tells the variants apart.
+    let told = r#"systems: builtins.mapAttrs (_: variant:
+        let program = variant.binaries.linux-386.drvAttrs; in
+        [ (builtins.length program.go.drvAttrs.patches) program.dontStrip (program.GOAMD64 or null) program.GOARCH ]
+    ) systems.riscv64-linux"#;
+    assert_eq!(
+        eval("legacyPackages", told),
+        json!({
+            "nixpkgs": [3, false, null, "386"],
+            "dont-strip": [3, true, null, "386"],
+            "policies": [0, true, "v1", "386"],
+        })
+    );
+}
+
+#[test]
 fn the_tree_is_quick_and_has_what_its_page_says() {
     let bench = Bench::installed();
     let page = fs::read_to_string(bench.folder.path().join("nixpkgs/README.md")).unwrap();

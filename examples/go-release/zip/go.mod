@@ -1,0 +1,3 @@
+module example.org/zip
+
+go 1.26
