@@ -13,7 +13,10 @@
         "riscv64-linux"
       ];
       forEachSystem =
-        f: nixpkgs.lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system} self.packages.${system}.reprove);
+        f:
+        nixpkgs.lib.genAttrs systems (
+          system: f nixpkgs.legacyPackages.${system} self.packages.${system}.reprove
+        );
       policies = import ./nix/policies.nix;
     in
     {
@@ -54,7 +57,9 @@
       // policies.overlays;
 
       checks = forEachSystem (pkgs: reprove: import ./nix/checks.nix { inherit pkgs reprove self; });
-      devShells = forEachSystem (pkgs: reprove: { default = pkgs.callPackage ./nix/shell.nix { inherit reprove; }; });
+      devShells = forEachSystem (
+        pkgs: reprove: { default = pkgs.callPackage ./nix/shell.nix { inherit reprove; }; }
+      );
       formatter = forEachSystem (pkgs: _: pkgs.nixfmt-tree);
 
       nixosModules.default = import ./nix/module.nix self.packages;

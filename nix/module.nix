@@ -26,6 +26,10 @@ let
     "--trusted-public-keys"
     key
   ]) cfg.trustedPublicKeys
+  ++ lib.concatMap (policy: [
+    "--policy"
+    policy
+  ]) cfg.policies
   ++ cfg.extraArguments
   ++ [ "--" ]
   ++ cfg.installables;
@@ -69,6 +73,12 @@ in
       type = lib.types.listOf lib.types.str;
       default = [ ];
       description = "Keys that a binary cache's signatures must be of, as nix.conf spells them.";
+    };
+    policies = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+      example = [ "go-unpatched" ];
+      description = "Policies that the derivations are made to follow before they are built, see `reprove policy list`.";
     };
     extraArguments = lib.mkOption {
       type = lib.types.listOf lib.types.str;

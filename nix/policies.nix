@@ -56,8 +56,7 @@ let
         let
           below = intersectAttrs (old.env or { }) changes;
         in
-        removeAttrs changes (attrNames below)
-        // (if below == { } then { } else { env = old.env // below; })
+        removeAttrs changes (attrNames below) // (if below == { } then { } else { env = old.env // below; })
       )
     else
       derivation (attributesOf drv // changes);
@@ -103,7 +102,12 @@ let
     else if isList value then
       concatMap textsOf value
     else if isAttrs value then
-      (if value ? outPath || value ? __toString then [ (toString value) ] else concatMap textsOf (attrValues value))
+      (
+        if value ? outPath || value ? __toString then
+          [ (toString value) ]
+        else
+          concatMap textsOf (attrValues value)
+      )
     else
       [ ];
   storePath = "(${storeDir}/[0-9a-z]{32}-[0-9a-zA-Z+._?=-]+)";
@@ -121,7 +125,9 @@ let
         text:
         let
           context = getContext text;
-          paths = concatMap (part: if isList part then part else [ ]) (split storePath (unsafeDiscardStringContext text));
+          paths = concatMap (part: if isList part then part else [ ]) (
+            split storePath (unsafeDiscardStringContext text)
+          );
           of =
             path:
             concatMap (
@@ -135,7 +141,9 @@ let
               }) (filter (found: nameIn found == name) paths)
             ) context.${path}.outputs or [ ];
         in
-        concatMap of (filter (path: context.${path} ? outputs && wanted (nameInDrv path)) (attrNames context))
+        concatMap of (
+          filter (path: context.${path} ? outputs && wanted (nameInDrv path)) (attrNames context)
+        )
       ) (textsOf (attributesOf drv));
     in
     # Sorted by derivation and output, each once.
@@ -143,7 +151,9 @@ let
 
   policies = {
     # No strip after the link.
-    dont-strip = unlessFixed (set { dontStrip = true; });
+    dont-strip = unlessFixed (set {
+      dontStrip = true;
+    });
 
     # Upstream's toolchain: no store paths in its library, and its own programs as they were linked.
     go-unpatched = unlessFixed (
@@ -209,7 +219,12 @@ let
           if missing == [ ] then
             checks
           else
-            checks // { ${output} = checks.${output} or { } // { disallowedReferences = before ++ missing; }; }
+            checks
+            // {
+              ${output} = checks.${output} or { } // {
+                disallowedReferences = before ++ missing;
+              };
+            }
         ) checks (attributes.outputs or [ "out" ]);
       in
       if forbidden == [ ] then
@@ -220,7 +235,9 @@ let
         set (appending drv "disallowedReferences" forbidden) drv
     );
 
-    single-core = unlessFixed (set { NIX_BUILD_CORES = 1; });
+    single-core = unlessFixed (set {
+      NIX_BUILD_CORES = 1;
+    });
 
     # Archives without the order, the owners and the dates that files happen to have.
     normalized-archives = unlessFixed (set {

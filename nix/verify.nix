@@ -30,7 +30,10 @@ let
 
   # The .drv files and no built outputs. Several attributes may be one derivation.
   derivationsOf =
-    attributes: lib.unique (lib.mapAttrsToList (_: drv: builtins.unsafeDiscardOutputDependency drv.drvPath) attributes);
+    attributes:
+    lib.unique (
+      lib.mapAttrsToList (_: drv: builtins.unsafeDiscardOutputDependency drv.drvPath) attributes
+    );
 in
 {
   apps = forEachSystem (

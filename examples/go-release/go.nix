@@ -68,14 +68,17 @@ let
       cd "$out/share/zoneinfo"
       busybox unzip -q "$tree/share/go/lib/time/zoneinfo.zip"
     '' { tree = trees.${system}; };
-    iana_etc = native.run "iana-etc-20260504" ''
-      mkdir -p "$out/etc"
-      cp "$services" "$out/etc/services"
-      cp "$protocols" "$out/etc/protocols"
-    '' {
-      services = ./data/services;
-      protocols = ./data/protocols;
-    };
+    iana_etc =
+      native.run "iana-etc-20260504"
+        ''
+          mkdir -p "$out/etc"
+          cp "$services" "$out/etc/services"
+          cp "$protocols" "$out/etc/protocols"
+        ''
+        {
+          services = ./data/services;
+          protocols = ./data/protocols;
+        };
     mailcap = native.run "mailcap-2.1.54" ''
       mkdir -p "$out/etc"
       cp "$types" "$out/etc/mime.types"
@@ -91,40 +94,43 @@ let
       package = data.${package};
     };
 
-  toolchain = native.run "go-${version}" ''
-    tree=$out/share/go
-    mkdir -p "$tree/pkg/tool" "$out/bin"
-    from=$goroot/share/go
-    cp -r "$from/bin" "$from/lib" "$from/go.env" "$from/VERSION" "$tree/"
-    cp -r "$from/pkg/include" "$tree/pkg/"
-    for tool in asm compile link; do
-      mkdir -p "$tree/pkg/tool/$platform"
-      cp "$from/pkg/tool/$platform/$tool" "$tree/pkg/tool/$platform/"
-    done
-    # Of the source, the library: the commands are built already.
-    mkdir "$tree/src"
-    for part in "$from"/src/*; do
-      [ "$part" = "$from/src/cmd" ] || cp -r "$part" "$tree/src/"
-    done
-    chmod -R u+w "$tree"
-    for patch in $patches; do
-      (cd "$tree" && busybox patch -p1 < "$patch")
-    done
-    ln -s ../share/go/bin/go "$out/bin/go"
-  '' {
-    goroot = trees.${system};
-    platform =
+  toolchain =
+    native.run "go-${version}"
+      ''
+        tree=$out/share/go
+        mkdir -p "$tree/pkg/tool" "$out/bin"
+        from=$goroot/share/go
+        cp -r "$from/bin" "$from/lib" "$from/go.env" "$from/VERSION" "$tree/"
+        cp -r "$from/pkg/include" "$tree/pkg/"
+        for tool in asm compile link; do
+          mkdir -p "$tree/pkg/tool/$platform"
+          cp "$from/pkg/tool/$platform/$tool" "$tree/pkg/tool/$platform/"
+        done
+        # Of the source, the library: the commands are built already.
+        mkdir "$tree/src"
+        for part in "$from"/src/*; do
+          [ "$part" = "$from/src/cmd" ] || cp -r "$part" "$tree/src/"
+        done
+        chmod -R u+w "$tree"
+        for patch in $patches; do
+          (cd "$tree" && busybox patch -p1 < "$patch")
+        done
+        ln -s ../share/go/bin/go "$out/bin/go"
+      ''
       {
-        x86_64-linux = "linux_amd64";
-        riscv64-linux = "linux_riscv64";
-      }
-      .${system};
-    patches = [
-      (substituted "iana-etc" ./patches/iana-etc.patch "iana_etc")
-      (substituted "mailcap" ./patches/mailcap.patch "mailcap")
-      (substituted "tzdata" ./patches/tzdata.patch "tzdata")
-    ];
-  };
+        goroot = trees.${system};
+        platform =
+          {
+            x86_64-linux = "linux_amd64";
+            riscv64-linux = "linux_riscv64";
+          }
+          .${system};
+        patches = [
+          (substituted "iana-etc" ./patches/iana-etc.patch "iana_etc")
+          (substituted "mailcap" ./patches/mailcap.patch "mailcap")
+          (substituted "tzdata" ./patches/tzdata.patch "tzdata")
+        ];
+      };
 in
 {
   inherit toolchain buildSettings;

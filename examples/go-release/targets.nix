@@ -9,7 +9,11 @@ in
   linux-386 = target "linux" "386";
   linux-amd64 = target "linux" "amd64";
   linux-arm64 = target "linux" "arm64";
-  linux-armv6 = target "linux" "arm" // { GOARM = "6"; };
-  linux-armv7 = target "linux" "arm" // { GOARM = "7"; };
+  linux-armv6 = target "linux" "arm" // {
+    GOARM = "6";
+  };
+  linux-armv7 = target "linux" "arm" // {
+    GOARM = "7";
+  };
   windows-amd64 = target "windows" "amd64";
 }

@@ -38,7 +38,9 @@ in
   sleeps = build "sleeps" "while :; do busybox sleep 1000; done" { };
   prints = build "prints" "busybox yes 'and on, and on'" { };
   fills-disk = build "fills-disk" ''busybox dd if=/dev/zero of="$out" bs=1M'' { };
-  fills-inodes = build "fills-inodes" ''busybox mkdir "$out"; n=0; while :; do n=$((n+1)); : > "$out/$n"; done'' { };
+  fills-inodes =
+    build "fills-inodes" ''busybox mkdir "$out"; n=0; while :; do n=$((n+1)); : > "$out/$n"; done''
+      { };
   eats-memory = build "eats-memory" ''busybox tail /dev/zero > "$out"'' { };
 
   # What is left behind

@@ -36,19 +36,22 @@ let
     inherit toolchain;
 
     # GNU hello from its release tarball.
-    hello = script "hello-2.10" ''
-      tar -xzf "$src"
-      cd hello-2.10
-      # Its config.guess is older than riscv64, so say what this is.
-      sh ./configure --build="$triplet" --prefix="$out" --disable-dependency-tracking --disable-nls
-      make SHELL="$SHELL"
-      make SHELL="$SHELL" install
-    '' {
-      src = debian.source "hello" pin.hello;
-      inherit (pin) triplet;
-      CONFIG_SHELL = "${toolchain}/bin/sh";
-      SHELL = "${toolchain}/bin/sh";
-    };
+    hello =
+      script "hello-2.10"
+        ''
+          tar -xzf "$src"
+          cd hello-2.10
+          # Its config.guess is older than riscv64, so say what this is.
+          sh ./configure --build="$triplet" --prefix="$out" --disable-dependency-tracking --disable-nls
+          make SHELL="$SHELL"
+          make SHELL="$SHELL" install
+        ''
+        {
+          src = debian.source "hello" pin.hello;
+          inherit (pin) triplet;
+          CONFIG_SHELL = "${toolchain}/bin/sh";
+          SHELL = "${toolchain}/bin/sh";
+        };
 
     # The quick one.
     greeting = program "greeting" ./programs/greeting.c "";
@@ -60,20 +63,23 @@ let
     hostnamed = told "hostnamed" "$(cat /proc/sys/kernel/hostname)";
 
     # Three outputs that know each other: `dev` names `out`, and `doc` names both.
-    multi = script "multi" ''
-      mkdir -p "$out/lib" "$dev/include" "$dev/lib/pkgconfig" "$doc"
-      printf 'int answer(void) { return 42; }\n' > answer.c
-      cc -O2 -shared -fPIC -o "$out/lib/libanswer.so" answer.c
-      printf 'int answer(void);\n' > "$dev/include/answer.h"
-      printf 'Libs: -L%s/lib -lanswer\nCflags: -I%s/include\n' "$out" "$dev" > "$dev/lib/pkgconfig/answer.pc"
-      printf 'The library is %s, its header is in %s.\n' "$out/lib/libanswer.so" "$dev" > "$doc/README"
-    '' {
-      outputs = [
-        "out"
-        "dev"
-        "doc"
-      ];
-    };
+    multi =
+      script "multi"
+        ''
+          mkdir -p "$out/lib" "$dev/include" "$dev/lib/pkgconfig" "$doc"
+          printf 'int answer(void) { return 42; }\n' > answer.c
+          cc -O2 -shared -fPIC -o "$out/lib/libanswer.so" answer.c
+          printf 'int answer(void);\n' > "$dev/include/answer.h"
+          printf 'Libs: -L%s/lib -lanswer\nCflags: -I%s/include\n' "$out" "$dev" > "$dev/lib/pkgconfig/answer.pc"
+          printf 'The library is %s, its header is in %s.\n' "$out/lib/libanswer.so" "$dev" > "$doc/README"
+        ''
+        {
+          outputs = [
+            "out"
+            "dev"
+            "doc"
+          ];
+        };
 
     # Two derivations of one, joined by a fourth.
     diamond =
@@ -81,14 +87,16 @@ let
         tip = script "diamond-tip" ''printf 'tip\n' > "$out"'' { };
         side = name: script "diamond-${name}" ''{ cat "$tip"; echo "$name"; } > "$out"'' { inherit tip; };
       in
-      script "diamond" ''
-        mkdir "$out"
-        ln -s "$left" "$out/left"
-        cat "$left" "$right" > "$out/joined"
-      '' {
-        left = side "left";
-        right = side "right";
-      };
+      script "diamond"
+        ''
+          mkdir "$out"
+          ln -s "$left" "$out/left"
+          cat "$left" "$right" > "$out/joined"
+        ''
+        {
+          left = side "left";
+          right = side "right";
+        };
 
     # The date of one input comes through one side of a diamond and not through the other.
     stamped =

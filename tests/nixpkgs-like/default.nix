@@ -12,7 +12,12 @@ let
     pkgs = final;
     buildPackages = final;
     callPackage = lib.callPackageWith final;
-    extend = overlay: import ./. { inherit system config; overlays = overlays ++ [ overlay ]; };
+    extend =
+      overlay:
+      import ./. {
+        inherit system config;
+        overlays = overlays ++ [ overlay ];
+      };
   };
   bootstrap = _: _: import ./stdenv { inherit lib system; };
 in

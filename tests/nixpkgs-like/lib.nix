@@ -15,7 +15,8 @@ let
 
   lib = {
     # Functions and sets
-    isFunction = f: builtins.isFunction f || (isAttrs f && f ? __functor && lib.isFunction (f.__functor f));
+    isFunction =
+      f: builtins.isFunction f || (isAttrs f && f ? __functor && lib.isFunction (f.__functor f));
     functionArgs = f: if f ? __functor then f.__functionArgs or { } else functionArgs f;
     id = x: x;
     optional = condition: x: if condition then [ x ] else [ ];
@@ -56,7 +57,10 @@ let
       a
       // mapAttrs (
         name: value:
-        if a ? ${name} && isAttrs a.${name} && isAttrs value then lib.recursiveUpdate a.${name} value else value
+        if a ? ${name} && isAttrs a.${name} && isAttrs value then
+          lib.recursiveUpdate a.${name} value
+        else
+          value
       ) b;
 
     # Fixpoints
@@ -96,7 +100,8 @@ let
       f: arguments:
       let
         result = f arguments;
-        override = new: lib.makeOverridable f (arguments // (if lib.isFunction new then new arguments else new));
+        override =
+          new: lib.makeOverridable f (arguments // (if lib.isFunction new then new arguments else new));
       in
       if isAttrs result then
         result
@@ -119,7 +124,8 @@ let
     getOutput = output: package: package.${output} or package.out or package;
     getDev = lib.getOutput "dev";
     getExe = package: "${lib.getOutput "bin" package}/bin/${package.meta.mainProgram or package.pname}";
-    makeBinPath = packages: concatStringsSep ":" (map (package: "${lib.getOutput "bin" package}/bin") packages);
+    makeBinPath =
+      packages: concatStringsSep ":" (map (package: "${lib.getOutput "bin" package}/bin") packages);
 
     # Text
     hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;

@@ -1,7 +1,12 @@
 # The packages. `final` has the overlays, so a toolchain that one of them changes is changed wherever it is used.
 final: prev:
 let
-  inherit (final) callPackage fetchurl lib stdenv;
+  inherit (final)
+    callPackage
+    fetchurl
+    lib
+    stdenv
+    ;
 
   source =
     name:

@@ -26,7 +26,9 @@ let
       buildInputs = lib.optional (place == 0) courier ++ lib.optional (place == 1) zlib;
     }
   ) width;
-  top = builtins.foldl' (below: layer: lib.genList (node below layer) width) bottom (lib.range 1 layers);
+  top = builtins.foldl' (below: layer: lib.genList (node below layer) width) bottom (
+    lib.range 1 layers
+  );
 in
 stdenv.mkDerivation {
   name = "lattice";

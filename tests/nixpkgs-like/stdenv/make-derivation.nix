@@ -36,31 +36,32 @@ let
       structured = attributes.__structuredAttrs or false;
       env = attributes.env or { };
       passthru = attributes.passthru or { };
-      argument =
-        removeAttrs attributes ours
-        // {
-          name = attributes.name or "${attributes.pname}-${attributes.version}";
-          inherit system stdenv;
-          builder = attributes.realBuilder or shell;
-          args = [
-            "-e"
-            ./builder.sh
-          ];
-          __ignoreNulls = true;
-          __structuredAttrs = structured;
-          outputs = attributes.outputs or [ "out" ];
-          strictDeps = attributes.strictDeps or false;
-          depsBuildBuild = map lib.getDev (attributes.depsBuildBuild or [ ]);
-          nativeBuildInputs = map lib.getDev (attributes.nativeBuildInputs or [ ]);
-          buildInputs = map lib.getDev (attributes.buildInputs or [ ]);
-          propagatedBuildInputs = map lib.getDev (attributes.propagatedBuildInputs or [ ]);
-          configureFlags = attributes.configureFlags or [ ];
-          patches = attributes.patches or [ ];
-          doCheck = attributes.doCheck or false;
-        };
+      argument = removeAttrs attributes ours // {
+        name = attributes.name or "${attributes.pname}-${attributes.version}";
+        inherit system stdenv;
+        builder = attributes.realBuilder or shell;
+        args = [
+          "-e"
+          ./builder.sh
+        ];
+        __ignoreNulls = true;
+        __structuredAttrs = structured;
+        outputs = attributes.outputs or [ "out" ];
+        strictDeps = attributes.strictDeps or false;
+        depsBuildBuild = map lib.getDev (attributes.depsBuildBuild or [ ]);
+        nativeBuildInputs = map lib.getDev (attributes.nativeBuildInputs or [ ]);
+        buildInputs = map lib.getDev (attributes.buildInputs or [ ]);
+        propagatedBuildInputs = map lib.getDev (attributes.propagatedBuildInputs or [ ]);
+        configureFlags = attributes.configureFlags or [ ];
+        patches = attributes.patches or [ ];
+        doCheck = attributes.doCheck or false;
+      };
       twice = builtins.attrNames (builtins.intersectAttrs env argument);
       checked =
-        if twice == [ ] then env else throw "${argument.name}: both below `env` and beside it: ${toString twice}";
+        if twice == [ ] then
+          env
+        else
+          throw "${argument.name}: both below `env` and beside it: ${toString twice}";
       drv = derivation (argument // (if structured then { env = checked; } else checked));
       added =
         passthru
