@@ -102,6 +102,16 @@ fn made_or_named(node: &Node, hash: &[u8]) -> Option<(StorePath, BroughtKind)> {
     output.or_else(|| source().map(|path| (path.clone(), BroughtKind::Source))).or_else(itself)
 }
 
+/// The attributes in which a derivation names another one of the graph: one of its outputs, or itself.
+pub fn named_by(graph: &Graph, index: usize, other: usize) -> Vec<Attribute> {
+    naming(&graph.nodes()[index], &hashes_of(&graph.nodes()[other]))
+}
+
+/// The attributes in which a derivation names a store path.
+pub(super) fn naming_path(node: &Node, path: &StorePath) -> Vec<Attribute> {
+    naming(node, &path.base_name().as_bytes().get(..HASH).map(<[u8]>::to_vec).into_iter().collect())
+}
+
 fn links(graph: &Graph, way: &[usize], hash: &[u8], kind: &BroughtKind) -> Vec<Link> {
     let link = |(number, index): (usize, &usize)| {
         let node = &graph.nodes()[*index];
@@ -119,13 +129,13 @@ fn links(graph: &Graph, way: &[usize], hash: &[u8], kind: &BroughtKind) -> Vec<L
     way.iter().enumerate().map(link).collect()
 }
 
-fn hashes_of(node: &Node) -> BTreeSet<Vec<u8>> {
+pub(super) fn hashes_of(node: &Node) -> BTreeSet<Vec<u8>> {
     let paths = node.derivation.outputs.values().filter_map(|output| output.path()).chain([&node.drv]);
     paths.filter_map(|path| path.base_name().as_bytes().get(..HASH)).map(<[u8]>::to_vec).collect()
 }
 
 /// The attributes of a derivation in which one of some hashes occurs.
-fn naming(node: &Node, hashes: &BTreeSet<Vec<u8>>) -> Vec<Attribute> {
+pub(super) fn naming(node: &Node, hashes: &BTreeSet<Vec<u8>>) -> Vec<Attribute> {
     let has = |text: &[u8]| hashes.iter().any(|hash| text.contains_str(hash));
     let derivation = &node.derivation;
     let mut by = Vec::new();

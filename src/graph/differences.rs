@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Graph, Node};
+use super::{
+    Attribute, Graph, Node,
+    brought::{hashes_of, naming, naming_path},
+};
 use crate::nix::{derivation::Output, store_path::StorePath};
 
 /// Where Nix's own store is; paths in derivations are of no other (Nix manual, "Store path").
@@ -36,6 +39,8 @@ pub struct Change {
     pub a: Option<Vec<u8>>,
     /// What the second says.
     pub b: Option<Vec<u8>>,
+    /// For an input or a source: what of the derivation names it; of the first, unless only the second has it.
+    pub by: Vec<Attribute>,
 }
 
 /// What a [`Change`] is about.
@@ -125,8 +130,14 @@ impl Input {
             Some(outputs.join(",").into_bytes())
         };
         let (of_a, of_b) = (outputs(a, 0), outputs(b, 1));
-        let name = self.sides.iter().flatten().next().map(|index| graph.nodes()[*index].name().to_owned());
-        (of_a != of_b).then_some(Change { what: What::Input(name?), a: of_a, b: of_b })
+        if of_a == of_b {
+            return None;
+        }
+        let [first, second] = self.sides;
+        let (node, input) = first.map(|index| (a, index)).or(second.map(|index| (b, index)))?;
+        let by = naming(node, &hashes_of(&graph.nodes()[input]));
+        let what = What::Input(graph.nodes()[input].name().to_owned());
+        Some(Change { what, a: of_a, b: of_b, by })
     }
 }
 
@@ -230,9 +241,11 @@ fn said(a: &Node, b: &Node, labels: &[Labels; 2]) -> Vec<Change> {
     let mut compare = |what: What, a: Option<&[u8]>, b: Option<&[u8]>| {
         let same = a.map(|text| labelled(text, &labels[0])) == b.map(|text| labelled(text, &labels[1]));
         if !same {
-            changes.push(Change { what, a: a.map(<[u8]>::to_vec), b: b.map(<[u8]>::to_vec) });
+            let (a, b) = (a.map(<[u8]>::to_vec), b.map(<[u8]>::to_vec));
+            changes.push(Change { what, a, b, by: Vec::new() });
         }
     };
+    let nodes = (a, b);
     let (a, b) = (&a.derivation, &b.derivation);
     compare(What::System, Some(&a.system), Some(&b.system));
     compare(What::Builder, Some(&a.builder), Some(&b.builder));
@@ -251,7 +264,7 @@ fn said(a: &Node, b: &Node, labels: &[Labels; 2]) -> Vec<Change> {
         let (a, b) = (a.outputs.get(name).map(describe), b.outputs.get(name).map(describe));
         compare(What::Output(name.clone()), a.as_deref(), b.as_deref());
     }
-    sources(a, b, &mut changes);
+    sources(nodes.0, nodes.1, &mut changes);
     changes
 }
 
@@ -266,15 +279,10 @@ fn describe(output: &Output) -> Vec<u8> {
 }
 
 /// Sources with the same name belong together.
-fn sources(
-    a: &crate::nix::derivation::Derivation,
-    b: &crate::nix::derivation::Derivation,
-    changes: &mut Vec<Change>,
-) {
+fn sources(a: &Node, b: &Node, changes: &mut Vec<Change>) {
     let mut by_name: BTreeMap<&str, [VecDeque<&StorePath>; 2]> = BTreeMap::new();
-    for (side, (own, other)) in
-        [(&a.input_srcs, &b.input_srcs), (&b.input_srcs, &a.input_srcs)].into_iter().enumerate()
-    {
+    let of = [&a.derivation.input_srcs, &b.derivation.input_srcs];
+    for (side, (own, other)) in [(of[0], of[1]), (of[1], of[0])].into_iter().enumerate() {
         for source in own.difference(other) {
             by_name.entry(source.name()).or_default()[side].push_back(source);
         }
@@ -282,8 +290,10 @@ fn sources(
     for (name, [mut of_a, mut of_b]) in by_name {
         while !of_a.is_empty() || !of_b.is_empty() {
             let text = |source: Option<&StorePath>| source.map(|source| source.to_string().into_bytes());
-            let (a, b) = (text(of_a.pop_front()), text(of_b.pop_front()));
-            changes.push(Change { what: What::Source(name.to_owned()), a, b });
+            let (of_a, of_b) = (of_a.pop_front(), of_b.pop_front());
+            let named = of_a.map(|path| (a, path)).or(of_b.map(|path| (b, path)));
+            let by = named.map(|(node, path)| naming_path(node, path)).unwrap_or_default();
+            changes.push(Change { what: What::Source(name.to_owned()), a: text(of_a), b: text(of_b), by });
         }
     }
 }
@@ -345,9 +355,13 @@ mod tests {
             what: What::Variable(b"CFLAGS".to_vec()),
             a: Some(b"-O2".to_vec()),
             b: Some(b"-O3".to_vec()),
+            by: Vec::new(),
         };
         assert_eq!(sources[0].changes, [change]);
-        assert_eq!(names(&graph, &differences.way(sources[0])), ["zlib-1.2", "tool-1"]);
+        let way = differences.way(sources[0]);
+        assert_eq!(names(&graph, &way), ["zlib-1.2", "tool-1"]);
+        let by = super::super::named_by(&graph, way[1].a, way[0].a);
+        assert_eq!(by, [Attribute::Variable(b"PATH".to_vec())]);
     }
 
     #[test]
@@ -365,6 +379,7 @@ mod tests {
         let what: Vec<&What> = pair.changes.iter().map(|change| &change.what).collect();
         let variable = |name: &str| What::Variable(name.as_bytes().to_vec());
         assert_eq!(what, [&variable("PATH"), &variable("x"), &What::Input("gcc-1".to_owned())]);
+        assert_eq!(pair.changes[2].by, [Attribute::Variable(b"PATH".to_vec())]);
         assert_eq!(differences.sources(&graph).len(), 1);
     }
 
@@ -380,6 +395,7 @@ mod tests {
         let [change] = &differences.pairs[0].changes[..] else { panic!("{differences:?}") };
         assert_eq!(change.what, What::Source("fix.patch".to_owned()));
         assert_eq!(change.a, Some(sources[0].to_string().into_bytes()));
+        assert_eq!(change.by, [Attribute::Variable(b"patches".to_vec())]);
     }
 
     #[test]

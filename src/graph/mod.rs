@@ -15,7 +15,7 @@ mod repath;
 #[cfg(test)]
 mod tests;
 
-pub use brought::{Attribute, Brought, BroughtKind, Link, brought};
+pub use brought::{Attribute, Brought, BroughtKind, Link, brought, named_by};
 pub use differences::{Change, Differences, Pair as DrvPair, What, differences};
 pub use error::{EXPLANATIONS, GraphError, LoadError};
 pub use frontier::{Choice, Frontier, Rule, frontier};

@@ -21,12 +21,17 @@ pub(super) fn sentence(brought: &Brought) -> String {
 }
 
 fn link(link: &Link) -> String {
-    let by: Vec<String> = link.by.iter().map(words).collect();
-    let name = link.drv.short_name();
+    name_by(link.drv.short_name(), &link.by)
+}
+
+/// `hello (variable x, argument 2)`
+pub(super) fn name_by(name: &str, by: &[Attribute]) -> String {
+    let by: Vec<String> = by.iter().map(words).collect();
     if by.is_empty() { name.to_owned() } else { format!("{name} ({})", by.join(", ")) }
 }
 
-fn words(attribute: &Attribute) -> String {
+/// `builder`, `argument 2`, `variable x`, `attribute /env/x`
+pub(super) fn words(attribute: &Attribute) -> String {
     match attribute {
         Attribute::Builder => "builder".to_owned(),
         Attribute::Argument(number) => format!("argument {number}"),

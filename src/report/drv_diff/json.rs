@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::{
-    graph::{Change, Differences, DrvPair, Graph, What},
+    graph::{Change, Differences, DrvPair, Graph, What, named_by},
     nix::store_path::StorePath,
-    report::escape::escape_bytes,
+    report::{brought::words, escape::escape_bytes},
 };
 
 /// The version of the document.
@@ -34,6 +34,8 @@ struct One<'a> {
     both: Both<'a>,
     /// The derivations on the way up to what was asked for, by name.
     way: Vec<&'a str>,
+    /// What of each of them but the first names the one before it.
+    named_by: Vec<Vec<String>>,
     changes: Vec<ChangeOf>,
 }
 
@@ -45,6 +47,9 @@ struct ChangeOf {
     name: Option<String>,
     a: Option<String>,
     b: Option<String>,
+    /// What of the derivation names the input or source: `builder`, `argument 2`, `variable x`, `attribute /env/x`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by: Vec<String>,
 }
 
 /// Its JSON Schema.
@@ -58,6 +63,11 @@ pub fn document<'a>(differences: &'a Differences, graph: &'a Graph) -> impl Seri
     let source = |pair: &'a DrvPair| One {
         both: both(pair),
         way: differences.way(pair).iter().map(|pair| graph.nodes()[pair.a].name()).collect(),
+        named_by: differences
+            .way(pair)
+            .windows(2)
+            .map(|two| named_by(graph, two[1].a, two[0].a).iter().map(words).collect())
+            .collect(),
         changes: pair.changes.iter().map(change).collect(),
     };
     Document {
@@ -79,5 +89,6 @@ fn change(change: &Change) -> ChangeOf {
         What::Source(name) => ("source", Some(name.clone())),
     };
     let text = |text: &Option<Vec<u8>>| text.as_deref().map(escape_bytes);
-    ChangeOf { what, name, a: text(&change.a), b: text(&change.b) }
+    let by = change.by.iter().map(words).collect();
+    ChangeOf { what, name, a: text(&change.a), b: text(&change.b), by }
 }

@@ -6,8 +6,8 @@ use anstyle::{AnsiColor, Style};
 
 use crate::{
     diff::{Finding, Limits, compare_files},
-    graph::{Change, Differences, DrvPair, Graph, What},
-    report::{count::count, diff::finding_for_terminal, escape::escape_bytes},
+    graph::{Change, Differences, DrvPair, Graph, What, named_by},
+    report::{brought::name_by, count::count, diff::finding_for_terminal, escape::escape_bytes},
 };
 
 const BOLD: Style = Style::new().bold();
@@ -69,7 +69,9 @@ fn source(
     writeln!(out, "\n{number}. {BOLD}{name}{BOLD:#}")?;
     let way = differences.way(pair);
     if way.len() > 1 {
-        let names: Vec<&str> = way.iter().map(|pair| graph.nodes()[pair.a].name()).collect();
+        let name = |pair: &DrvPair| graph.nodes()[pair.a].name().to_owned();
+        let above = way.windows(2).map(|two| name_by(&name(two[1]), &named_by(graph, two[1].a, two[0].a)));
+        let names: Vec<String> = way.first().map(|first| name(first)).into_iter().chain(above).collect();
         writeln!(out, "   {DIM}{}{DIM:#}", names.join(" → "))?;
     }
     pair.changes.iter().try_for_each(|one| change(out, one))
@@ -85,6 +87,7 @@ fn change(out: &mut dyn Write, change: &Change) -> io::Result<()> {
         What::Input(name) => format!("input {name}"),
         What::Source(name) => format!("source {name}"),
     };
+    let what = name_by(&what, &change.by);
     match (&change.a, &change.b) {
         (Some(a), Some(b)) if a.contains(&b'\n') || b.contains(&b'\n') => {
             writeln!(out, "   {what}:")?;
