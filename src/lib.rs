@@ -7,6 +7,7 @@
 //! | [`code`] | stable error codes and their explanations |
 //! | [`nix`] | Nix's data formats, pure: base32, hashes, store paths, derivations, NAR |
 //! | [`graph`] | derivations as a graph, leaves first, pure |
+//! | [`policy`] | named rules over derivations: violations, and a closure without them, pure |
 //! | [`diff`] | bytes in, differences out, pure |
 //! | [`diagnose`] | differences in, causes out, pure |
 //! | [`store`] | our artefact store: NARs, path records and run records by hash, crash-safe |
@@ -30,6 +31,7 @@ pub mod graph;
 pub mod guest;
 pub mod machine;
 pub mod nix;
+pub mod policy;
 pub mod report;
 pub mod schedule;
 pub mod source;

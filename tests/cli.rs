@@ -44,6 +44,7 @@ fn help() {
         "log",
         "explain",
         "schema",
+        "policy",
         "drv",
         "drv-diff",
         "nar",
@@ -54,6 +55,9 @@ fn help() {
         "completions",
     ] {
         insta::assert_snapshot!(format!("help_{verb}"), plain(&[verb, "--help"]));
+    }
+    for verb in ["list", "show", "check", "diff", "apply"] {
+        insta::assert_snapshot!(format!("help_policy_{verb}"), plain(&["policy", verb, "--help"]));
     }
     for verb in ["run", "diff-trace"] {
         insta::assert_snapshot!(format!("help_machine_{verb}"), plain(&["machine", verb, "--help"]));
@@ -251,4 +255,48 @@ fn accepted_differences() {
         "accepted_expired",
         run("expired.toml", &(date + &entry("*", "build-path", "2020-01-31")))
     );
+}
+
+#[test]
+fn policies() {
+    insta::assert_snapshot!("policy_list", plain(&["policy", "list"]));
+    insta::assert_snapshot!("policy_show", plain(&["policy", "show", "dont-strip"]));
+    let state = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| reprove(state.path(), args);
+    let sa = "drvs/c3vmds0mp3cgnhxizzlgy97jws2cpr9i-sa.drv";
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own.toml");
+    std::fs::write(
+        &own,
+        "[[policy]]\nname = \"own\"\ntitle = \"no\\u001b[31m colours\"\nwhy = \"it shows\"\n\
+         [[policy.rule]]\nmatch.attribute.foo = \"*\"\nforbid = \"foo \\u001b[0m is not wanted\"\n",
+    )
+    .unwrap();
+    let own = own.to_str().unwrap();
+    insta::assert_snapshot!("policy_check", run(&["policy", "check", sa]));
+    insta::assert_snapshot!(
+        "policy_check_json",
+        run(&["policy", "check", sa, "--policy", "dont-strip", "--json", "-"])
+    );
+    insta::assert_snapshot!("policy_check_own", run(&["policy", "check", sa, "--policy-file", own]));
+    insta::assert_snapshot!(
+        "policy_diff",
+        run(&[
+            "policy",
+            "diff",
+            sa,
+            "--policy",
+            "dont-strip",
+            "--policy",
+            "source-date-epoch",
+            "--at",
+            "all"
+        ])
+    );
+    insta::assert_snapshot!("policy_plan", run(&["plan", sa, "--policy", "single-core"]));
+    insta::assert_snapshot!("policy_forbidden", run(&["plan", sa, "--policy-file", own]));
+    insta::assert_snapshot!("policy_unknown", run(&["policy", "diff", sa, "--policy", "strip"]));
+    insta::assert_snapshot!("policy_none", run(&["policy", "diff", sa]));
+    insta::assert_snapshot!("policy_at_nothing", run(&["policy", "check", sa, "--at", "leaf"]));
+    insta::assert_snapshot!("policy_changes_nothing", run(&["plan", sa, "--policy", "go-unpatched"]));
 }

@@ -11,12 +11,14 @@ use std::{
         ffi::OsStrExt as _,
         fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink},
     },
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    path::Path,
+    process::Stdio,
 };
 
+mod support;
+
 use reprove::nix::{
-    derivation::{self, Derivation},
+    derivation,
     drv_check::{self, DrvCheck},
     hash::{Algorithm, Hash, NarHash},
     make_path::{Method, fixed_output_path, source_path, text_path},
@@ -25,104 +27,7 @@ use reprove::nix::{
     signature::{self, PublicKey},
     store_path::{StorePath, check_name},
 };
-
-/// A `nix` with a home and a store of its own.
-struct Nix {
-    dir: tempfile::TempDir,
-}
-
-impl Nix {
-    fn new() -> Self {
-        Nix { dir: tempfile::tempdir().expect("temporary directory") }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.dir.path().join("root")
-    }
-
-    fn scratch(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("HOME", self.dir.path())
-            .env("XDG_CACHE_HOME", self.dir.path())
-            .env("NIX_REMOTE", self.root())
-            .env(
-                "NIX_CONFIG",
-                "experimental-features = nix-command flakes ca-derivations impure-derivations\n\
-                 build-users-group =\nsubstituters =\nflake-registry =\n",
-            )
-            .env_remove("NIX_PATH")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn output(&self, program: &str, args: &[&OsStr]) -> Output {
-        let output = self.command(program).args(args).output();
-        output.expect("the programs of Nix: apt-get install nix-bin")
-    }
-
-    /// What a successful run prints, without the last newline.
-    fn run(&self, program: &str, args: &[&str]) -> String {
-        let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
-        let output = self.output(program, &args);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program} {args:?}: {stderr}");
-        String::from_utf8(output.stdout).expect("text").trim_end_matches('\n').to_owned()
-    }
-
-    /// What a successful run prints when it reads `input`.
-    fn output_with_input(&self, program: &str, args: &[&str], input: &[u8]) -> String {
-        let mut child = self.command(program);
-        let child = child.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("the programs of Nix: apt-get install nix-bin");
-        child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
-        let output = child.wait_with_output().expect("it ends");
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn dump(&self, path: &Path) -> Vec<u8> {
-        let output = self.output("nix-store", &[OsStr::new("--dump"), path.as_os_str()]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    }
-
-    /// Evaluates an expression; all its derivations land in the store.
-    fn instantiate(&self, expression: &[u8]) -> Vec<StorePath> {
-        let file = self.scratch("expression.nix");
-        fs::write(&file, expression).expect("writable");
-        let printed = self.run("nix-instantiate", &[file.to_str().expect("text")]);
-        // Behind an exclamation mark: the output, when it is not `out`.
-        let paths = printed.lines().map(|line| line.split('!').next().unwrap_or_default());
-        paths.map(|path| path.parse().expect("a store path")).collect()
-    }
-
-    /// Every file of the store whose name ends in `.drv`.
-    fn derivations(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let entries = fs::read_dir(self.root().join("nix/store")).expect("a store");
-        entries
-            .map(|entry| entry.expect("readable entry"))
-            .filter(|entry| entry.file_name().as_bytes().ends_with(b".drv"))
-            .map(|entry| (entry.file_name().as_bytes().to_vec(), fs::read(entry.path()).expect("readable")))
-            .collect()
-    }
-
-    fn derivation(&self, path: &StorePath) -> Derivation {
-        let file = self.root().join("nix/store").join(path.base_name());
-        Derivation::parse(&fs::read(file).expect("readable")).expect("a derivation made by Nix")
-    }
-}
-
-impl Drop for Nix {
-    fn drop(&mut self) {
-        // Nix takes away the right to write, and with it, from all but root, the right to remove.
-        let _ = Command::new("chmod").arg("-R").arg("u+w").arg(self.dir.path()).status();
-    }
-}
+use support::nix::Nix;
 
 /// Writes a tree with everything that NARs know and some things they do not.
 fn odd_tree(dir: &Path) {

@@ -136,7 +136,12 @@ impl Diagnose {
 
 /// A source of differences as a target.
 fn source(graph: &Graph, index: usize, outputs: &[String]) -> Target {
-    Target { installable: graph.nodes()[index].drv.to_string(), index, outputs: outputs.to_vec() }
+    Target {
+        installable: graph.nodes()[index].drv.to_string(),
+        index,
+        outputs: outputs.to_vec(),
+        policies: Vec::new(),
+    }
 }
 
 fn outputs(diagnosis: &Diagnosis) -> impl Iterator<Item = &OutputDiagnosis> {

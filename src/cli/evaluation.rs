@@ -51,11 +51,25 @@ pub struct Closure {
     pub folder: DrvFolder,
     /// The evaluator, for native builds in the same store.
     pub evaluator: Evaluator,
+    /// The policies that were made to hold in it, each with what it looked at.
+    pub policies: Vec<String>,
+}
+
+impl Closure {
+    /// The derivations that were asked for.
+    pub fn drvs(&self) -> Vec<StorePath> {
+        self.asked.iter().map(|asked| asked.drv.clone()).collect()
+    }
 }
 
 impl Installables {
     /// Evaluates them all.
     pub fn evaluate(&self, context: &Context) -> Result<Closure, Failure> {
+        self.evaluate_with(context, &[])
+    }
+
+    /// Evaluates them all; the graph has these derivations as well.
+    pub fn evaluate_with(&self, context: &Context, also: &[StorePath]) -> Result<Closure, Failure> {
         let typed =
             if self.installables.is_empty() { vec![".".to_owned()] } else { self.installables.clone() };
         let installables = typed
@@ -89,9 +103,10 @@ impl Installables {
             asked.push(Asked { installable: text.clone(), drv: evaluated.drv, outputs });
         }
         let folder = folder.ok_or_else(|| Failure::usage("there is nothing to evaluate"))?;
-        let roots: Vec<StorePath> = asked.iter().map(|asked| asked.drv.clone()).collect();
+        let roots: Vec<StorePath> =
+            asked.iter().map(|asked| asked.drv.clone()).chain(also.iter().cloned()).collect();
         let graph = folder.load_closure(&roots)?;
-        Ok(Closure { graph, asked, folder, evaluator })
+        Ok(Closure { graph, asked, folder, evaluator, policies: Vec::new() })
     }
 }
 

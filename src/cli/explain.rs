@@ -47,6 +47,7 @@ fn all() -> Vec<Explanation> {
         crate::guest::EXPLANATIONS,
         crate::machine::EXPLANATIONS,
         crate::nix::EXPLANATIONS,
+        crate::policy::EXPLANATIONS,
         crate::schedule::EXPLANATIONS,
         crate::source::EXPLANATIONS,
         crate::source::binary_cache::EXPLANATIONS,

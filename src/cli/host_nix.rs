@@ -1,17 +1,13 @@
 //! This host's own `nix build`, in the evaluator's store: a reference to compare with.
 
-use std::{
-    io::{self, BufReader, Read},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
-use super::{Failure, evaluation::Closure, realising};
+use super::{Failure, evaluation::Closure, nix_import::Import, realising};
 use crate::{
-    flake::{self, DrvFolder, Object},
+    flake,
     graph::{Graph, Node},
     nix::store_path::StorePath,
     schedule::Realiser,
-    store::PathInfo,
     verify::reference::Native,
 };
 
@@ -19,7 +15,6 @@ use crate::{
 pub struct HostNix<'a> {
     native: Result<flake::Native, String>,
     graph: &'a Graph,
-    folder: &'a DrvFolder,
     realiser: &'a Realiser<'a>,
 }
 
@@ -27,7 +22,7 @@ impl<'a> HostNix<'a> {
     /// The `nix` that evaluated the closure. That there is none is said when it is asked to build.
     pub fn new(closure: &'a Closure, realiser: &'a Realiser<'a>) -> Self {
         let native = closure.evaluator.native().map_err(|error| error.to_string());
-        HostNix { native, graph: &closure.graph, folder: &closure.folder, realiser }
+        HostNix { native, graph: &closure.graph, realiser }
     }
 }
 
@@ -51,39 +46,15 @@ fn this_system() -> String {
 impl HostNix<'_> {
     fn build_all(&self, node: &Node, path: &StorePath) -> Result<PathBuf, Failure> {
         let native = self.native.as_ref().map_err(|why| Failure::usage(why.clone()))?;
+        let Realiser { store, evaluated, caps, settings, .. } = *self.realiser;
+        let import = Import { native, store, evaluated, limit: caps.wall };
         let fixed =
             self.realiser.sources_of(self.graph, &node.drv).map_err(|error| realising::failure(&error))?;
-        self.import_paths(native, &fixed)?;
-        // What the evaluator wrote is in its store already; a derivation from elsewhere is not.
-        if self.folder.file_of(&node.drv) != native.file_of(&node.drv) {
-            self.import_derivations(native, &node.drv)?;
-        }
-        let caps = self.realiser.caps;
-        let limits =
-            flake::Limits { time: caps.wall, silence: caps.silence, cores: self.realiser.settings.cores };
+        import.paths(&fixed)?;
+        // What the evaluator wrote is in its store already; a derivation from elsewhere, or one that a policy changed, is not.
+        import.derivations(self.graph, &node.drv)?;
+        let limits = flake::Limits { time: caps.wall, silence: caps.silence, cores: settings.cores };
         native.realise(&node.drv, limits)?;
         Ok(native.file_of(path))
-    }
-
-    /// Gives paths of our store to `nix`, references before referrers.
-    fn import_paths(&self, native: &flake::Native, infos: &[PathInfo]) -> Result<(), Failure> {
-        let missing = native.missing(&infos.iter().map(|info| info.path.clone()).collect())?;
-        let objects = infos.iter().filter(|info| missing.contains(&info.path)).map(|info| {
-            let nar = self.realiser.store.nar(&info.nar_hash).map_err(io::Error::other)?;
-            let nar = nar.ok_or_else(|| io::Error::other(format!("the NAR of {} is gone", info.path)))?;
-            let nar: Box<dyn Read + Send> = Box::new(BufReader::new(nar));
-            Ok(Object { path: &info.path, nar, references: &info.references })
-        });
-        Ok(native.import(objects, self.realiser.caps.wall)?)
-    }
-
-    /// Gives `drv`, everything it needs, and the files they name to `nix`.
-    fn import_derivations(&self, native: &flake::Native, drv: &StorePath) -> Result<(), Failure> {
-        let roots: Vec<usize> = self.graph.index_of(drv).into_iter().collect();
-        let nodes: Vec<&Node> =
-            self.graph.closure(&roots).into_iter().map(|index| &self.graph.nodes()[index]).collect();
-        let files = self.realiser.evaluation_files(&nodes).map_err(|error| realising::failure(&error))?;
-        self.import_paths(native, &files)?;
-        Ok(native.import_derivations(&nodes, self.realiser.caps.wall)?)
     }
 }

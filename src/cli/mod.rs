@@ -19,7 +19,10 @@ mod host_nix;
 mod log;
 mod machine;
 mod nar;
+mod nix_import;
 mod plan;
+mod policies;
+mod policy;
 mod progress;
 mod realising;
 mod running;
@@ -83,6 +86,7 @@ enum Verb {
     Log(log::Log),
     Explain(explain::Explain),
     Schema(schema::Schema),
+    Policy(policy::Policy),
     Drv(drv::Drv),
     DrvDiff(drv_diff::DrvDiff),
     Nar(nar::Nar),
@@ -118,6 +122,7 @@ pub fn run() -> Exit {
         Verb::Log(verb) => verb.run(&context),
         Verb::Explain(verb) => verb.run(&context),
         Verb::Schema(verb) => verb.run(&context),
+        Verb::Policy(verb) => verb.run(&context),
         Verb::Drv(verb) => verb.run(&context),
         Verb::DrvDiff(verb) => verb.run(&context),
         Verb::Nar(verb) => verb.run(&context),

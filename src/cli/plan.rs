@@ -6,7 +6,10 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, Exit, Failure, document::JsonTo, evaluation::Installables, frontier::Frontier};
+use super::{
+    Context, Exit, Failure, document::JsonTo, evaluation::Installables, frontier::Frontier,
+    policies::PoliciesFrom,
+};
 use crate::{
     graph::{Action, Graph, Kind, Plan as Steps, Step},
     machine::{Arch, Engine},
@@ -22,6 +25,8 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 pub struct Plan {
     #[command(flatten)]
     installables: Installables,
+    #[command(flatten)]
+    policies: PoliciesFrom,
     #[command(flatten)]
     frontier: Frontier,
     /// Also list what is there already or not needed
@@ -71,7 +76,9 @@ impl Plan {
         let json = self.json.open()?;
         let store = context.store()?;
         let takers = self.frontier.takers()?;
-        let closure = self.installables.evaluate(context)?;
+        let policies = self.policies.open()?;
+        let closure = self.installables.evaluate_with(context, &policies.replacements())?;
+        let closure = policies.hold_in(context, closure)?;
         let plan = self.frontier.plan(&closure.graph, &store, &takers, &[]);
         json.write(&document(&closure.graph, &plan))?;
         if !json.is_stdout() {

@@ -26,6 +26,7 @@ const DOCUMENTS: &[Document] = &[
     ("drv-diff", report::drv_diff::schema),
     ("machine-run", machine::run_schema),
     ("plan", plan::schema),
+    ("policy-check", report::policy::schema),
     ("verify", report::verify::schema),
 ];
 

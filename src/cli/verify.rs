@@ -145,7 +145,12 @@ impl Verify {
 pub(super) fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
     let target = |asked: &Asked| {
         let index = closure.graph.index_of(&asked.drv)?;
-        Some(Target { installable: asked.installable.clone(), index, outputs: asked.outputs.clone() })
+        Some(Target {
+            installable: asked.installable.clone(),
+            index,
+            outputs: asked.outputs.clone(),
+            policies: closure.policies.clone(),
+        })
     };
     let targets: Vec<Target> = closure.asked.iter().filter_map(target).collect();
     if targets.len() == closure.asked.len() && targets.iter().all(|target| !target.outputs.is_empty()) {

@@ -6,6 +6,7 @@ use super::{
     Context, Failure,
     evaluation::{Closure, Installables},
     frontier::Frontier,
+    policies::PoliciesFrom,
     running::{Interrupted, Running},
     sourcing::Sourcing,
 };
@@ -21,6 +22,8 @@ use crate::{
 pub struct Work {
     #[command(flatten)]
     installables: Installables,
+    #[command(flatten)]
+    policies: PoliciesFrom,
     #[command(flatten)]
     frontier: Frontier,
     #[command(flatten)]
@@ -54,11 +57,13 @@ impl Work {
     ) -> Result<Workshop<'a>, Failure> {
         let settings = self.running.settings()?;
         let takers = self.frontier.takers()?;
+        let policies = self.policies.open()?;
         let state = context.state_dir()?;
         let embedded = self.running.embedded(&state, interrupted);
         let machines = Machines::new(&state, self.sourcing.apt(&state), self.running.engines(), embedded);
         let store = context.store()?;
-        let closure = self.installables.evaluate(context)?;
+        let closure = self.installables.evaluate_with(context, &policies.replacements())?;
+        let closure = policies.hold_in(context, closure)?;
         let origin = Origin::Source { place: "evaluation".to_owned() };
         let evaluated = StoreDir::new(closure.folder.path(), origin);
         let caps = self.running.caps();

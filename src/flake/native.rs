@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Cursor, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -129,6 +129,23 @@ impl Native {
             Ok(Object { path: &node.drv, nar: Box::new(Cursor::new(nar)), references })
         });
         self.import(objects, limit)
+    }
+
+    /// Copies a derivation and everything it needs into the store below another folder.
+    pub fn copy_derivations(&self, drv: &StorePath, to: &Path, limit: Duration) -> Result<(), FlakeError> {
+        let to = std::path::absolute(to)
+            .map_err(|error| FlakeError::StateDir { path: to.to_owned(), why: error.to_string() })?;
+        let mut command = self.nix.command("nix", &self.store);
+        command.args(["copy", "--derivation", "--no-check-sigs", "--from"]).arg(self.store.address());
+        command.arg("--to").arg(&to).arg(drv.to_string());
+        let finished = process::run(&mut command, limit, None)
+            .map_err(|failure| FlakeError::of_failure("nix copy", failure))?;
+        match finished.status.success() {
+            true => Ok(()),
+            false => {
+                Err(FlakeError::Store { doing: "copying derivations", message: quote(&finished.stderr) })
+            }
+        }
     }
 
     /// Builds a derivation that was evaluated into the store, with everything it still needs. Afterwards its outputs

@@ -11,7 +11,7 @@ use crate::nix::store_path::StorePath;
 /// Letters of the hash in a store path (Nix manual, "Store path").
 const HASH: usize = 32;
 /// The variable that holds structured attributes, as JSON.
-const STRUCTURED: &[u8] = b"__json";
+pub(super) const STRUCTURED: &[u8] = b"__json";
 /// Places in structured attributes that are named.
 const PLACES: usize = 16;
 

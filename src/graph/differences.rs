@@ -4,11 +4,16 @@
 //! anything below it does; such differences follow from another pair's and are not told again: the paths of a
 //! derivation's own outputs, of inputs and of sources are compared by what they belong to.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
+
+use serde_json::value::RawValue;
 
 use super::{
     Attribute, Graph, Node,
-    brought::{hashes_of, naming, naming_path},
+    brought::{STRUCTURED, hashes_of, naming, naming_path},
 };
 use crate::nix::{derivation::Output, store_path::StorePath};
 
@@ -254,10 +259,14 @@ fn said(a: &Node, b: &Node, labels: &[Labels; 2]) -> Vec<Change> {
         let (a, b) = (argument(&a.args), argument(&b.args));
         compare(What::Argument(number + 1), a.as_deref(), b.as_deref());
     }
-    let names: BTreeSet<&Vec<u8>> = a.env.keys().chain(b.env.keys()).collect();
+    let (of_a, of_b) = match (with_members(&a.env), with_members(&b.env)) {
+        (Some(of_a), Some(of_b)) => (Cow::Owned(of_a), Cow::Owned(of_b)),
+        _ => (Cow::Borrowed(&a.env), Cow::Borrowed(&b.env)),
+    };
+    let names: BTreeSet<&Vec<u8>> = of_a.keys().chain(of_b.keys()).collect();
     for name in names {
-        let value = |env: &'_ BTreeMap<Vec<u8>, Vec<u8>>| env.get(name).cloned();
-        compare(What::Variable(name.clone()), value(&a.env).as_deref(), value(&b.env).as_deref());
+        let value = |env: &'_ Environment| env.get(name).cloned();
+        compare(What::Variable(name.clone()), value(&of_a).as_deref(), value(&of_b).as_deref());
     }
     let outputs: BTreeSet<&String> = a.outputs.keys().chain(b.outputs.keys()).collect();
     for name in outputs {
@@ -266,6 +275,20 @@ fn said(a: &Node, b: &Node, labels: &[Labels; 2]) -> Vec<Change> {
     }
     sources(nodes.0, nodes.1, &mut changes);
     changes
+}
+
+/// Variables by name.
+type Environment = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The variables, with each structured attribute as one: `__json/name`. None when there are no structured attributes.
+fn with_members(env: &Environment) -> Option<Environment> {
+    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(env.get(STRUCTURED)?).ok()?;
+    let variables = env.iter().filter(|(name, _)| *name != STRUCTURED);
+    let variables = variables.map(|(name, value)| (name.clone(), value.clone()));
+    let member = |(name, value): (String, Box<RawValue>)| {
+        ([STRUCTURED, b"/", name.as_bytes()].concat(), value.get().as_bytes().to_vec())
+    };
+    Some(variables.chain(members.into_iter().map(member)).collect())
 }
 
 /// An output's kind, and the hash that is promised.

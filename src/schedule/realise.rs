@@ -428,16 +428,6 @@ impl Realiser<'_> {
         Ok(sources)
     }
 
-    /// The files of the evaluation that derivations name, and what those refer to, in the store; references first.
-    pub fn evaluation_files(&self, nodes: &[&Node]) -> Result<Vec<PathInfo>, RealiseError> {
-        let files: Vec<StorePath> =
-            nodes.iter().flat_map(|node| node.derivation.input_srcs.iter().cloned()).collect();
-        for file in &files {
-            self.evaluated.import(file, self.store)?;
-        }
-        Ok(self.store.closure(&files)?)
-    }
-
     fn provide(&self, drv: &StorePath, derivation: &Derivation) -> Result<(), RealiseError> {
         let Some(wanted) = FixedOutput::of(drv, derivation) else { return Ok(()) };
         let provided = self.sources.provide(&wanted)?;

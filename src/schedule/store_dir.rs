@@ -73,6 +73,19 @@ impl StoreDir {
         Ok(true)
     }
 
+    /// Takes what is here of `paths`, and tells all of them with what they refer to, references first.
+    pub fn import_all(
+        &self,
+        paths: impl IntoIterator<Item = StorePath>,
+        store: &Store,
+    ) -> Result<Vec<PathInfo>, StoreError> {
+        let paths: Vec<StorePath> = paths.into_iter().collect();
+        for path in &paths {
+            self.import(path, store)?;
+        }
+        store.closure(&paths)
+    }
+
     fn object(&self, path: &StorePath, known: &[StorePath], store: &Store) -> Result<PathInfo, StoreError> {
         let nar = store.add_tree(&self.at(path))?;
         let mut scanner = ReferenceScanner::new(known.iter().cloned());

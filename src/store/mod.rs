@@ -71,7 +71,8 @@ use error::Context as _;
 const VERSION: u32 = 1;
 
 /// Everything that may lie in a state directory; anything else means that the directory is not ours.
-const ENTRIES: [&str; 9] = ["version", "nar", "paths", "runs", "rounds", "files", "nix", "locks", "tmp"];
+const ENTRIES: [&str; 10] =
+    ["version", "nar", "paths", "runs", "rounds", "files", "nix", "nix-home", "locks", "tmp"];
 
 /// Records are small documents; a larger file is damage, not a record.
 const RECORD_LIMIT: u64 = 64 << 20;

@@ -303,7 +303,12 @@ pub(crate) mod tests {
 
     /// A diagnosis of one target with these outputs.
     pub(crate) fn diagnosis(outputs: Vec<OutputDiagnosis>, unknown: Vec<UnknownInput>) -> Diagnosis {
-        let target = Target { installable: ".#a".to_owned(), index: 0, outputs: vec!["out".to_owned()] };
+        let target = Target {
+            installable: ".#a".to_owned(),
+            index: 0,
+            outputs: vec!["out".to_owned()],
+            policies: vec![],
+        };
         let (drv, kept) = (path("a.drv"), Vec::new());
         let target = TargetDiagnosis { target, drv, isolation: None, outputs, kept };
         Diagnosis::new(vec![target], Vec::new(), unknown)

@@ -29,6 +29,20 @@ pub struct Target {
     pub index: usize,
     /// Which outputs.
     pub outputs: Vec<String>,
+    /// The policies that were made to hold in what it needs, each with what it looked at: the derivation is not the one that the
+    /// installable evaluates to.
+    pub policies: Vec<String>,
+}
+
+impl Target {
+    /// What one of its outputs is called by a person.
+    pub fn name(&self, output: &str) -> String {
+        let name = format!("{}^{output}", self.installable);
+        match &self.policies[..] {
+            [] => name,
+            policies => format!("{name} with {}", policies.join(", ")),
+        }
+    }
 }
 
 /// What to verify, and how.
@@ -288,7 +302,12 @@ pub(crate) mod tests {
             judgement: None,
             notes: Vec::new(),
         };
-        let target = Target { installable: ".#a".to_owned(), index: 0, outputs: vec!["out".to_owned()] };
+        let target = Target {
+            installable: ".#a".to_owned(),
+            index: 0,
+            outputs: vec!["out".to_owned()],
+            policies: vec![],
+        };
         let kept = vec![key("round 1"), key("round 2")];
         let target =
             TargetResult { target, drv: path("a.drv"), rounds: Some(rounds), outputs: vec![output], kept };

@@ -5,4 +5,6 @@ pub mod go;
 #[allow(dead_code)]
 pub mod guest;
 #[allow(dead_code)]
+pub mod nix;
+#[allow(dead_code)]
 pub mod schema;

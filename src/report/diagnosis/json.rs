@@ -43,6 +43,9 @@ struct Document<'a> {
 #[derive(Serialize, schemars::JsonSchema)]
 struct Output<'a> {
     installable: &'a str,
+    /// The policies that were made to hold in what it needs, each with what it looked at.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    policies: &'a [String],
     drv: &'a StorePath,
     output: &'a str,
     path: Option<&'a StorePath>,
@@ -139,6 +142,7 @@ fn output<'a>(target: &'a TargetDiagnosis, result: &'a OutputDiagnosis) -> Outpu
     let isolation = target.isolation.as_ref();
     Output {
         installable: &target.target.installable,
+        policies: &target.target.policies,
         drv: &target.drv,
         output: &result.output,
         path: result.path.as_ref(),

@@ -48,7 +48,7 @@ fn subject<'a>(target: &'a TargetDiagnosis, output: &'a OutputDiagnosis) -> Subj
     facts.extend(output.brought.iter().map(|one| ("store path".to_owned(), brought::sentence(one))));
     let standing: Standing = standing(output.conclusion.verdict);
     Subject {
-        name: format!("{}^{}", target.target.installable, output.output),
+        name: target.target.name(&output.output),
         standing,
         word: headline(output),
         level: None,

@@ -55,7 +55,7 @@ fn write_output(
         Verdict::Diverged => (BAD, "✘"),
         Verdict::NotBuilt | Verdict::NotChecked => (UNSURE, "⚠"),
     };
-    let name = format!("{}^{}", escape(&target.target.installable), output.output);
+    let name = escape(&target.target.name(&output.output));
     writeln!(out, "{style}{mark} {}{style:#}  {BOLD}{name}{BOLD:#}", headline(output))?;
     if let Some(path) = &output.path {
         writeln!(out, "  {DIM}{path}{DIM:#}")?;

@@ -39,8 +39,9 @@ struct One<'a> {
     changes: Vec<ChangeOf>,
 }
 
+/// Something that one derivation says otherwise than the other, or that only one of them says.
 #[derive(Serialize, schemars::JsonSchema)]
-struct ChangeOf {
+pub struct ChangeOf {
     /// `system`, `builder`, `argument`, `variable`, `output`, `input`, `source`.
     what: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +79,8 @@ pub fn document<'a>(differences: &'a Differences, graph: &'a Graph) -> impl Seri
     }
 }
 
-fn change(change: &Change) -> ChangeOf {
+/// One change, ready to be serialised.
+pub fn change(change: &Change) -> ChangeOf {
     let (what, name) = match &change.what {
         What::System => ("system", None),
         What::Builder => ("builder", None),

@@ -74,10 +74,11 @@ fn source(
         let names: Vec<String> = way.first().map(|first| name(first)).into_iter().chain(above).collect();
         writeln!(out, "   {DIM}{}{DIM:#}", names.join(" → "))?;
     }
-    pair.changes.iter().try_for_each(|one| change(out, one))
+    pair.changes.iter().try_for_each(|change| write_change(out, change))
 }
 
-fn change(out: &mut dyn Write, change: &Change) -> io::Result<()> {
+/// Writes one change, what it is about first.
+pub fn write_change(out: &mut dyn Write, change: &Change) -> io::Result<()> {
     let what = match &change.what {
         What::System => "system".to_owned(),
         What::Builder => "builder".to_owned(),
@@ -117,7 +118,8 @@ fn lines(out: &mut dyn Write, a: &[u8], b: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn value(bytes: &[u8]) -> String {
+/// A value on one line, cut where it is long.
+pub fn value(bytes: &[u8]) -> String {
     let shown = escape_bytes(&bytes[..bytes.len().min(LONGEST)]);
     if bytes.is_empty() {
         "(empty)".to_owned()

@@ -115,7 +115,7 @@ fn subject<'a>(target: &'a TargetResult, output: &'a OutputResult) -> Subject<'a
         causes: &divergence.causes,
     };
     Subject {
-        name: format!("{}^{}", target.target.installable, output.output),
+        name: target.target.name(&output.output),
         standing: standing(conclusion.verdict),
         word: conclusion.verdict.to_string(),
         level: Some(conclusion.level.to_string()),

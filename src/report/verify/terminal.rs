@@ -55,7 +55,7 @@ fn write_output(
         Verdict::Diverged => (BAD, "✘"),
         Verdict::NotBuilt | Verdict::NotChecked => (UNSURE, "⚠"),
     };
-    let name = format!("{}^{}", escape(&target.target.installable), result.output);
+    let name = escape(&target.target.name(&result.output));
     write!(out, "{style}{mark} {verdict}{style:#}  {BOLD}{name}{BOLD:#}")?;
     match verdict {
         Verdict::Reproduced => writeln!(out, "  {}", result.conclusion.level)?,
