@@ -18,6 +18,7 @@
 //! | [`build`] | one derivation in one machine under Nix's build contract |
 //! | [`schedule`] | leaves-first execution over a graph |
 //! | [`verify`] | rounds under varied settings, references, verdicts |
+//! | [`release`] | archives that come out the same everywhere, manifests, who signed them |
 //! | [`report`] | the same verdicts for a terminal and as JSON |
 //! | [`cli`] | one file per verb; the only place that prints or exits |
 
@@ -32,6 +33,7 @@ pub mod guest;
 pub mod machine;
 pub mod nix;
 pub mod policy;
+pub mod release;
 pub mod report;
 pub mod schedule;
 pub mod source;

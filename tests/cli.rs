@@ -49,6 +49,7 @@ fn help() {
         "drv-diff",
         "nar",
         "source",
+        "release",
         "guest",
         "machine",
         "store",
@@ -58,6 +59,9 @@ fn help() {
     }
     for verb in ["list", "show", "check", "diff", "apply"] {
         insta::assert_snapshot!(format!("help_policy_{verb}"), plain(&["policy", verb, "--help"]));
+    }
+    for verb in ["archive"] {
+        insta::assert_snapshot!(format!("help_release_{verb}"), plain(&["release", verb, "--help"]));
     }
     for verb in ["run", "diff-trace"] {
         insta::assert_snapshot!(format!("help_machine_{verb}"), plain(&["machine", verb, "--help"]));

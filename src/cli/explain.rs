@@ -48,6 +48,7 @@ fn all() -> Vec<Explanation> {
         crate::machine::EXPLANATIONS,
         crate::nix::EXPLANATIONS,
         crate::policy::EXPLANATIONS,
+        crate::release::archive::EXPLANATIONS,
         crate::schedule::EXPLANATIONS,
         crate::source::EXPLANATIONS,
         crate::source::binary_cache::EXPLANATIONS,

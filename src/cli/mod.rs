@@ -25,6 +25,7 @@ mod policies;
 mod policy;
 mod progress;
 mod realising;
+mod release;
 mod running;
 mod schema;
 mod source;
@@ -91,6 +92,7 @@ enum Verb {
     DrvDiff(drv_diff::DrvDiff),
     Nar(nar::Nar),
     Source(source::Source),
+    Release(release::Release),
     Guest(guest::Guest),
     Machine(machine::Machine),
     Store(store::Store),
@@ -127,6 +129,7 @@ pub fn run() -> Exit {
         Verb::DrvDiff(verb) => verb.run(&context),
         Verb::Nar(verb) => verb.run(&context),
         Verb::Source(verb) => verb.run(&context),
+        Verb::Release(verb) => verb.run(&context),
         Verb::Guest(verb) => verb.run(&context),
         Verb::Machine(verb) => verb.run(&context),
         Verb::Store(verb) => verb.run(&context),

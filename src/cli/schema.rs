@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, build, drv, machine, plan};
+use super::{Context, Exit, Failure, build, drv, machine, plan, release};
 use crate::report;
 
 /// Print the JSON Schema of a document that `--json` writes.
@@ -27,6 +27,7 @@ const DOCUMENTS: &[Document] = &[
     ("machine-run", machine::run_schema),
     ("plan", plan::schema),
     ("policy-check", report::policy::schema),
+    ("release-archive", release::archive::schema),
     ("verify", report::verify::schema),
 ];
 

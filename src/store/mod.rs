@@ -51,6 +51,7 @@ pub use folder::FolderTree;
 pub use gc::{Freed, Keep};
 pub use lock::Guard;
 pub use nars::{Nar, NarSink};
+pub(crate) use pack::{kind as kind_of_file, sorted_names};
 pub use pack::{pack, write_nar};
 pub use paths::{Origin, PathInfo, Registered};
 pub use rounds::{Round, RoundKey, RoundOutput};

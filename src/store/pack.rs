@@ -119,7 +119,7 @@ fn write_node<W: Write>(
     }
 }
 
-pub(super) fn sorted_names(dir: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
+pub(crate) fn sorted_names(dir: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -132,7 +132,7 @@ pub(super) fn sorted_names(dir: &OwnedFd) -> rustix::io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-pub(super) fn kind(kind: FileType) -> &'static str {
+pub(crate) fn kind(kind: FileType) -> &'static str {
     match kind {
         FileType::Fifo => "named pipe",
         FileType::Socket => "socket",
