@@ -10,7 +10,7 @@
 { nixpkgs, packages }:
 {
   self,
-  # The systems and attributes to verify
+  # What to verify: `packages`, or some systems and attributes of it
   outputs ? self.packages,
   # What `nix flake check` holds the derivations to, before anything is built
   policies ? [
@@ -28,6 +28,9 @@ let
       system: attributes: f nixpkgs.legacyPackages.${system} packages.${system}.reprove system attributes
     ) (lib.filterAttrs (system: _: packages ? ${system}) outputs);
 
+  # A name with a dot in it, in a path of attributes.
+  quoted = name: if builtins.match ".*[.].*" name == null then name else "\"${name}\"";
+
   # The .drv files and no built outputs. Several attributes may be one derivation.
   derivationsOf =
     attributes:
@@ -42,7 +45,9 @@ in
         type = "app";
         program =
           let
-            installables = map (name: "path:${self}#packages.${system}.${name}") (lib.attrNames attributes);
+            installables = map (name: "path:${self}#packages.${system}.${quoted name}") (
+              lib.attrNames attributes
+            );
           in
           "${pkgs.writeShellScript "verify" ''
             exec ${reprove}/bin/reprove verify ${lib.escapeShellArgs arguments} "$@" ${lib.escapeShellArgs installables}

@@ -301,8 +301,8 @@ fn the_go_release_is_there_in_three_variants_for_both_systems() {
     assert_eq!(keys(&packages), ["riscv64-linux", "x86_64-linux"]);
     for packages in packages.as_object().unwrap().values() {
         let paths: BTreeSet<_> = packages.as_object().unwrap().values().map(Value::to_string).collect();
-        // Nine targets and a release of each variant; the default is one of them.
-        assert_eq!(paths.len(), 3 * (9 + 1), "no two are the same: {packages}");
+        // Nine targets and a release of each variant, of which the default is one; `cmd-go` and `go-upstream`.
+        assert_eq!(paths.len(), 3 * (9 + 1) + 2, "no two are the same: {packages}");
     }
     // What tells the variants apart.
     let told = r#"systems: builtins.mapAttrs (_: variant:

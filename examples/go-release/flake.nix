@@ -12,13 +12,18 @@
       inherit (import ../../nix/policies.nix) apply;
 
       scripts = builtins.mapAttrs (system: pin: import ./script.nix { inherit system pin; }) pins;
-      releasesFor =
+      goFor =
+        system: _:
+        import ./go.nix {
+          inherit system;
+          scriptFor = system: scripts.${system};
+        };
+      gos = builtins.mapAttrs goFor scripts;
+
+      variantsFor =
         system: native:
         let
-          go = import ./go.nix {
-            inherit system;
-            scriptFor = system: scripts.${system};
-          };
+          go = gos.${system};
           release = arguments: import ./release.nix ({ inherit go native; } // arguments);
           same = drv: drv;
         in
@@ -44,7 +49,7 @@
             archive = apply [ "normalized-archives" ];
           };
         };
-      releases = builtins.mapAttrs releasesFor scripts;
+      releases = builtins.mapAttrs variantsFor scripts;
 
       # `policies-linux-amd64`, for all variants and targets of a system.
       flat =
@@ -67,7 +72,20 @@
     in
     {
       packages = builtins.mapAttrs (
-        _: variants: flat variants // { default = variants.policies.release; }
+        system: variants:
+        let
+          go = gos.${system};
+        in
+        flat variants
+        // {
+          default = variants.policies.release;
+          # A second program: Go's own `go`, to be compared with the one in the wheel, below `share/go/bin`.
+          cmd-go = import ./cmd-go.nix {
+            inherit go;
+            native = scripts.${system};
+          };
+          go-upstream = go.upstream;
+        }
       ) releases;
       # The parts: `.#policies.archives.linux-amd64`, `.#policies.source`, `.#nixpkgs.vendor`.
       legacyPackages = releases;

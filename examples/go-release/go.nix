@@ -87,11 +87,10 @@ let
 
   # A patch with a package's store path in the place of its name.
   substituted =
-    name: file: package:
+    name: variable: file:
     native.run "${name}.patch" ''sed "s,@$variable@,$package,g" "$file" > "$out"'' {
-      inherit file;
-      variable = package;
-      package = data.${package};
+      inherit file variable;
+      package = data.${variable};
     };
 
   toolchain =
@@ -126,13 +125,15 @@ let
           }
           .${system};
         patches = [
-          (substituted "iana-etc" ./patches/iana-etc.patch "iana_etc")
-          (substituted "mailcap" ./patches/mailcap.patch "mailcap")
-          (substituted "tzdata" ./patches/tzdata.patch "tzdata")
+          (substituted "iana-etc" "iana_etc" ./patches/iana-etc.patch)
+          (substituted "mailcap" "mailcap" ./patches/mailcap.patch)
+          (substituted "tzdata" "tzdata" ./patches/tzdata.patch)
         ];
       };
 in
 {
-  inherit toolchain buildSettings;
+  inherit toolchain buildSettings version;
+  # What the toolchain is made of, and the tree that has the source of its commands.
   tree = trees.${system};
+  upstream = trees.x86_64-linux;
 }

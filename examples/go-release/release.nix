@@ -74,6 +74,7 @@ let
     native.run "zip"
       ''
         cp -r "$src" source
+        chmod -R u+w source
         cd source
         ${go.buildSettings}
         export GOROOT="$go/share/go"
@@ -119,8 +120,8 @@ rec {
             cp "$program" "${name}-$(echo "$target" | tr _ -)-${version}$extension"
           done
         done
-        sha256sum -- * | sort -k 2 > manifest
-        mv manifest "manifest-${version}.txt"
+        sha256sum -- * | sort -k 2 > "$NIX_BUILD_TOP/manifest"
+        mv "$NIX_BUILD_TOP/manifest" "manifest-${version}.txt"
         cat "manifest-${version}.txt"
       ''
       (
