@@ -60,7 +60,7 @@ fn help() {
     for verb in ["list", "show", "check", "diff", "apply"] {
         insta::assert_snapshot!(format!("help_policy_{verb}"), plain(&["policy", verb, "--help"]));
     }
-    for verb in ["archive"] {
+    for verb in ["archive", "manifest", "sign", "verify", "reproduce"] {
         insta::assert_snapshot!(format!("help_release_{verb}"), plain(&["release", verb, "--help"]));
     }
     for verb in ["run", "diff-trace"] {

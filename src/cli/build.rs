@@ -35,13 +35,14 @@ struct Document {
     outputs: Vec<Output>,
 }
 
+/// One output that was asked for.
 #[derive(Serialize, schemars::JsonSchema)]
-struct Output {
+pub(super) struct Output {
     installable: String,
     drv: StorePath,
     output: String,
     #[serde(flatten)]
-    info: PathInfo,
+    pub(super) info: PathInfo,
 }
 
 impl Build {
@@ -52,27 +53,7 @@ impl Build {
         if workshop.engines().len() > 1 {
             return Err(Failure::usage("`build` takes one machine; `verify` builds in several and compares"));
         }
-        let plan = workshop.plan(&[]);
-        let outcomes = workshop.realiser()?.realise(
-            &workshop.closure.graph,
-            &plan,
-            &BTreeSet::new(),
-            workshop.jobs(),
-            workshop.on_failure(),
-        );
-        let mut exit = Exit::Success;
-        for (_, outcome) in outcomes {
-            if let Outcome::Failed(error) = outcome {
-                let failure = realising::failure(&error);
-                failure.print();
-                exit = exit.and(failure.exit);
-            }
-        }
-        let outputs = outputs(&workshop)?;
-        let wanted: usize = workshop.closure.asked.iter().map(|asked| asked.outputs.len()).sum();
-        if outputs.len() < wanted && exit == Exit::Success {
-            exit = Exit::NotChecked;
-        }
+        let (outputs, exit) = realise(&workshop)?;
         let document = Document { schema: SCHEMA, outputs };
         json.write(&document)?;
         if !json.is_stdout() {
@@ -83,6 +64,32 @@ impl Build {
         }
         Ok(exit)
     }
+}
+
+/// Builds what was asked for, says what failed, and gives the outputs there are.
+pub(super) fn realise(workshop: &Workshop<'_>) -> Result<(Vec<Output>, Exit), Failure> {
+    let plan = workshop.plan(&[]);
+    let outcomes = workshop.realiser()?.realise(
+        &workshop.closure.graph,
+        &plan,
+        &BTreeSet::new(),
+        workshop.jobs(),
+        workshop.on_failure(),
+    );
+    let mut exit = Exit::Success;
+    for (_, outcome) in outcomes {
+        if let Outcome::Failed(error) = outcome {
+            let failure = realising::failure(&error);
+            failure.print();
+            exit = exit.and(failure.exit);
+        }
+    }
+    let outputs = outputs(workshop)?;
+    let wanted: usize = workshop.closure.asked.iter().map(|asked| asked.outputs.len()).sum();
+    if outputs.len() < wanted && exit == Exit::Success {
+        exit = Exit::NotChecked;
+    }
+    Ok((outputs, exit))
 }
 
 /// The outputs asked for that are in the store.

@@ -149,7 +149,7 @@ fn pretty(document: &impl Serialize) -> Result<Vec<u8>, Failure> {
 }
 
 /// Puts a document where it was asked for. A file appears whole or not at all.
-fn deliver(path: &Path, text: &[u8]) -> Result<(), Failure> {
+pub(super) fn deliver(path: &Path, text: &[u8]) -> Result<(), Failure> {
     let written = match path.metadata() {
         _ if is_stdout(path) => std::io::stdout().write_all(text),
         // A device or a pipe is written to; replacing it would destroy it.

@@ -17,6 +17,8 @@ pub enum Exit {
     Build(u8),
     /// A policy was violated, or what a project accepts does not hold.
     Policy,
+    /// Too few signatures by those who have to agree: 121.
+    Unsigned,
     /// Something could not be compared.
     NotChecked,
 }
@@ -40,6 +42,7 @@ impl Exit {
             Exit::BrokenPipe => 3,
             Exit::Build(bits) => 96 | bits,
             Exit::Policy => 120,
+            Exit::Unsigned => 121,
             Exit::NotChecked => 122,
         }
     }
@@ -60,10 +63,11 @@ impl Exit {
             Exit::Success => 0,
             Exit::NotChecked => 1,
             Exit::Policy => 2,
-            Exit::Build(_) => 3,
-            Exit::BrokenPipe => 4,
-            Exit::Usage => 5,
-            Exit::Internal => 6,
+            Exit::Unsigned => 3,
+            Exit::Build(_) => 4,
+            Exit::BrokenPipe => 5,
+            Exit::Usage => 6,
+            Exit::Internal => 7,
         }
     }
 }
@@ -87,7 +91,7 @@ mod tests {
 
     #[test]
     fn nothing_outweighs_a_failure() {
-        for exit in [Exit::FAILED, Exit::NotChecked, Exit::Usage, Exit::Internal] {
+        for exit in [Exit::FAILED, Exit::NotChecked, Exit::Unsigned, Exit::Usage, Exit::Internal] {
             assert_eq!(Exit::Success.and(exit), exit);
             assert_eq!(exit.and(Exit::Success), exit);
         }

@@ -25,9 +25,13 @@ const DOCUMENTS: &[Document] = &[
     ("drv-check", drv::schema),
     ("drv-diff", report::drv_diff::schema),
     ("machine-run", machine::run_schema),
+    ("manifest", release::manifest::schema),
+    ("objection", release::sign::objection_schema),
     ("plan", plan::schema),
     ("policy-check", report::policy::schema),
     ("release-archive", release::archive::schema),
+    ("release-reproduce", release::reproduce::schema),
+    ("release-verify", report::release::schema),
     ("verify", report::verify::schema),
 ];
 

@@ -14,6 +14,7 @@ mod json;
 pub mod make_path;
 pub mod nar;
 pub mod narinfo;
+pub mod secret_key;
 pub mod signature;
 pub mod store_path;
 #[cfg(test)]

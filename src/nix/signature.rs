@@ -28,6 +28,15 @@ pub struct PublicKeyError {
 }
 
 impl PublicKey {
+    pub(super) fn new(name: String, key: VerifyingKey) -> Self {
+        PublicKey { name, key }
+    }
+
+    /// The key itself.
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
     /// The key's name, e.g. `cache.example.org-1`.
     pub fn name(&self) -> &str {
         &self.name
@@ -36,11 +45,17 @@ impl PublicKey {
     /// Whether `signature`, as a narinfo states it, is this key's over `info`. Weak keys and malleable signatures are
     /// refused.
     pub fn has_signed(&self, info: &NarInfo, signature: &str) -> bool {
+        self.has_signed_message(info.fingerprint().as_bytes(), signature)
+    }
+
+    /// Whether `signature`, spelled `<name>:<base-64>`, is this key's over `message`. Weak keys and malleable signatures are
+    /// refused.
+    pub fn has_signed_message(&self, message: &[u8], signature: &str) -> bool {
         let Some((name, base64)) = signature.split_once(':') else { return false };
         let bytes = BASE64.decode(base64.as_bytes()).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
-        bytes.filter(|_| name == self.name).is_some_and(|bytes| {
-            self.key.verify_strict(info.fingerprint().as_bytes(), &Signature::from_bytes(&bytes)).is_ok()
-        })
+        bytes
+            .filter(|_| name == self.name)
+            .is_some_and(|bytes| self.key.verify_strict(message, &Signature::from_bytes(&bytes)).is_ok())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod escape;
 pub mod html;
 pub mod junit;
 pub mod policy;
+pub mod release;
 pub mod sarif;
 pub mod schema;
 pub mod subject;

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // what is not as expected ends the test
 
 mod archive;
+mod hostile;
+mod people;
+mod reproduce;
+mod signing;
 
 use std::{
     path::Path,
