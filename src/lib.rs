@@ -19,9 +19,11 @@
 //! | [`schedule`] | leaves-first execution over a graph |
 //! | [`verify`] | rounds under varied settings, references, verdicts |
 //! | [`release`] | archives that come out the same everywhere, manifests, who signed them |
+//! | [`attest`] | verdicts as signed in-toto statements |
 //! | [`report`] | the same verdicts for a terminal and as JSON |
 //! | [`cli`] | one file per verb; the only place that prints or exits |
 
+pub mod attest;
 pub mod build;
 pub mod cli;
 pub mod code;

@@ -50,6 +50,7 @@ fn help() {
         "nar",
         "source",
         "release",
+        "attest",
         "guest",
         "machine",
         "store",
@@ -62,6 +63,9 @@ fn help() {
     }
     for verb in ["archive", "manifest", "sign", "verify", "reproduce"] {
         insta::assert_snapshot!(format!("help_release_{verb}"), plain(&["release", verb, "--help"]));
+    }
+    for verb in ["make", "verify"] {
+        insta::assert_snapshot!(format!("help_attest_{verb}"), plain(&["attest", verb, "--help"]));
     }
     for verb in ["run", "diff-trace"] {
         insta::assert_snapshot!(format!("help_machine_{verb}"), plain(&["machine", verb, "--help"]));

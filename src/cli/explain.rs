@@ -39,6 +39,7 @@ pub struct Explain {
 fn all() -> Vec<Explanation> {
     let mut all: Vec<Explanation> = [
         EXPLANATIONS,
+        crate::attest::EXPLANATIONS,
         crate::build::EXPLANATIONS,
         crate::diagnose::accepted::EXPLANATIONS,
         crate::diff::EXPLANATIONS,

@@ -1,6 +1,7 @@
 //! The command line: one file per verb; the only place that prints or exits.
 
 mod accepting;
+mod attest;
 mod build;
 mod completions;
 mod context;
@@ -93,6 +94,7 @@ enum Verb {
     Nar(nar::Nar),
     Source(source::Source),
     Release(release::Release),
+    Attest(attest::Attest),
     Guest(guest::Guest),
     Machine(machine::Machine),
     Store(store::Store),
@@ -130,6 +132,7 @@ pub fn run() -> Exit {
         Verb::Nar(verb) => verb.run(&context),
         Verb::Source(verb) => verb.run(&context),
         Verb::Release(verb) => verb.run(&context),
+        Verb::Attest(verb) => verb.run(&context),
         Verb::Guest(verb) => verb.run(&context),
         Verb::Machine(verb) => verb.run(&context),
         Verb::Store(verb) => verb.run(&context),

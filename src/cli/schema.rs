@@ -5,7 +5,7 @@ use std::io::Write as _;
 use clap::Args;
 
 use super::{Context, Exit, Failure, build, drv, machine, plan, release};
-use crate::report;
+use crate::{attest, report};
 
 /// Print the JSON Schema of a document that `--json` writes.
 #[derive(Debug, Args)]
@@ -19,6 +19,10 @@ type Document = (&'static str, fn() -> schemars::Schema);
 
 /// Every document, by name.
 const DOCUMENTS: &[Document] = &[
+    ("attest-envelope", report::schema::of::<attest::envelope::Envelope>),
+    ("attest-provenance", report::schema::of::<attest::provenance::Provenance>),
+    ("attest-statement", report::schema::of::<attest::statement::Statement>),
+    ("attest-verdict", report::schema::of::<attest::verdict::VerdictPredicate>),
     ("build", build::schema),
     ("diagnose", report::diagnosis::schema),
     ("diff", report::diff::schema),

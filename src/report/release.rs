@@ -173,7 +173,7 @@ impl Checked {
         let agreed = self.quorum.agreed.join(", ");
         writeln!(
             out,
-            "agreed        {} of {} needed: {agreed}",
+            "agreed        {} (needed: {}): {agreed}",
             self.quorum.agreed.len(),
             self.quorum.threshold
         )

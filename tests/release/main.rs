@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // what is not as expected ends the test
 
 mod archive;
+mod attest;
 mod hostile;
 mod people;
 mod reproduce;

@@ -40,14 +40,14 @@ fn a_manifest_signed_by_three_kinds_of_keys_holds_as_long_as_two_agree() {
     project.gpg(None, &["--verify", "manifest.json.carol.asc", "manifest.json"]);
 
     let said = succeed(project.dir(), &[&VERIFY[..], &["--version", "v1.0"]].concat());
-    assert!(said.contains("3 of 2 needed: alice, bob, carol"), "{said}");
+    assert!(said.contains("3 (needed: 2): alice, bob, carol"), "{said}");
     assert!(said.contains("tool-linux-amd64  (for linux-amd64)"), "{said}");
     let json = succeed(project.dir(), &[&VERIFY[..], &["--json", "-"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["verified"], &json["agreed"][2]), (&true.into(), &"carol".into()));
 
     fs::remove_file(project.dir().join("manifest.json.bob.asc")).unwrap();
-    assert!(succeed(project.dir(), &VERIFY).contains("2 of 2 needed: alice, carol"));
+    assert!(succeed(project.dir(), &VERIFY).contains("2 (needed: 2): alice, carol"));
     fs::remove_file(project.dir().join("manifest.json.carol.asc")).unwrap();
     let said = fail(project.dir(), 121, &VERIFY);
     assert!(said.contains("RP1250") && said.contains("1 did: alice"), "{said}");
@@ -149,7 +149,7 @@ fn what_an_expired_key_signed_after_its_end_does_not_count() {
     });
     let said = succeed(project.dir(), &VERIFY);
     assert!(
-        said.contains("manifest.json.after.asc: RP1243") && said.contains("1 of 1 needed: bob"),
+        said.contains("manifest.json.after.asc: RP1243") && said.contains("1 (needed: 1): bob"),
         "{said}"
     );
     fs::remove_file(project.dir().join("manifest.json.before.asc")).unwrap();
@@ -187,7 +187,7 @@ fn a_revoked_key_never_signed_anything_unless_it_was_retired() {
     });
     let said = succeed(retired.dir(), &VERIFY);
     assert!(
-        said.contains("manifest.json.after.asc: RP1244") && said.contains("1 of 1 needed: bob"),
+        said.contains("manifest.json.after.asc: RP1244") && said.contains("1 (needed: 1): bob"),
         "{said}"
     );
 }

@@ -3,7 +3,7 @@
 pub mod archive;
 mod beside;
 pub mod manifest;
-mod read;
+pub(in crate::cli) mod read;
 pub mod reproduce;
 pub mod sign;
 mod verify;

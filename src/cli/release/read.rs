@@ -4,6 +4,9 @@ use std::{fs::File, io::Read as _, path::Path};
 
 use crate::cli::Failure;
 
+/// Longest file of a secret key, in bytes: a key has some hundred.
+pub const MAX_KEY: u64 = 4096;
+
 /// The bytes of a file: one more than `limit` at the most, so that whoever parses them says that they are too many.
 pub fn bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

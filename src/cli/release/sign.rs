@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::read::named;
+use super::read::{MAX_KEY, named};
 use crate::{
     cli::{Context, Exit, Failure, document::deliver},
     nix::secret_key::SecretKey,
@@ -79,8 +79,6 @@ impl Sign {
 }
 
 fn by_nix(key: &Path, kind: &str, bytes: &[u8]) -> Result<(Vec<u8>, String), Failure> {
-    /// A secret key has some hundred bytes.
-    const MAX_KEY: u64 = 4096;
     let text = String::from_utf8_lossy(&named(key, MAX_KEY)?).into_owned();
     let secret: SecretKey = text
         .parse()
