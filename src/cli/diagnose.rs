@@ -141,6 +141,8 @@ fn source(graph: &Graph, index: usize, outputs: &[String]) -> Target {
         index,
         outputs: outputs.to_vec(),
         policies: Vec::new(),
+        system: None,
+        counterpart: None,
     }
 }
 

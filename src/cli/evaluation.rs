@@ -39,6 +39,8 @@ pub struct Asked {
     pub drv: StorePath,
     /// The outputs meant.
     pub outputs: Vec<String>,
+    /// The system it was evaluated for, where it was for several.
+    pub system: Option<String>,
 }
 
 /// Everything the installables need, and where the evaluator keeps it.
@@ -56,6 +58,14 @@ pub struct Closure {
 }
 
 impl Closure {
+    /// Joined with what the same installables are for another system.
+    pub fn join(self, other: Closure) -> Result<Closure, Failure> {
+        let asked: Vec<Asked> = self.asked.into_iter().chain(other.asked).collect();
+        let roots: Vec<StorePath> = asked.iter().map(|asked| asked.drv.clone()).collect();
+        let graph = Graph::joined(&roots, &[&self.graph, &other.graph]).map_err(FlakeError::Graph)?;
+        Ok(Closure { graph, asked, ..other })
+    }
+
     /// The derivations that were asked for.
     pub fn drvs(&self) -> Vec<StorePath> {
         self.asked.iter().map(|asked| asked.drv.clone()).collect()
@@ -70,6 +80,16 @@ impl Installables {
 
     /// Evaluates them all; the graph has these derivations as well.
     pub fn evaluate_with(&self, context: &Context, also: &[StorePath]) -> Result<Closure, Failure> {
+        self.evaluate_for(context, None, also)
+    }
+
+    /// Evaluates them all for one of several systems.
+    pub fn evaluate_for(
+        &self,
+        context: &Context,
+        system: Option<&str>,
+        also: &[StorePath],
+    ) -> Result<Closure, Failure> {
         let typed =
             if self.installables.is_empty() { vec![".".to_owned()] } else { self.installables.clone() };
         let installables = typed
@@ -78,7 +98,7 @@ impl Installables {
             .collect::<Result<Vec<_>, FlakeError>>()?;
         let pairs = |words: &[String]| words.chunks_exact(2).map(|p| (p[0].clone(), p[1].clone())).collect();
         let options = Options {
-            system: self.system.clone(),
+            system: system.map(str::to_owned).or_else(|| self.system.clone()),
             override_inputs: pairs(&self.override_input),
             options: pairs(&self.options),
             ..Options::default()
@@ -86,7 +106,8 @@ impl Installables {
         let evaluator = Evaluator::new(&context.state_dir()?, options)?;
         let (mut asked, mut folder) = (Vec::new(), None::<DrvFolder>);
         for (installable, text) in installables.iter().zip(&typed) {
-            context.progress.step(&format!("evaluating {text}"));
+            let on = system.map(|system| format!(" for {system}")).unwrap_or_default();
+            context.progress.step(&format!("evaluating {text}{on}"));
             let evaluated = evaluator.evaluate(installable);
             context.progress.end_step();
             let evaluated = evaluated?;
@@ -100,7 +121,8 @@ impl Installables {
                 _ => folder = Some(evaluated.folder),
             }
             let outputs = evaluated.outputs.into_iter().collect();
-            asked.push(Asked { installable: text.clone(), drv: evaluated.drv, outputs });
+            let system = system.map(str::to_owned);
+            asked.push(Asked { installable: text.clone(), drv: evaluated.drv, outputs, system });
         }
         let folder = folder.ok_or_else(|| Failure::usage("there is nothing to evaluate"))?;
         let roots: Vec<StorePath> =

@@ -1,5 +1,7 @@
 //! What is built in machines, and what is taken by hash from somebody who has it.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use regex_lite::Regex;
 
@@ -23,6 +25,9 @@ pub struct Frontier {
     /// Build only what is at most N steps away from what was asked for: 0 is just that
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
+    /// Have this host's own `nix` build derivations whose name matches, and take its word for them
+    #[arg(long, value_name = "REGEX")]
+    by_nix: Option<Regex>,
     /// Take whatever the host's store or a cache has, but for what was asked for
     #[arg(long)]
     trust_substitutes: bool,
@@ -40,11 +45,25 @@ pub struct Frontier {
 impl Frontier {
     /// Whether anything may be taken on trust at all.
     fn is_drawn(&self) -> bool {
-        self.only.is_some() || self.depth.is_some() || self.trust_substitutes
+        self.only.is_some() || self.depth.is_some() || self.trust_substitutes || self.by_nix.is_some()
     }
 
     fn rule(&self) -> Rule {
         Rule { only: self.only.clone(), depth: self.depth, trust_substitutes: self.trust_substitutes }
+    }
+
+    /// What this host's `nix` builds: of what matches, whatever something that does not match needs.
+    pub fn by_nix(&self, graph: &Graph) -> Vec<usize> {
+        let Some(by_nix) = &self.by_nix else { return Vec::new() };
+        let is_theirs = |index: usize| {
+            let node = &graph.nodes()[index];
+            !graph.roots().contains(&index)
+                && !node.derivation.is_fixed_output()
+                && by_nix.is_match(node.name())
+        };
+        let ours = (0..graph.nodes().len()).filter(|index| !is_theirs(*index));
+        let needed: BTreeSet<usize> = ours.flat_map(|index| graph.nodes()[index].inputs.clone()).collect();
+        needed.into_iter().filter(|index| is_theirs(*index)).collect()
     }
 
     /// Who has what is not built.

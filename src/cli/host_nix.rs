@@ -7,14 +7,15 @@ use crate::{
     flake,
     graph::{Graph, Node},
     nix::store_path::StorePath,
-    schedule::Realiser,
+    schedule::{Realiser, StoreDir},
+    store::{Origin, Store},
     verify::reference::Native,
 };
 
 /// This host's `nix`.
 pub struct HostNix<'a> {
     native: Result<flake::Native, String>,
-    graph: &'a Graph,
+    graphs: Vec<&'a Graph>,
     realiser: &'a Realiser<'a>,
 }
 
@@ -22,7 +23,13 @@ impl<'a> HostNix<'a> {
     /// The `nix` that evaluated the closure. That there is none is said when it is asked to build.
     pub fn new(closure: &'a Closure, realiser: &'a Realiser<'a>) -> Self {
         let native = closure.evaluator.native().map_err(|error| error.to_string());
-        HostNix { native, graph: &closure.graph, realiser }
+        HostNix { native, graphs: vec![&closure.graph], realiser }
+    }
+
+    /// The same, for derivations of another closure as well.
+    pub fn and(mut self, closure: Option<&'a Closure>) -> Self {
+        self.graphs.extend(closure.map(|closure| &closure.graph));
+        self
     }
 }
 
@@ -39,20 +46,33 @@ impl Native for HostNix<'_> {
 }
 
 /// Nix's name of this host's system.
-fn this_system() -> String {
+pub fn this_system() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
 impl HostNix<'_> {
+    /// Builds `node` and takes one of its outputs, with everything it refers to, into `store` on trust.
+    pub fn take(&self, node: &Node, output: &StorePath, store: &Store) -> Result<(), Failure> {
+        let tree = self.build_all(node, output).map_err(|failure| failure.about(node.name()))?;
+        let folder = tree.parent().unwrap_or(&tree);
+        match StoreDir::new(folder, Origin::HostStore).import(output, store)? {
+            true => Ok(()),
+            false => Err(Failure::usage(format!(
+                "{output}: `nix` built it, and something it refers to is not there"
+            ))),
+        }
+    }
+
     fn build_all(&self, node: &Node, path: &StorePath) -> Result<PathBuf, Failure> {
         let native = self.native.as_ref().map_err(|why| Failure::usage(why.clone()))?;
         let Realiser { store, evaluated, caps, settings, .. } = *self.realiser;
         let import = Import { native, store, evaluated, limit: caps.wall };
-        let fixed =
-            self.realiser.sources_of(self.graph, &node.drv).map_err(|error| realising::failure(&error))?;
+        let graph = self.graphs.iter().find(|graph| graph.index_of(&node.drv).is_some());
+        let graph = graph.ok_or_else(|| Failure::usage(format!("{} is in no closure", node.drv)))?;
+        let fixed = self.realiser.sources_of(graph, &node.drv).map_err(|error| realising::failure(&error))?;
         import.paths(&fixed)?;
         // What the evaluator wrote is in its store already; a derivation from elsewhere, or one that a policy changed, is not.
-        import.derivations(self.graph, &node.drv)?;
+        import.derivations(graph, &node.drv)?;
         let limits = flake::Limits { time: caps.wall, silence: caps.silence, cores: settings.cores };
         native.realise(&node.drv, limits)?;
         Ok(native.file_of(path))

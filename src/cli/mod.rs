@@ -1,6 +1,7 @@
 //! The command line: one file per verb; the only place that prints or exits.
 
 mod accepting;
+mod across;
 mod attest;
 mod build;
 mod completions;

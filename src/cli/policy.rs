@@ -13,8 +13,7 @@ use super::{
     policies::{PoliciesFrom, shipped, unknown},
 };
 use crate::{
-    graph::{Graph, LoadError, differences},
-    nix::store_path::StorePath,
+    graph::{Graph, differences},
     policy::{PolicyError, Rewritten, SHIPPED},
     report::{self, diff::Detail},
     schedule::StoreDir,
@@ -177,7 +176,7 @@ impl Diff {
         for asked in &closure.asked {
             let pair = [asked.drv.clone(), rewritten.now(&asked.drv).clone()];
             let both = [&rewritten.graph, &closure.graph];
-            let union = union(&pair, both)?;
+            let union = Graph::joined(&pair, &both).map_err(PolicyError::Graph)?;
             let [a, b] = [0, 1].map(|side| union.index_of(&pair[side]).unwrap_or_default());
             report::drv_diff::write(&mut text, &differences(&union, a, b), &union, a, b)
                 .map_err(|error| Failure::io("standard output", &error))?;
@@ -185,20 +184,6 @@ impl Diff {
         print(&text)?;
         Ok(Exit::Success)
     }
-}
-
-/// What two derivations need, of two graphs.
-fn union(roots: &[StorePath], graphs: [&Graph; 2]) -> Result<Graph, Failure> {
-    let resolve = |path: &StorePath| {
-        let found = graphs.iter().find_map(|graph| Some(&graph.nodes()[graph.index_of(path)?]));
-        found
-            .map(|node| node.derivation.clone())
-            .ok_or_else(|| Failure::usage(format!("{path} is in no closure")))
-    };
-    Graph::load(roots, resolve).map_err(|error| match error {
-        LoadError::Resolve(failure) => failure,
-        LoadError::Graph(error) => PolicyError::Graph(error).into(),
-    })
 }
 
 impl Apply {

@@ -7,12 +7,13 @@ use clap::{Args, ValueEnum};
 use super::{
     Context, Exit, Failure,
     accepting::AcceptedFrom,
+    across::Across,
     document::{ReportTo, Shown},
     evaluation::{Asked, Closure},
     host_nix::HostNix,
     realising,
     running::Interrupted,
-    workshop::Work,
+    workshop::{Work, Workshop},
 };
 use crate::{
     machine::Setting,
@@ -54,6 +55,8 @@ pub struct Verify {
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
+    across: Across,
+    #[command(flatten)]
     accepted: AcceptedFrom,
     #[command(flatten)]
     shown: Shown,
@@ -87,16 +90,16 @@ impl Verify {
         let views = self.to.open()?;
         let accepted = self.accepted.open()?;
         let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
-        let workshop = self.work.open(context, interrupted)?;
+        let workshop = self.work.open_across(context, interrupted, &self.across)?;
         let closure = &workshop.closure;
-        let targets = targets(closure)?;
+        let targets = self.targets(&workshop)?;
         self.check_references(&targets)?;
         let again: Vec<usize> = targets.iter().map(|target| target.index).collect();
         let plan = workshop.plan(&again);
         let realiser = workshop.realiser()?;
         let also: Vec<Setting> = self.vary.iter().map(|fixed| Setting::from(*fixed)).collect();
         let rounds = RoundPlan::new(self.rounds, workshop.settings.clone(), &also);
-        let native = HostNix::new(closure, &realiser);
+        let native = HostNix::new(closure, &realiser).and(workshop.by_nix.as_ref());
         let request = Request {
             graph: &closure.graph,
             plan: &plan,
@@ -128,6 +131,15 @@ impl Verify {
 }
 
 impl Verify {
+    /// What was asked for, each with what it is compared with across systems.
+    fn targets(&self, workshop: &Workshop<'_>) -> Result<Vec<Target>, Failure> {
+        let mut targets = targets(&workshop.closure)?;
+        for (target, asked) in targets.iter_mut().zip(&workshop.closure.asked) {
+            target.counterpart = self.across.counterpart(&workshop.closure, workshop.by_nix.as_ref(), asked);
+        }
+        Ok(targets)
+    }
+
     /// A reference for an output that is not verified would never be looked at, and nobody told.
     fn check_references(&self, targets: &[Target]) -> Result<(), Failure> {
         for output in self.against.iter().filter_map(|against| against.output.as_ref()) {
@@ -150,6 +162,8 @@ pub(super) fn targets(closure: &Closure) -> Result<Vec<Target>, Failure> {
             index,
             outputs: asked.outputs.clone(),
             policies: closure.policies.clone(),
+            system: asked.system.clone(),
+            counterpart: None,
         })
     };
     let targets: Vec<Target> = closure.asked.iter().filter_map(target).collect();

@@ -4,8 +4,10 @@ use clap::Args;
 
 use super::{
     Context, Failure,
+    across::{self, Across},
     evaluation::{Closure, Installables},
     frontier::Frontier,
+    host_nix::HostNix,
     policies::PoliciesFrom,
     running::{Interrupted, Running},
     sourcing::Sourcing,
@@ -13,6 +15,7 @@ use super::{
 use crate::{
     graph::Plan,
     machine::{Caps, Engine, Settings},
+    nix::{derivation::Output, store_path::StorePath},
     schedule::{Machines, OnFailure, Realiser, StoreDir, Taker},
     store::{Origin, Store},
 };
@@ -40,6 +43,8 @@ pub struct Workshop<'a> {
     pub store: Store,
     /// What was asked for, and everything it needs.
     pub closure: Closure,
+    /// What this host's `nix` builds, only to be compared with.
+    pub by_nix: Option<Closure>,
     /// The settings of a build that is not varied.
     pub settings: Settings,
     machines: Machines,
@@ -55,6 +60,16 @@ impl Work {
         context: &'a Context,
         interrupted: Interrupted,
     ) -> Result<Workshop<'a>, Failure> {
+        self.open_across(context, interrupted, &Across::default())
+    }
+
+    /// The same, for several systems.
+    pub fn open_across<'a>(
+        &'a self,
+        context: &'a Context,
+        interrupted: Interrupted,
+        across: &Across,
+    ) -> Result<Workshop<'a>, Failure> {
         let settings = self.running.settings()?;
         let takers = self.frontier.takers()?;
         let policies = self.policies.open()?;
@@ -62,12 +77,25 @@ impl Work {
         let embedded = self.running.embedded(&state, interrupted);
         let machines = Machines::new(&state, self.sourcing.apt(&state), self.running.engines(), embedded);
         let store = context.store()?;
-        let closure = self.installables.evaluate_with(context, &policies.replacements())?;
-        let closure = policies.hold_in(context, closure)?;
+        let across::Evaluated { closure, by_nix } =
+            across.evaluate(context, &self.installables, &policies)?;
         let origin = Origin::Source { place: "evaluation".to_owned() };
         let evaluated = StoreDir::new(closure.folder.path(), origin);
         let caps = self.running.caps();
-        Ok(Workshop { work: self, context, store, closure, settings, machines, caps, evaluated, takers })
+        let workshop = Workshop {
+            work: self,
+            context,
+            store,
+            closure,
+            by_nix,
+            settings,
+            machines,
+            caps,
+            evaluated,
+            takers,
+        };
+        workshop.take_from_nix()?;
+        Ok(workshop)
     }
 }
 
@@ -80,6 +108,31 @@ impl Workshop<'_> {
     /// What of the closure is built in machines, whether it is there or not: ascending.
     pub fn built(&self) -> Vec<usize> {
         self.work.frontier.built(&self.closure.graph)
+    }
+
+    /// Has this host's `nix` build what it is to be trusted with, and takes that.
+    fn take_from_nix(&self) -> Result<(), Failure> {
+        let graph = &self.closure.graph;
+        let wanted = self.work.frontier.by_nix(graph);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let realiser = self.realiser()?;
+        let native = HostNix::new(&self.closure, &realiser);
+        for index in wanted {
+            let node = &graph.nodes()[index];
+            let outputs: Vec<&StorePath> =
+                node.derivation.outputs.values().filter_map(Output::path).collect();
+            let missing = |path: &&StorePath| !matches!(self.store.path(path), Ok(Some(_)));
+            if !outputs.iter().any(missing) {
+                continue;
+            }
+            self.context.progress.step(&format!("{} by nix", node.name()));
+            let taken = outputs.iter().try_for_each(|path| native.take(node, path, &self.store));
+            self.context.progress.end_step();
+            taken?;
+        }
+        Ok(())
     }
 
     /// Who does it.

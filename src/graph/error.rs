@@ -53,6 +53,12 @@ pub enum GraphError {
         /// What is wrong.
         fault: PathFault,
     },
+    /// A derivation that is in no graph that was to have it.
+    #[error("{drv} is in no closure that was read")]
+    Missing {
+        /// The derivation.
+        drv: StorePath,
+    },
     /// A hash modulo that cannot be computed.
     #[error(transparent)]
     Modulo(#[from] ModuloError),
@@ -66,6 +72,7 @@ impl GraphError {
             GraphError::TooMany { .. } => Code(302),
             GraphError::NoSuchOutput { .. } => Code(303),
             GraphError::UnknownPath { .. } => Code(304),
+            GraphError::Missing { .. } => Code(305),
             GraphError::WrongPath { fault, .. } => fault.code(),
             GraphError::Modulo(error) => error.code(),
         }
@@ -107,5 +114,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "an input's path is known only after it is built",
         text: "The input is floating content-addressed, deferred or impure: features of Nix that are experimental and \
                not supported here. `reprove plan` shows which derivations are.",
+    },
+    Explanation {
+        code: Code(305),
+        title: "a derivation is in no closure that was read",
+        text: "A closure was put together from others, and one that it needs is in none of them: a defect of the program, or \
+               a policy that puts a derivation in the place of another without its inputs.",
     },
 ];

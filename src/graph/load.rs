@@ -37,6 +37,20 @@ impl Graph {
         Ok(order(found, roots)?)
     }
 
+    /// What `roots` need, out of several graphs that have it.
+    ///
+    /// # Errors
+    /// A derivation that none of them has.
+    pub fn joined(roots: &[StorePath], graphs: &[&Graph]) -> Result<Graph, GraphError> {
+        let resolve = |path: &StorePath| {
+            let found = graphs.iter().find_map(|graph| Some(&graph.nodes()[graph.index_of(path)?]));
+            found.map(|node| node.derivation.clone()).ok_or_else(|| GraphError::Missing { drv: path.clone() })
+        };
+        Graph::load(roots, resolve).map_err(|error| match error {
+            LoadError::Graph(error) | LoadError::Resolve(error) => error,
+        })
+    }
+
     /// Recomputes the path of every derivation and of every output: nothing in the graph is other than its path says.
     /// Paths that are known only after a build are not checked; [`super::plan`] refuses those.
     pub fn check_paths(&self) -> Result<(), GraphError> {

@@ -308,6 +308,8 @@ pub(crate) mod tests {
             index: 0,
             outputs: vec!["out".to_owned()],
             policies: vec![],
+            system: None,
+            counterpart: None,
         };
         let (drv, kept) = (path("a.drv"), Vec::new());
         let target = TargetDiagnosis { target, drv, isolation: None, outputs, kept };

@@ -1,6 +1,7 @@
 //! Rounds under varied settings, references to compare with, a verdict per output.
 
 mod acceptance;
+pub mod across;
 mod brought;
 pub mod closure;
 pub mod conclusion;

@@ -14,7 +14,7 @@ use crate::{
     code::Code,
     diagnose::{Accepted, Judgement, Proof},
     graph::{Brought, Node},
-    machine::{Engine, Setting, Settings},
+    machine::{Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
     schedule::RealiseError,
     store::{Origin, Store},
@@ -73,9 +73,11 @@ impl OutputResult {
     }
 }
 
-/// What another machine made of a target.
-pub(super) struct OtherMachine {
-    pub(super) engine: Engine,
+/// What another build of this verification made of a target: in another machine, or for another system.
+pub(super) struct Other {
+    pub(super) reference: Reference,
+    /// What equal bits show.
+    pub(super) shows: Level,
     /// NAR hash of every output, or why there are none.
     pub(super) outputs: Result<Outputs, String>,
 }
@@ -87,7 +89,7 @@ pub(super) struct OutputCheck<'a> {
     pub(super) rounds: Option<&'a Rounds<RealiseError>>,
     pub(super) references: &'a [Against],
     pub(super) native: Option<&'a dyn Native>,
-    pub(super) machines: &'a [OtherMachine],
+    pub(super) others: &'a [Other],
     pub(super) replay: Option<&'a Replay>,
     pub(super) accepted: Option<&'a Accepted>,
     /// Whether this target is the only one.
@@ -167,7 +169,7 @@ impl OutputCheck<'_> {
             let (reference, nar_hash) = (reference.clone(), theirs.ok());
             compared.push(Compared { reference, nar_hash, comparison, run: None });
         }
-        compared.extend(self.machines.iter().map(|machine| compare_with_machine(machine, output, ours)));
+        compared.extend(self.others.iter().map(|other| compare_with_other(other, output, ours)));
         compared.extend(self.replay.map(|replay| compare_with_replay(replay, output, ours, self.varied())));
         compared
     }
@@ -201,16 +203,16 @@ impl OutputCheck<'_> {
     }
 }
 
-/// Compares with what another kind of machine made: an engine of its own, so its word is independent.
-fn compare_with_machine(machine: &OtherMachine, output: &str, ours: NarHash) -> Compared {
-    let reference = Reference::Machine(machine.engine);
-    let theirs = match &machine.outputs {
+/// Compares with what another build made.
+fn compare_with_other(other: &Other, output: &str, ours: NarHash) -> Compared {
+    let reference = other.reference.clone();
+    let theirs = match &other.outputs {
         Ok(outputs) => outputs.get(output).copied().ok_or_else(|| format!("no output `{output}`")),
         Err(why) => Err(why.clone()),
     };
     let comparison = match &theirs {
         Err(why) => Comparison::Missing { why: format!("{reference}: {why}") },
-        Ok(theirs) if *theirs == ours => Comparison::Equal { shows: Level::CrossEngine },
+        Ok(theirs) if *theirs == ours => Comparison::Equal { shows: other.shows },
         Ok(_) => Comparison::Different,
     };
     Compared { reference, nar_hash: theirs.ok(), comparison, run: None }
@@ -263,6 +265,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        machine::Engine,
         nix::derivation::{Derivation, Output},
         store::{PathInfo, RunId},
         verify::{
@@ -277,7 +280,7 @@ mod tests {
         store: Store,
         node: Node,
         rounds: Rounds<RealiseError>,
-        machines: Vec<OtherMachine>,
+        others: Vec<Other>,
         replay: Option<Replay>,
         accepted: Option<Accepted>,
     }
@@ -303,19 +306,23 @@ mod tests {
         let node = Node { drv: path("two.drv"), derivation, inputs: Vec::new(), depth: 0 };
         let plan = RoundPlan::new(2, Settings::default(), &[]);
         let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
-        let (machines, replay, accepted) = (Vec::new(), None, None);
-        Fixture { dir, store, node, rounds, machines, replay, accepted }
+        let (others, replay, accepted) = (Vec::new(), None, None);
+        Fixture { dir, store, node, rounds, others, replay, accepted }
+    }
+
+    fn another_machine(outputs: Result<Outputs, String>) -> Other {
+        Other { reference: Reference::Machine(Engine::Qemu), shows: Level::CrossEngine, outputs }
     }
 
     impl Fixture {
         fn run(&self, output: &str, finding: Finding, references: &[Against]) -> OutputResult {
             let (store, node, rounds) = (&self.store, &self.node, Some(&self.rounds));
             let (one_target, one_output) = (true, false);
-            let (machines, replay, native) = (&self.machines, self.replay.as_ref(), None);
+            let (others, replay, native) = (&self.others, self.replay.as_ref(), None);
             let accepted = self.accepted.as_ref();
             #[rustfmt::skip]
             let check = OutputCheck {
-                store, node, rounds, references, native, machines, replay, accepted, one_target, one_output,
+                store, node, rounds, references, native, others, replay, accepted, one_target, one_output,
             };
             check.run(output, finding)
         }
@@ -384,7 +391,7 @@ mod tests {
             let outputs = outputs
                 .map(|all| all.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect())
                 .map_err(str::to_owned);
-            fixture.machines = vec![OtherMachine { engine: Engine::Qemu, outputs }];
+            fixture.others = vec![another_machine(outputs)];
             let result = fixture.run("out", finding(Verdict::Reproduced, ours, None), &[]);
             (result.conclusion.verdict, result.conclusion.level, result.divergences.len())
         };
@@ -470,7 +477,7 @@ mod tests {
         fixture.rounds.probes.push(round_with(3, None));
         assert_eq!(diverged(&fixture, hashes).conclusion.verdict, Verdict::Diverged);
         let (mut fixture, hashes) = accepting();
-        fixture.machines = vec![OtherMachine { engine: Engine::Qemu, outputs: Err("no".to_owned()) }];
+        fixture.others = vec![another_machine(Err("no".to_owned()))];
         assert_eq!(diverged(&fixture, hashes).conclusion.verdict, Verdict::Diverged);
         // Bits that cannot be read back may hold anything.
         let (mut fixture, hashes) = accepting();

@@ -30,6 +30,8 @@ pub enum Reference {
     Machine(Engine),
     /// Round 1 once more, under the very same settings.
     Replay,
+    /// The same attribute for another system.
+    System(String),
 }
 
 impl FromStr for Reference {
@@ -57,6 +59,7 @@ impl fmt::Display for Reference {
             Reference::Cache(address) => f.write_str(address),
             Reference::Machine(engine) => write!(f, "machine {}", engine.name()),
             Reference::Replay => f.write_str("replay"),
+            Reference::System(system) => f.write_str(system),
         }
     }
 }
@@ -144,7 +147,7 @@ pub fn fetch(
     match reference {
         Reference::Path(place) => Ok(from_path(place, path, only, store)?.hash),
         // What it makes is built by the verification itself and compared there.
-        Reference::Machine(_) | Reference::Replay => {
+        Reference::Machine(_) | Reference::Replay | Reference::System(_) => {
             Err(ReferenceError::Absent { reference: reference.to_string(), output: path.clone() })
         }
         Reference::OurStore => match store.path(path)? {

@@ -1,12 +1,14 @@
 //! A whole verification: what the targets need, their rounds, the references, a verdict for every output.
 
 use super::{
-    Level, Verdict, brought,
+    Level, Verdict,
+    across::{self, Counterpart},
+    brought,
     derivation::{Builder as _, Built, Finding, Rounds, run_rounds},
     inputs::{Input, Inputs, UnknownInput, round_down},
     needs::{Needs, lone_targets},
-    output::{Note, OtherMachine, OutputCheck, OutputResult},
-    reference::{Against, Native},
+    output::{Note, Other, OutputCheck, OutputResult},
+    reference::{Against, Native, Reference},
     replay::{Replay, Sameness},
     rounds::RoundPlan,
     target::{KeptRounds, TargetBuilder},
@@ -32,12 +34,19 @@ pub struct Target {
     /// The policies that were made to hold in what it needs, each with what it looked at: the derivation is not the one that the
     /// installable evaluates to.
     pub policies: Vec<String>,
+    /// The system it is for, where it is verified for several.
+    pub system: Option<String>,
+    /// What its outputs are compared with across systems. What builds it comes before it.
+    pub counterpart: Option<Counterpart>,
 }
 
 impl Target {
     /// What one of its outputs is called by a person.
     pub fn name(&self, output: &str) -> String {
-        let name = format!("{}^{output}", self.installable);
+        let name = match &self.system {
+            None => format!("{}^{output}", self.installable),
+            Some(system) => format!("{}^{output} on {system}", self.installable),
+        };
         match &self.policies[..] {
             [] => name,
             policies => format!("{name} with {}", policies.join(", ")),
@@ -126,8 +135,11 @@ pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dy
     let Request { graph, plan, jobs, on_failure, .. } = *request;
     let needs =
         Needs::realise(graph, plan, &lone_targets(graph, request.targets), realiser, jobs, on_failure);
-    let each = request.targets.iter();
-    let targets = each.map(|target| verify_target(request, realiser, native, target, &needs)).collect();
+    let mut targets: Vec<TargetResult> = Vec::with_capacity(request.targets.len());
+    for target in request.targets {
+        let result = verify_target(request, realiser, native, target, &needs, &targets);
+        targets.push(result);
+    }
     let indices = request.targets.iter().map(|target| target.index);
     let inputs = Inputs::of(request.graph, request.plan, indices, realiser.store);
     let mut verification = Verification {
@@ -146,16 +158,24 @@ fn verify_target(
     native: Option<&dyn Native>,
     target: &Target,
     needs: &Needs,
+    done: &[TargetResult],
 ) -> TargetResult {
     let node = &request.graph.nodes()[target.index];
     let builder = TargetBuilder::new(realiser, request.graph, target.index, request.kept);
     let blocked = needs.blocked(request.graph, request.plan, target.index);
     let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
-    let others = if rounds.is_some() { other_machines(request, realiser, target.index) } else { Vec::new() };
+    let mut others = Vec::new();
+    if rounds.is_some() {
+        others.extend(other_machines(request, realiser, target.index));
+        let counterpart = target.counterpart.iter();
+        others.extend(
+            counterpart.map(|other| across::made(other, &target.outputs, done, realiser.store, native)),
+        );
+    }
     let first = rounds.as_ref().and_then(|rounds| rounds.rounds.first()?.built()).filter(|_| request.replay);
     let replay = first.map(|first| replay(request, realiser, &builder, first));
     let check = OutputCheck {
-        machines: &others,
+        others: &others,
         replay: replay.as_ref(),
         store: realiser.store,
         node,
@@ -208,7 +228,7 @@ fn replay(
 }
 
 /// What every machine but the first makes of a target, under the settings that are not varied.
-fn other_machines(request: &Request<'_>, realiser: &Realiser<'_>, index: usize) -> Vec<OtherMachine> {
+fn other_machines(request: &Request<'_>, realiser: &Realiser<'_>, index: usize) -> Vec<Other> {
     let system = &request.graph.nodes()[index].derivation.system;
     let fitting =
         request.engines.iter().filter(|engine| Arch::of_system(system).is_some_and(|arch| engine.runs(arch)));
@@ -218,7 +238,12 @@ fn other_machines(request: &Request<'_>, realiser: &Realiser<'_>, index: usize) 
         let built = built.map_err(|error| error.to_string())?;
         Ok(built.outputs.into_iter().map(|(name, output)| (name, output.nar_hash)).collect())
     };
-    fitting.skip(1).map(|engine| OtherMachine { engine: *engine, outputs: build(engine) }).collect()
+    let other = |engine: &Engine| Other {
+        reference: Reference::Machine(*engine),
+        shows: Level::CrossEngine,
+        outputs: build(engine),
+    };
+    fitting.skip(1).map(other).collect()
 }
 
 fn nothing_built(blocked: Option<&(Verdict, String)>) -> Finding {
@@ -307,6 +332,8 @@ pub(crate) mod tests {
             index: 0,
             outputs: vec!["out".to_owned()],
             policies: vec![],
+            system: None,
+            counterpart: None,
         };
         let kept = vec![key("round 1"), key("round 2")];
         let target =

@@ -38,6 +38,9 @@ struct Document<'a> {
 #[derive(Serialize, schemars::JsonSchema)]
 struct Output<'a> {
     installable: &'a str,
+    /// The system it is for, where it was verified for several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'a str>,
     /// The policies that were made to hold in what it needs, each with what it looked at.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     policies: &'a [String],
@@ -194,6 +197,7 @@ fn output<'a>(target: &'a TargetResult, result: &'a OutputResult) -> Output<'a> 
     }
     Output {
         installable: &target.target.installable,
+        system: target.target.system.as_deref(),
         policies: &target.target.policies,
         drv: &target.drv,
         output: &result.output,
