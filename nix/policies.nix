@@ -23,6 +23,7 @@ let
     isList
     isString
     listToAttrs
+    mapAttrs
     match
     split
     storeDir
@@ -60,6 +61,20 @@ let
       )
     else
       derivation (attributesOf drv // changes);
+
+  # The same for variables that the builder's programs are to see. With structured attributes Nixpkgs exports what is
+  # in `env`, as text, and nothing else.
+  setVariables =
+    changes: drv:
+    let
+      attributes = attributesOf drv;
+      beside = intersectAttrs attributes changes;
+      below = removeAttrs changes (attrNames beside);
+    in
+    if below != { } && isStructured drv && isAttrs (attributes.env or null) then
+      set (beside // { env = attributes.env // mapAttrs (_: toString) below; }) drv
+    else
+      set changes drv;
 
   # Words of an attribute
   wordsIn = text: filter (word: isString word && word != "") (split "[ \t\n]+" text);
@@ -174,14 +189,15 @@ let
     # What a release needs to come out the same for everybody.
     go-release-flags = ofGoBuilds (
       drv:
-      set (
-        {
-          CGO_ENABLED = "0";
-          GOAMD64 = "v1";
-        }
-        // appending drv "GOFLAGS" [ "-trimpath" ]
-        // appending drv "ldflags" [ "-buildid=" ]
-      ) drv
+      set (appending drv "ldflags" [ "-buildid=" ]) (
+        setVariables (
+          {
+            CGO_ENABLED = "0";
+            GOAMD64 = "v1";
+          }
+          // appending drv "GOFLAGS" [ "-trimpath" ]
+        ) drv
+      )
     );
 
     # No symbol table and no debugging information, by the linker and not by strip.
@@ -199,7 +215,10 @@ let
       let
         epoch = get drv "SOURCE_DATE_EPOCH";
       in
-      if epoch == null || toString epoch == "" then set { SOURCE_DATE_EPOCH = "315532800"; } drv else drv
+      if epoch == null || toString epoch == "" then
+        setVariables { SOURCE_DATE_EPOCH = "315532800"; } drv
+      else
+        drv
     );
 
     # What was built may not name the toolchain that built it.
@@ -235,12 +254,12 @@ let
         set (appending drv "disallowedReferences" forbidden) drv
     );
 
-    single-core = unlessFixed (set {
+    single-core = unlessFixed (setVariables {
       NIX_BUILD_CORES = 1;
     });
 
     # Archives without the order, the owners and the dates that files happen to have.
-    normalized-archives = unlessFixed (set {
+    normalized-archives = unlessFixed (setVariables {
       TAR_OPTIONS = "--sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner --format=gnu";
       GZIP = "-n";
       ZERO_AR_DATE = "1";

@@ -100,6 +100,11 @@ impl Structured {
         }
     }
 
+    /// The variables, where there are any and `name` is, or would be, one of them.
+    fn exported(&mut self, name: &str) -> Option<&mut Members> {
+        self.variables.as_mut().filter(|_| !self.members.contains_key(name))
+    }
+
     fn names(&self) -> impl Iterator<Item = &String> {
         let below = self.variables.iter().flat_map(BTreeMap::keys);
         let beside = self.members.keys().filter(|name| self.variables.is_none() || *name != VARIABLES);
@@ -199,6 +204,28 @@ impl<'a> Attributes<'a> {
             self.set_json(name, &value.json());
         } else {
             self.set_variable(name, value.text().into_bytes());
+        }
+    }
+
+    /// Sets a variable that the builder and its programs find. With structured attributes Nixpkgs exports what is in `env`, as
+    /// text, and nothing else; a bare derivation has no `env`, and its builder knows what it does.
+    pub(super) fn set_exported(&mut self, name: &str, value: &Value) {
+        match self.structured.as_mut().and_then(|structured| structured.exported(name)) {
+            Some(variables) => {
+                if let Ok(text) = serde_json::value::to_raw_value(&value.text()) {
+                    variables.insert(name.to_owned(), text);
+                }
+            }
+            None => self.set(name, value),
+        }
+    }
+
+    /// [`add_words`](Self::add_words) for such a variable.
+    pub(super) fn add_exported_words(&mut self, name: &str, words: &[String]) {
+        if self.are_structured() && self.written(name).is_none() {
+            self.set_exported(name, &Value::List(words.to_vec()));
+        } else {
+            self.add_words(name, words);
         }
     }
 

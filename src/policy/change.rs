@@ -36,6 +36,15 @@ pub(super) fn perform(
             own(name)?;
             edit(node, derivation, |attributes| attributes.set(name, value))
         }
+        Action::SetVariable(name, value) => {
+            own(name)?;
+            edit(node, derivation, |attributes| attributes.set_exported(name, value))
+        }
+        Action::DefaultVariable(name, value) => edit(node, derivation, |attributes| {
+            if attributes.text(name).is_none_or(|text| text.is_empty()) {
+                attributes.set_exported(name, value);
+            }
+        }),
         Action::Default(name, value) => edit(node, derivation, |attributes| {
             if attributes.text(name).is_none_or(|text| text.is_empty()) {
                 attributes.set(name, value);
@@ -48,6 +57,10 @@ pub(super) fn perform(
         Action::AddWords(name, words) => {
             own(name)?;
             edit(node, derivation, |attributes| attributes.add_words(name, words))
+        }
+        Action::AddVariableWords(name, words) => {
+            own(name)?;
+            edit(node, derivation, |attributes| attributes.add_exported_words(name, words))
         }
         Action::RemoveWords(name, words) => {
             own(name)?;

@@ -72,9 +72,15 @@ struct RuleOf {
     #[serde(default)]
     default: BTreeMap<String, Value>,
     #[serde(default)]
+    set_variable: BTreeMap<String, Value>,
+    #[serde(default)]
+    default_variable: BTreeMap<String, Value>,
+    #[serde(default)]
     unset: Vec<String>,
     #[serde(default)]
     add_words: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    add_variable_words: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     remove_words: BTreeMap<String, Vec<String>>,
     #[serde(default)]
@@ -260,6 +266,8 @@ impl Reader {
         };
         actions.extend(values("set", &rule.set, Action::Set)?);
         actions.extend(values("default", &rule.default, Action::Default)?);
+        actions.extend(values("set-variable", &rule.set_variable, Action::SetVariable)?);
+        actions.extend(values("default-variable", &rule.default_variable, Action::DefaultVariable)?);
         let words =
             |key: &str, all: &BTreeMap<String, Vec<String>>, action: fn(String, Vec<String>) -> Action| {
                 let actions = all.iter().map(|(name, words)| {
@@ -275,6 +283,7 @@ impl Reader {
             };
         actions.extend(words("remove-words", &rule.remove_words, Action::RemoveWords)?);
         actions.extend(words("add-words", &rule.add_words, Action::AddWords)?);
+        actions.extend(words("add-variable-words", &rule.add_variable_words, Action::AddVariableWords)?);
         if !rule.disallow_references_to.is_empty() {
             let patterns = Patterns::Several(rule.disallow_references_to.clone());
             actions

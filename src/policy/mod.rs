@@ -162,12 +162,18 @@ struct Globs(Vec<GlobMatcher>);
 enum Action {
     /// The attribute has this value.
     Set(String, Value),
+    /// The variable that the builder and its programs find has this value.
+    SetVariable(String, Value),
+    /// The same where it would be missing or empty.
+    DefaultVariable(String, Value),
     /// The attribute has this value where it would be missing or empty.
     Default(String, Value),
     /// There is no such attribute.
     Unset(String),
     /// A list, or a text of words, has these words; those that are missing go to its end.
     AddWords(String, Vec<String>),
+    /// The same for a variable of words.
+    AddVariableWords(String, Vec<String>),
     /// It does not have these.
     RemoveWords(String, Vec<String>),
     /// A piece of text is another, in the attributes that match; `args` and `builder` count as such.

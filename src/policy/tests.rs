@@ -147,6 +147,25 @@ fn structured_attributes_are_changed_where_they_are() {
 }
 
 #[test]
+fn variables_that_programs_see_are_below_env_where_there_is_one() {
+    let policy = rule(
+        "set-variable = { A = 1, B = true, C = [\"x\", \"y\"] }\ndefault-variable.D = \"d\"\nadd-variable-words = { E = [\"e\", \"f\"], F = [\"f\"] }",
+    );
+    let one = changed(&[("__json", r#"{"B":false,"env":{"D":"","F":"a"}}"#)], &policy);
+    let expected = r#"{"B":true,"env":{"A":"1","C":"x y","D":"d","E":"e f","F":"a f"}}"#;
+    assert_eq!(value(&one, "__json").unwrap(), expected);
+    // Without one they are attributes like any other.
+    let one = changed(&[("__json", r#"{"env":"text"}"#)], &policy);
+    let expected = r#"{"A":1,"B":true,"C":["x","y"],"D":"d","E":["e","f"],"F":["f"],"env":"text"}"#;
+    assert_eq!(value(&one, "__json").unwrap(), expected);
+    let one = changed(&[("D", "1")], &policy);
+    assert_eq!(
+        ["A", "B", "C", "D", "E"].map(|name| value(&one, name).unwrap()),
+        ["1", "1", "x y", "1", "e f"]
+    );
+}
+
+#[test]
 fn structured_attributes_that_nix_did_not_write_are_refused() {
     for json in [r#"{"b":1,"a":2}"#, r#"{"a": 1}"#, "[]", "", r#"{"a":1,"a":2}"#] {
         let mut bench = Bench::new();
