@@ -75,12 +75,18 @@ const PYC: &str = "python3 -c \"import py_compile as p; p.compile('mod.py', 'out
 const MACHO: &str = "clang --target=arm64-apple-macos11 -O2 -c parse.c -o p.o; lld -flavor darwin -arch arm64 \
                      -platform_version macos 11.0 11.0 -dylib -undefined dynamic_lookup -install_name x p.o -o out";
 
+fn store_path(c: &str, name: &str) -> String {
+    format!("/nix/store/{}-{name}", c.repeat(32))
+}
+
+/// A program with a text in it.
+fn program(text: &str) -> String {
+    format!("printf 'const char *text(void) {{ return \"{text}\"; }}' >t.c; {GCC} t.c")
+}
+
 fn cases() -> Vec<Case> {
     let gcc = |flags: &str| format!("{GCC} {flags}");
     let tar = |flags: &str| format!("{TAR} {flags} x y z");
-    let store_path = |c: &str, name: &str| format!("/nix/store/{}-{name}", c.repeat(32));
-    let program =
-        |text: &str| format!("printf 'const char *text(void) {{ return \"{text}\"; }}' >t.c; {GCC} t.c");
     let go = support::go::go;
     let folder = |make: &str| format!("mkdir out; cp in/x out/x; {make}");
     let linker = |text: &str| {
@@ -282,4 +288,24 @@ fn every_cause_comes_first_where_it_is_the_cause_and_nothing_false_beside_it() {
     let covered: BTreeSet<&str> = cases.iter().map(|case| case.id).collect();
     let all: BTreeSet<&str> = CATALOGUE.iter().map(|entry| entry.id).collect();
     assert_eq!(covered, all);
+}
+
+#[test]
+fn a_strip_after_the_link_is_named_beside_another_cause_and_symbols_are_told_from_it() {
+    let with = |c: &str, flags: &str| format!("{} {flags}", program(&store_path(c, "zlib-1.3")));
+    let (bare, whole) = ("-fuse-ld=lld -Wl,-s", "-fuse-ld=lld");
+    let stripped = |strip: &str, flags: &str| format!("{}; {strip} out", with("b", flags));
+    for (a, b, expected) in [
+        // Nothing was left to strip on either side: only the section table is another one.
+        (with("a", bare), stripped("strip", bare), &["nix-store-path", "stripped-after-link"][..]),
+        (with("a", bare), stripped("llvm-strip", bare), &["nix-store-path", "stripped-after-link"]),
+        (with("a", bare), with("b", bare), &["nix-store-path"]),
+        (with("a", whole), stripped("strip", whole), &["nix-store-path", "debug-info-kept"]),
+        // GNU ld writes the table that GNU strip writes, and nobody stripped anything after it.
+        (with("a", "-s"), with("a", bare), &["linker-version"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (found, _) = causes(folder.path(), &Case { id: expected[0], a, b, also: &[] }).unwrap();
+        assert_eq!(found, expected);
+    }
 }

@@ -58,9 +58,9 @@ impl<'a> Passage<'a> {
             for tokens in all {
                 if let (Some(a), Some(b)) = (&tokens.a, &tokens.b) {
                     // The same on both sides: it only moved.
-                    let (a, b) =
-                        (&self.range.a.sample[a.range.clone()], &self.range.b.sample[b.range.clone()]);
-                    if a == b || !(recogniser.same)(a, b) {
+                    let a = (&self.range.a.sample[a.range.clone()], a.confidence);
+                    let b = (&self.range.b.sample[b.range.clone()], b.confidence);
+                    if a.0 == b.0 || !(recogniser.same)(a, b) {
                         continue;
                     }
                 }

@@ -114,6 +114,19 @@ fn a_setting_nobody_knows_proves_nothing() {
 }
 
 #[test]
+fn names_of_packages_are_no_paths_where_they_change_or_move() {
+    let name = |curve: &str| format!("*func(crypto/internal/fips140/nistec.{curve}) go/build.Context");
+    let (first, second) = (binary(&name("P224Point")), binary(&name("P256Point")));
+    assert_eq!(ids(&causes(&first, &second, &[])), ["unexplained"]);
+    // Behind what was inserted, every name stands elsewhere, beside another one.
+    let names = ["P224Point", "P256Point", "P384Point", "P521Element"].map(name).concat();
+    let moved = [&[7; 300][..], &names.as_bytes()[60..], &[1, 2, 3], &names.as_bytes()[..60]].concat();
+    assert_eq!(ids(&causes(&binary(&names), &moved, &[])), ["unexplained"]);
+    let at = |root: &str| binary(&format!("called by{root}/nistec/main.go or {}", name("P224Point")));
+    assert_eq!(ids(&causes(&at("/build/one"), &at("/tmp/another"), &[])), ["build-path"]);
+}
+
+#[test]
 fn what_moved_or_stayed_is_no_evidence() {
     // The date is the same on both sides; only the byte before it differs.
     let found = causes(b"\0\x11 Nov 21 2026\0", b"\0\x22 Nov 21 2026\0", &[]);

@@ -11,12 +11,16 @@ pub(super) struct Recogniser {
     /// The cause it speaks for.
     pub cause: &'static str,
     pattern: LazyLock<Regex>,
-    judge: fn(&[u8]) -> Option<Confidence>,
+    /// How sure it is, from what stands before it and from itself.
+    judge: fn(&[u8], &[u8]) -> Option<Confidence>,
     /// Whether it counts when only one side has it. Where both must have it, a new path or number says nothing.
     pub alone: bool,
     /// Whether two of its kind can be the same thing in two builds.
-    pub same: fn(&[u8], &[u8]) -> bool,
+    pub same: fn(Spelled<'_>, Spelled<'_>) -> bool,
 }
+
+/// The text of a thing found, and how sure it is.
+pub(super) type Spelled<'a> = (&'a [u8], Confidence);
 
 /// A thing found: where in the bytes, and how sure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ impl Recogniser {
             .filter(|found| !(digit(found.start()) && found.start() > 0 && digit(found.start() - 1)))
             .filter(|found| !(digit(found.end() - 1) && digit(found.end())))
             .filter_map(|found| {
-                let confidence = (self.judge)(found.as_bytes())?;
+                let confidence = (self.judge)(&bytes[..found.start()], found.as_bytes())?;
                 Some(Token { range: found.range(), confidence })
             })
             .collect()
@@ -47,7 +51,7 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
     Recogniser {
         cause: "nix-store-path",
         pattern: LazyLock::new(|| compile(r"(?:/nix/store/)?[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]{1,211}")),
-        judge: |_| Some(Confidence(95)),
+        judge: |_, _| Some(Confidence(95)),
         alone: true,
         same: any,
     },
@@ -63,7 +67,7 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
         pattern: LazyLock::new(|| {
             compile(r"(?:Linker: )?LLD (?:version )?[0-9][0-9A-Za-z.-]*|\bmold [0-9]+\.[0-9.]+")
         }),
-        judge: |_| Some(Confidence(85)),
+        judge: |_, _| Some(Confidence(85)),
         alone: false,
         same: any,
     },
@@ -75,7 +79,7 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
                 r"(?:clang|rustc|LLVM) version [0-9][0-9A-Za-z.-]*|\bgo1\.[0-9]+(?:\.[0-9]+)?"
             ))
         }),
-        judge: |_| Some(Confidence(85)),
+        judge: |_, _| Some(Confidence(85)),
         alone: false,
         same: any,
     },
@@ -88,7 +92,7 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
                 r"(?i:(?:host ?name|build ?host|user ?name|build ?user|built (?:by|on))[ =:]+[A-Za-z0-9_.-]+(?:@[A-Za-z0-9.-]+)?)"
             ))
         }),
-        judge: |_| Some(Confidence(80)),
+        judge: |_, _| Some(Confidence(80)),
         alone: false,
         same: any,
     },
@@ -107,7 +111,7 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
                 r"(?i:\b(?:[a-z_]*cores|cpus|jobs|threads|nproc|workers)\b[ =:]{0,3}[0-9]+|\b[0-9]+ (?:cores|cpus|jobs|threads|workers)\b)"
             ))
         }),
-        judge: |_| Some(Confidence::MEDIUM),
+        judge: |_, _| Some(Confidence::MEDIUM),
         alone: false,
         same: any,
     },
@@ -117,7 +121,7 @@ pub(super) static RECOGNISERS: [Recogniser; 8] = [
             // Version 4 of RFC 9562: all random.
             compile(r"(?i:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})")
         }),
-        judge: |_| Some(Confidence(70)),
+        judge: |_, _| Some(Confidence(70)),
         alone: false,
         same: any,
     },
@@ -164,7 +168,7 @@ fn dates() -> String {
 /// From 2000 to 2100: a number of nine or ten digits is a time only there.
 const PLAUSIBLE: Range<u64> = 946_684_800..4_102_444_800;
 
-fn judge_date(text: &[u8]) -> Option<Confidence> {
+fn judge_date(_: &[u8], text: &[u8]) -> Option<Confidence> {
     if text.len() <= 10 && text.iter().all(u8::is_ascii_digit) {
         if text.len() == 8 {
             return Some(Confidence(70));
@@ -176,38 +180,68 @@ fn judge_date(text: &[u8]) -> Option<Confidence> {
     Some(Confidence::HIGH)
 }
 
-fn judge_path(text: &[u8]) -> Option<Confidence> {
+/// A path from a root that builds use.
+const BUILD_ROOT: Confidence = Confidence(85);
+/// The same within a longer word: strings that follow each other without an end between them, as Rust and Go keep
+/// them, or the rest of a package's name, as in `go/build/constraint`.
+const IN_WORD: Confidence = Confidence(80);
+
+/// A path begins where a word begins, or at a root that builds use. `crypto/internal/fips140` and the address of a
+/// page have slashes and no root.
+fn judge_path(before: &[u8], text: &[u8]) -> Option<Confidence> {
     if text.starts_with(b"/nix/store/") {
         return None;
     }
-    const DIRECTORIES: [&str; 9] = [
-        "/build",
-        "/tmp/",
-        "/home/",
-        "/root/",
-        "/var/tmp/",
-        "/Users/",
-        "/private/",
-        "/workspace/",
-        "/usr/src/",
+    const DIRECTORIES: [&[u8]; 9] = [
+        b"/build",
+        b"/tmp/",
+        b"/home/",
+        b"/root/",
+        b"/var/tmp/",
+        b"/Users/",
+        b"/private/",
+        b"/workspace/",
+        b"/usr/src/",
     ];
-    let known = DIRECTORIES.iter().any(|directory| text.starts_with(directory.as_bytes()));
-    Some(if known { Confidence(85) } else { Confidence::MEDIUM })
+    let is_root =
+        DIRECTORIES.iter().any(|root| text.starts_with(root) || root.strip_suffix(b"/") == Some(text));
+    match (is_root, begins_word(before)) {
+        (true, true) => Some(BUILD_ROOT),
+        (true, false) => Some(IN_WORD),
+        (false, true) => Some(Confidence::MEDIUM),
+        (false, false) => None,
+    }
 }
 
-fn any(_: &[u8], _: &[u8]) -> bool {
+/// Whether a slash after `before` can be a root: no name, variable or slash ends there. The letter of a compiler's
+/// option does, as in `-I/opt/include`.
+fn begins_word(before: &[u8]) -> bool {
+    match before {
+        [.., b'-', b'A'..=b'Z'] => true,
+        [.., last] => !last.is_ascii_alphanumeric() && !b"._+~-/})".contains(last),
+        [] => true,
+    }
+}
+
+fn any(_: Spelled<'_>, _: Spelled<'_>) -> bool {
     true
 }
 
-/// Whether two paths can be of the same file in two places: files have the same name, and of folders nothing is known.
-fn same_file(a: &[u8], b: &[u8]) -> bool {
-    let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
-    let (a, b) = (name(a), name(b));
+/// Whether two paths can be of the same file or folder in two places: the name is the same and stands behind another
+/// prefix, or one of them is from a root that builds use and they are not files of two names.
+fn same_file((a, sure_a): Spelled<'_>, (b, sure_b): Spelled<'_>) -> bool {
+    let name = |path: &[u8]| {
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec()
+    };
+    let names = (name(a), name(b));
     let is_file = |name: &[u8]| {
         let end = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
         end.len() < name.len() && (1..=4).contains(&end.len()) && end.iter().all(u8::is_ascii_alphabetic)
     };
-    a == b || !(is_file(&a) && is_file(&b))
+    let sure = [sure_a, sure_b];
+    let of_build = sure.contains(&BUILD_ROOT) && !sure.contains(&IN_WORD);
+    names.0 == names.1 || (of_build && !(is_file(&names.0) && is_file(&names.1)))
 }
 
 #[cfg(test)]
@@ -258,12 +292,48 @@ mod tests {
         assert_eq!(recognised("nix-store-path", "/nix/store/ec5b8vw40d1178xlpddw65q9gf1h2186-x"), [""; 0]);
     }
 
+    /// Whether the path in one text is taken for the path in the other, somewhere else.
+    fn is_moved(a: &str, b: &str) -> bool {
+        let recogniser = RECOGNISERS.iter().find(|recogniser| recogniser.cause == "build-path").unwrap();
+        let [a, b] = [a, b].map(|text| (text.as_bytes(), recogniser.find(text.as_bytes())));
+        let [Some(one), Some(two)] = [a.1.first(), b.1.first()] else { return false };
+        (recogniser.same)(
+            (&a.0[one.range.clone()], one.confidence),
+            (&b.0[two.range.clone()], two.confidence),
+        )
+    }
+
     #[test]
     fn two_files_of_other_names_are_not_one_file_in_two_places() {
-        assert!(same_file(b"/build/a/main.c", b"/tmp/b/main.c"));
-        assert!(same_file(b"/build/one", b"/some/longer/path"));
-        assert!(same_file(b"/build/hello-2.10", b"/build/hello-2.12"));
-        assert!(!same_file(b"/core/src/num/uint_macros.rs", b"/core/src/ptr/const_ptr.rs"));
+        assert!(is_moved("/build/a/main.c", "/tmp/b/main.c"));
+        assert!(is_moved("/build/one", "/some/longer/path"));
+        assert!(is_moved("/build/hello-2.10", "/build/hello-2.12"));
+        assert!(!is_moved("/build/src/uint_macros.rs", "/build/src/const_ptr.rs"));
+        assert!(!is_moved("/core/src/num/uint_macros.rs", "/core/src/ptr/const_ptr.rs"));
+    }
+
+    #[test]
+    fn a_path_from_any_root_is_the_builds_where_its_end_is_the_same() {
+        assert!(is_moved("at /srv/ci/4/src/main.c", "at /opt/src/main.c"));
+        assert!(is_moved("-I/opt/one/include/", "-I/opt/two/include/"));
+        assert!(is_moved("--map=/opt/one/src", "--map=/srv/src"));
+        assert!(!is_moved("/etc/mime.types", "/usr/share/zoneinfo"));
+        assert!(!is_moved("/etc/apache/", "/usr/share/"));
+    }
+
+    #[test]
+    fn names_with_slashes_in_them_have_no_root() {
+        assert!(!is_moved(
+            "crypto/internal/fips140/nistec.P224Point",
+            "crypto/internal/fips140/nistec.P256Point"
+        ));
+        assert!(!is_moved("golang.org/x/net/idna", "vendor/golang.org/x/net/idna"));
+        assert!(!is_moved("https://one.example/a/index.html", "https://two.example/a/index.html"));
+        assert!(!is_moved("${out}/lib/x", "$(dev)/include/x"));
+        // `build` is a folder of Go's library too.
+        assert!(!is_moved("go/build/constraint", "go/build/deps"));
+        // Strings of Rust follow each other without an end.
+        assert!(is_moved("called/build/one/src/main.rs", "called/build/another/src/main.rs"));
     }
 
     #[test]

@@ -64,7 +64,10 @@ pub(super) fn in_strings(diagnosis: &mut Diagnosis, place: &Place<'_>, strings: 
             let both = pair.a.is_some() && pair.b.is_some();
             let text = |side: Option<&&(u64, Vec<u8>, Confidence)>| side.map(|token| token.1.clone());
             let key = (recogniser.cause, text(pair.a), text(pair.b));
-            let other = matches!(pair, Pair { a: Some(a), b: Some(b) } if !(recogniser.same)(&a.1, &b.1));
+            let other = match pair {
+                Pair { a: Some(a), b: Some(b) } => !(recogniser.same)((&a.1, a.2), (&b.1, b.2)),
+                _ => false,
+            };
             if other || !(both || recogniser.alone) {
                 continue;
             }

@@ -1,7 +1,10 @@
 //! What rules need to know of a file as a whole, read from its differences before they are gone through.
 
 use super::{super::Diagnosis, fields, flags};
-use crate::diff::{Difference, Finding, Place, Step, Value};
+use crate::{
+    diagnose::Confidence,
+    diff::{Difference, Finding, Place, Step, Value},
+};
 
 /// An executable or object file that differs.
 #[derive(Debug, Default)]
@@ -13,7 +16,9 @@ pub(in crate::diagnose::rules) struct File {
     /// Whether anything differs that does not only describe the rest: code, data, a name, a field.
     pub changed: bool,
     /// Whether every section has the same contents and only lies elsewhere.
-    pub relaid: bool,
+    relaid: bool,
+    /// What it speaks for that another program wrote the section table.
+    pub rewritten: Option<(&'static str, Confidence)>,
     /// Whether the same symbols lie in another order.
     pub link_order: bool,
     /// Whether it counts what runs.
@@ -30,12 +35,19 @@ impl File {
         place.steps.len() > self.steps
     }
 
+    /// Whether one side was stripped after the link, or by another program.
+    pub fn stripped(&self) -> bool {
+        self.relaid || self.rewritten.is_some_and(|(cause, _)| cause == STRIPPED)
+    }
+
     /// If a range of side a is a field that was told already: the cause it speaks for, if it is one.
     pub fn told(&self, offset: u64, len: u64) -> Option<Option<&'static str>> {
         let inside = |start: u64, size: u64| offset >= start && offset + len <= start + size;
         self.located.iter().find(|(start, size, _)| inside(*start, *size)).map(|(.., cause)| *cause)
     }
 }
+
+const STRIPPED: &str = "stripped-after-link";
 
 /// Takes notice of the file at `place`, or forgets the last one when the place is no part of it.
 pub(in crate::diagnose::rules) fn enter(diagnosis: &mut Diagnosis, place: &Place<'_>) {
@@ -44,13 +56,16 @@ pub(in crate::diagnose::rules) fn enter(diagnosis: &mut Diagnosis, place: &Place
     }
     let Some(kind) = &place.difference.kind else { return };
     let parts = &place.difference.inside;
+    let relaid = !parts.is_empty() && parts.iter().all(|part| part.found.iter().all(|f| is_layout(part, f)));
+    let compiled = findings(parts).into_iter().find_map(compiled);
     diagnosis.file = Some(File {
         steps: place.steps.len(),
         go: kind.go,
         coverage: kind.coverage,
-        compiled: findings(parts).into_iter().find_map(compiled),
+        compiled,
         changed: parts.iter().any(is_change),
-        relaid: !parts.is_empty() && parts.iter().all(|part| part.found.iter().all(|f| is_layout(part, f))),
+        relaid,
+        rewritten: rewritten(parts, relaid, compiled),
         link_order: parts.iter().flat_map(|part| &part.found).any(is_order),
         located: parts.iter().flat_map(|part| &part.found).filter_map(located).collect(),
     });
@@ -58,6 +73,35 @@ pub(in crate::diagnose::rules) fn enter(diagnosis: &mut Diagnosis, place: &Place
 
 fn findings(parts: &[Difference]) -> Vec<&Finding> {
     parts.iter().flat_map(|part| &part.found).collect()
+}
+
+/// What it speaks for that another program wrote the section table: with nothing to strip on either side, a strip
+/// after the link, whatever else differs; with debug information or symbols on one side only, these.
+fn rewritten(
+    parts: &[Difference],
+    relaid: bool,
+    compiled: Option<&'static str>,
+) -> Option<(&'static str, Confidence)> {
+    let writers = findings(parts).into_iter().find_map(|finding| match finding {
+        Finding::Field { name: "section table written by", values, .. } => Some(values),
+        _ => None,
+    })?;
+    let is_strip = |value: &Value| matches!(value, Value::Named(_, name) if name.ends_with("strip"));
+    match (relaid, is_strip(&writers.a) || is_strip(&writers.b)) {
+        (true, true) => Some((STRIPPED, Confidence(95))),
+        (true, false) => Some((STRIPPED, Confidence::MEDIUM)),
+        (false, true) if parts.iter().any(is_debug_of_one_side) => Some(("debug-info-kept", Confidence(80))),
+        // GNU ld that strips by itself writes the table as GNU strip does: with another linker on the other side it
+        // says nothing.
+        (false, true) if compiled.is_none() => Some((STRIPPED, Confidence::HIGH)),
+        _ => None,
+    }
+}
+
+/// Whether a part is a section for debuggers that the other side lacks.
+fn is_debug_of_one_side(part: &Difference) -> bool {
+    let one_side = || part.found.iter().any(|finding| matches!(finding, Finding::OnlyIn { .. }));
+    matches!(&part.at, Step::Section(name) if is_debug(name)) && one_side()
 }
 
 /// What a field says of how all of the code was made.

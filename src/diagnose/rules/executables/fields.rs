@@ -17,7 +17,9 @@ pub(in crate::diagnose::rules) fn field(
 ) -> bool {
     let Finding::Field { name, values, at, .. } = finding else { return false };
     let known = match *name {
-        "section table written by" => writer(diagnosis, place, values),
+        "section table written by" => {
+            diagnosis.file.as_ref().filter(|file| file.holds(place)).and_then(|file| file.rewritten)
+        }
         "compiler" => Some(tools(values)),
         "DW_AT_producer" | "compiler flags" => return flags::compare(diagnosis, place, name, values),
         "debug file"
@@ -69,36 +71,25 @@ pub(super) fn known(name: &str) -> Option<(&'static str, Confidence)> {
     })
 }
 
-/// What a text embeds: a date, a path, a store path. Without any it is unexplained.
+/// What a text embeds: a date, a path, a store path. Without any it is unexplained, but for the directory of the
+/// compiler, which is the build's whatever its name is.
 fn embedded(diagnosis: &mut Diagnosis, place: &Place<'_>, name: &str, values: &Pair<Value>) -> bool {
     let Pair { a: Value::Text(Some(a)), b: Value::Text(Some(b)) } = values else { return false };
     let piece =
         |text: &[u8]| Piece { offset: 0, len: text.len() as u64, sample_offset: 0, sample: text.to_vec() };
     let range = Range { a: piece(a), b: piece(b), differing: 1, symbol: None, lines: None };
     let matches = Passage::new(&range).matches();
-    let Some(found) = matches.first() else { return false };
-    let confidence =
-        [&found.tokens.a, &found.tokens.b].into_iter().flatten().map(|token| token.confidence).max();
-    let evidence = field_evidence(place, name, values, None);
-    diagnosis.add(found.recogniser.cause, confidence.unwrap_or(Confidence::LOW), evidence, 0);
+    let (cause, confidence) = match matches.first() {
+        Some(found) => {
+            let tokens = [&found.tokens.a, &found.tokens.b].into_iter().flatten();
+            let confidence = tokens.map(|token| token.confidence).max();
+            (found.recogniser.cause, confidence.unwrap_or(Confidence::LOW))
+        }
+        None if name == "DW_AT_comp_dir" => ("build-path", Confidence(85)),
+        None => return false,
+    };
+    diagnosis.add(cause, confidence, field_evidence(place, name, values, None), 0);
     true
-}
-
-/// Another hand wrote the section table: all there is when the contents are equal, else a consequence of what was
-/// removed.
-fn writer(
-    diagnosis: &Diagnosis,
-    place: &Place<'_>,
-    values: &Pair<Value>,
-) -> Option<(&'static str, Confidence)> {
-    let file = diagnosis.file.as_ref().filter(|file| file.holds(place))?;
-    let is_strip = |value: &Value| matches!(value, Value::Named(_, name) if name.ends_with("strip"));
-    match (file.relaid, is_strip(&values.a) || is_strip(&values.b)) {
-        (true, true) => Some(("stripped-after-link", Confidence(95))),
-        (true, false) => Some(("stripped-after-link", Confidence::MEDIUM)),
-        (false, true) => Some(("debug-info-kept", Confidence(80))),
-        (false, false) => None,
-    }
 }
 
 /// `.comment` lists every compiler and, in LLVM's and mold's case, the linker.

@@ -26,7 +26,7 @@ pub(super) fn section_of_one_side(diagnosis: &mut Diagnosis, place: &Place<'_>, 
         Step::Section(name) if facts::is_debug(name) => {
             diagnosis.add("debug-info-kept", Confidence(92), found, *size);
         }
-        Step::Section(name) if name == b".comment" && is_relaid(diagnosis, place) => {
+        Step::Section(name) if name == b".comment" && is_stripped(diagnosis, place) => {
             diagnosis.add("stripped-after-link", Confidence::MEDIUM, found, *size);
         }
         Step::Section(_) => match compiled(diagnosis, place) {
@@ -93,7 +93,7 @@ pub(super) fn describes(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &
     let Some(file) = diagnosis.file.as_ref().filter(|file| file.holds(place)) else { return false };
     let Some(name) = place.section() else { return false };
     let left = passage.unexplained();
-    let cause = if file.relaid && facts::is_names(name) {
+    let cause = if file.stripped() && facts::is_names(name) {
         "stripped-after-link"
     } else if file.changed && facts::describes_others(name) {
         "address-shift"
@@ -131,8 +131,8 @@ pub(super) fn length(diagnosis: &mut Diagnosis, place: &Place<'_>, passage: &mut
     true
 }
 
-fn is_relaid(diagnosis: &Diagnosis, place: &Place<'_>) -> bool {
-    diagnosis.file.as_ref().is_some_and(|file| file.holds(place) && file.relaid)
+fn is_stripped(diagnosis: &Diagnosis, place: &Place<'_>) -> bool {
+    diagnosis.file.as_ref().is_some_and(|file| file.holds(place) && file.stripped())
 }
 
 /// The cause that made all of a file's code anew.
