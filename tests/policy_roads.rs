@@ -34,6 +34,9 @@ const PACKAGES: [&str; 17] = [
     "zlib-structured",
 ];
 
+/// Every package without and with the overlay of the toolchain.
+const OVERLAID: &str = "{ go-unpatched = each (name: pair (tree [ ]).${name} (tree [ policies.overlays.go-unpatched ]).${name}); }";
+
 /// Derivations by policy and package, before and after.
 type Pairs = BTreeMap<String, BTreeMap<String, [StorePath; 2]>>;
 
@@ -125,10 +128,7 @@ fn each_policy_on_what_is_asked_for() {
 #[test]
 fn the_toolchain_deep_in_the_graph() {
     let nix = Nix::new();
-    let pairs = evaluate(
-        &nix,
-        "{ go-unpatched = each (name: pair (tree [ ]).${name} (tree [ policies.overlays.go-unpatched ]).${name}); }",
-    );
+    let pairs = evaluate(&nix, OVERLAID);
     let policy = policy("go-unpatched");
     let changed: Vec<&str> = pairs["go-unpatched"]
         .iter()
@@ -172,10 +172,7 @@ fn several_policies_see_what_the_ones_before_them_did() {
 #[test]
 fn an_input_that_nothing_names_any_more_is_none() {
     let nix = Nix::new();
-    let pairs = evaluate(
-        &nix,
-        "{ go-unpatched = each (name: pair (tree [ ]).${name} (tree [ policies.overlays.go-unpatched ]).${name}); }",
-    );
+    let pairs = evaluate(&nix, OVERLAID);
     let [before, _] = &pairs["go-unpatched"]["courier"];
     let graph = load(&nix, before);
     let has = |graph: &Graph, name: &str| graph.nodes().iter().any(|node| node.name().starts_with(name));
