@@ -103,6 +103,16 @@ fn usage_errors() {
 }
 
 #[test]
+fn one_derivation_is_not_compared_with_itself() {
+    // What names its system is one derivation for every system, and its bits are equal to themselves.
+    let sa = "drvs/c3vmds0mp3cgnhxizzlgy97jws2cpr9i-sa.drv";
+    insta::assert_snapshot!(
+        "across_one_derivation",
+        plain(&["verify", sa, "--across", "x86_64-linux,riscv64-linux"])
+    );
+}
+
+#[test]
 fn derivations() {
     insta::assert_snapshot!("drv_check", plain(&["drv", "check", "drvs"]));
     insta::assert_snapshot!("drv_check_json", plain(&["drv", "check", "drvs", "--json", "-"]));

@@ -68,6 +68,7 @@ impl Across {
         let (mut closure, mut by_nix) = (None::<Closure>, None);
         for system in &self.across {
             let of_system = installables.evaluate_for(context, Some(&system.name), &also)?;
+            is_for(&of_system, &system.name)?;
             let of_system = policies.hold_in(context, of_system)?;
             if system.by_nix {
                 by_nix = Some(of_system);
@@ -107,35 +108,49 @@ impl Across {
         }
     }
 
-    /// What `asked`, the `number`th of its system, is compared with.
-    pub fn counterpart(
+    /// What each of the derivations of `built` is compared with: the first system's, or what `nix` builds.
+    pub fn counterparts(
         &self,
-        evaluated: &Closure,
+        built: &Closure,
         by_nix: Option<&Closure>,
-        asked: &Asked,
-    ) -> Option<Counterpart> {
-        let system = asked.system.as_ref()?;
-        // What `nix` builds is there only to be compared with, so everything is; else the first system's are the measure.
-        let first = self.across.iter().find(|system| system.by_nix).or(self.across.first())?;
-        if first.name == *system {
-            return None;
-        }
-        let closure = by_nix.unwrap_or(evaluated);
-        let of = |closure: &Closure, name: &str| -> Vec<Asked> {
-            closure.asked.iter().filter(|asked| asked.system.as_deref() == Some(name)).cloned().collect()
+    ) -> Result<Vec<Option<Counterpart>>, Failure> {
+        let Some(first) = self.across.iter().find(|system| system.by_nix).or(self.across.first()) else {
+            return Ok(vec![None; built.asked.len()]);
         };
-        // The same place in the list of what was typed: a name may be typed twice, with other outputs.
-        let place = of(evaluated, system).iter().position(|other| {
-            other.installable == asked.installable && other.outputs == asked.outputs && other.drv == asked.drv
-        })?;
-        let other = of(closure, &first.name).get(place)?.clone();
-        let index = closure.graph.index_of(&other.drv)?;
-        let by = match by_nix {
-            Some(closure) => CounterpartBy::Nix(Box::new(closure.graph.nodes()[index].clone())),
-            None => CounterpartBy::Target(index),
+        let closure = by_nix.unwrap_or(built);
+        let is_first = |asked: &&Asked| asked.system.as_ref() == Some(&first.name);
+        let measure: Vec<&Asked> = closure.asked.iter().filter(is_first).collect();
+        // Every system has the same installables, in the order they were typed.
+        let counterpart = |(asked, other): (&Asked, &&Asked)| {
+            if is_first(&asked) {
+                return Ok(None);
+            }
+            let index = closure.graph.index_of(&other.drv);
+            let index = index.ok_or_else(|| Failure::usage(format!("{} is in no closure", other.drv)))?;
+            let by = match by_nix {
+                Some(closure) => CounterpartBy::Nix(Box::new(closure.graph.nodes()[index].clone())),
+                None => CounterpartBy::Target(index),
+            };
+            Ok(Some(Counterpart { system: first.name.clone(), by }))
         };
-        Some(Counterpart { system: first.name.clone(), by })
+        built.asked.iter().zip(measure.iter().cycle()).map(counterpart).collect()
     }
+}
+
+/// Refuses what would be called the build of a system and is that of another: an attribute that names its system is the same
+/// derivation for each of them, and equal to itself.
+fn is_for(closure: &Closure, system: &str) -> Result<(), Failure> {
+    for asked in &closure.asked {
+        let node = closure.graph.index_of(&asked.drv).map(|index| &closure.graph.nodes()[index]);
+        let found = node.map(|node| String::from_utf8_lossy(&node.derivation.system).into_owned());
+        if found.as_deref() != Some(system) {
+            let found = found.unwrap_or_else(|| "no system".to_owned());
+            let message = format!("--across: {} is for {found}, not for {system}", asked.installable);
+            return Err(Failure::usage(message)
+                .hint("name the attribute without a system: `.#app`, not `.#packages.SYSTEM.app`"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{Exit, Failure};
 use crate::{
     graph::{self, Choice, Graph, Plan, Rule},
     machine::Arch,
-    nix::{signature::PublicKey, store_path::StorePath},
+    nix::{derivation::Output, signature::PublicKey, store_path::StorePath},
     schedule::{Taker, host_store},
     source::binary_cache::{BinaryCache, Trust},
     store::{Origin, Store},
@@ -45,7 +45,7 @@ pub struct Frontier {
 impl Frontier {
     /// Whether anything may be taken on trust at all.
     fn is_drawn(&self) -> bool {
-        self.only.is_some() || self.depth.is_some() || self.trust_substitutes || self.by_nix.is_some()
+        self.only.is_some() || self.depth.is_some() || self.trust_substitutes
     }
 
     fn rule(&self) -> Rule {
@@ -99,19 +99,26 @@ impl Frontier {
         for index in again {
             frontier.choices[*index] = Choice::Build;
         }
-        let again: Vec<&StorePath> = again
-            .iter()
-            .flat_map(|index| graph.nodes()[*index].derivation.outputs.values().filter_map(|o| o.path()))
-            .collect();
+        let again: BTreeSet<&StorePath> = outputs(graph, again).collect();
         // What was taken on trust in an earlier run is not there for a run that trusts nobody. A record that cannot be
         // read is no presence: the build that follows says what is wrong with it.
+        let by_nix: BTreeSet<&StorePath> = outputs(graph, &self.by_nix(graph)).collect();
         let trusting = self.is_drawn();
-        let counts =
-            |origin: &Origin| trusting || matches!(origin, Origin::Built { .. } | Origin::Source { .. });
+        let counts = |path: &StorePath, origin: &Origin| {
+            trusting
+                || by_nix.contains(path)
+                || matches!(origin, Origin::Built { .. } | Origin::Source { .. })
+        };
         let present = |path: &StorePath| {
-            !again.contains(&path) && matches!(store.path(path), Ok(Some(info)) if counts(&info.origin))
+            !again.contains(path) && matches!(store.path(path), Ok(Some(info)) if counts(path, &info.origin))
         };
         let available = |path: &StorePath| takers.iter().any(|taker| matches!(taker.has(path), Ok(true)));
         graph::plan(graph, &frontier, |system| Arch::of_system(system).is_some(), present, available)
     }
+}
+
+/// The paths of all outputs of some derivations, by index, as far as they are known.
+fn outputs<'a>(graph: &'a Graph, indices: &[usize]) -> impl Iterator<Item = &'a StorePath> {
+    let derivations = indices.iter().map(|index| &graph.nodes()[*index].derivation);
+    derivations.flat_map(|derivation| derivation.outputs.values().filter_map(Output::path))
 }

@@ -6,7 +6,7 @@ use super::{Failure, evaluation::Closure, nix_import::Import, realising};
 use crate::{
     flake,
     graph::{Graph, Node},
-    nix::store_path::StorePath,
+    nix::derivation::Output,
     schedule::{Realiser, StoreDir},
     store::{Origin, Store},
     verify::reference::Native,
@@ -41,7 +41,8 @@ impl Native for HostNix<'_> {
             return Err(format!("this host is {this} and cannot build for {system}"));
         }
         let path = node.derivation.output_path(output).ok_or("the output has no path before it is built")?;
-        self.build_all(node, path).map_err(|failure| failure.message)
+        let native = self.build_all(node).map_err(|failure| failure.message)?;
+        Ok(native.file_of(path))
     }
 }
 
@@ -51,19 +52,21 @@ pub fn this_system() -> String {
 }
 
 impl HostNix<'_> {
-    /// Builds `node` and takes one of its outputs, with everything it refers to, into `store` on trust.
-    pub fn take(&self, node: &Node, output: &StorePath, store: &Store) -> Result<(), Failure> {
-        let tree = self.build_all(node, output).map_err(|failure| failure.about(node.name()))?;
-        let folder = tree.parent().unwrap_or(&tree);
-        match StoreDir::new(folder, Origin::HostStore).import(output, store)? {
-            true => Ok(()),
-            false => Err(Failure::usage(format!(
-                "{output}: `nix` built it, and something it refers to is not there"
-            ))),
+    /// Builds `node` and takes its outputs, with everything they refer to, into `store` on trust.
+    pub fn take(&self, node: &Node, store: &Store) -> Result<(), Failure> {
+        let native = self.build_all(node).map_err(|failure| failure.about(node.name()))?;
+        let folder = StoreDir::new(native.folder().path(), Origin::HostStore);
+        for output in node.derivation.outputs.values().filter_map(Output::path) {
+            if !folder.import(output, store)? {
+                let message = format!("{output}: `nix` built it, and something it refers to is not there");
+                return Err(Failure::usage(message));
+            }
         }
+        Ok(())
     }
 
-    fn build_all(&self, node: &Node, path: &StorePath) -> Result<PathBuf, Failure> {
+    /// Has `nix` build every output of `node`, which are then in its store.
+    fn build_all(&self, node: &Node) -> Result<&flake::Native, Failure> {
         let native = self.native.as_ref().map_err(|why| Failure::usage(why.clone()))?;
         let Realiser { store, evaluated, caps, settings, .. } = *self.realiser;
         let import = Import { native, store, evaluated, limit: caps.wall };
@@ -75,6 +78,6 @@ impl HostNix<'_> {
         import.derivations(graph, &node.drv)?;
         let limits = flake::Limits { time: caps.wall, silence: caps.silence, cores: settings.cores };
         native.realise(&node.drv, limits)?;
-        Ok(native.file_of(path))
+        Ok(native)
     }
 }

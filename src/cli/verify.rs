@@ -134,8 +134,9 @@ impl Verify {
     /// What was asked for, each with what it is compared with across systems.
     fn targets(&self, workshop: &Workshop<'_>) -> Result<Vec<Target>, Failure> {
         let mut targets = targets(&workshop.closure)?;
-        for (target, asked) in targets.iter_mut().zip(&workshop.closure.asked) {
-            target.counterpart = self.across.counterpart(&workshop.closure, workshop.by_nix.as_ref(), asked);
+        let counterparts = self.across.counterparts(&workshop.closure, workshop.by_nix.as_ref())?;
+        for (target, counterpart) in targets.iter_mut().zip(counterparts) {
+            target.counterpart = counterpart;
         }
         Ok(targets)
     }

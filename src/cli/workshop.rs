@@ -121,14 +121,12 @@ impl Workshop<'_> {
         let native = HostNix::new(&self.closure, &realiser);
         for index in wanted {
             let node = &graph.nodes()[index];
-            let outputs: Vec<&StorePath> =
-                node.derivation.outputs.values().filter_map(Output::path).collect();
-            let missing = |path: &&StorePath| !matches!(self.store.path(path), Ok(Some(_)));
-            if !outputs.iter().any(missing) {
+            let missing = |path: &StorePath| !matches!(self.store.path(path), Ok(Some(_)));
+            if !node.derivation.outputs.values().filter_map(Output::path).any(missing) {
                 continue;
             }
             self.context.progress.step(&format!("{} by nix", node.name()));
-            let taken = outputs.iter().try_for_each(|path| native.take(node, path, &self.store));
+            let taken = native.take(node, &self.store);
             self.context.progress.end_step();
             taken?;
         }

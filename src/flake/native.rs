@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    ChrootStore, FlakeError, Nix,
+    ChrootStore, DrvFolder, FlakeError, Nix,
     process::{self, Finished},
     quote::quote,
 };
@@ -55,7 +55,12 @@ impl Native {
 
     /// Where the files of a store path are, once it is valid.
     pub fn file_of(&self, path: &StorePath) -> PathBuf {
-        self.store.folder().file_of(path)
+        self.folder().file_of(path)
+    }
+
+    /// The files of the store.
+    pub fn folder(&self) -> DrvFolder {
+        self.store.folder()
     }
 
     /// Those of `paths` that are not valid in the store.

@@ -1,8 +1,8 @@
 //! The same attribute for several systems: what one of them makes is compared with what another makes.
 //!
 //! Two systems have two derivations, other paths, and another machine from the processor on; where the bits are equal all the
-//! same, nothing of the host is in them. That is what a release for everybody has to show, and it is no witness for the build
-//! itself: equal bits add nothing to a verdict's level, other bits make it `diverged`.
+//! same, nothing of the host is in them. That is what a release for everybody has to show. Of the build itself it shows that
+//! two of them gave the same bits, and no more: neither is a build of the other's derivation. Other bits make it `diverged`.
 
 use super::{
     Level,
@@ -53,7 +53,7 @@ pub(super) fn made(
         }
     };
     let made = outputs.iter().map(|output| Ok((output.clone(), bits(output)?))).collect();
-    Other { reference: Reference::System(counterpart.system.clone()), shows: Level::Built, outputs: made }
+    Other { reference: Reference::System(counterpart.system.clone()), shows: Level::Repeated, outputs: made }
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
             let counterpart = Counterpart { system: "x86_64-linux".to_owned(), by };
             let other = made(&counterpart, &[output.to_owned()], &verification.targets, &store, native);
             assert_eq!(other.reference.to_string(), "x86_64-linux");
-            assert_eq!(other.shows, Level::Built, "equal bits add nothing to the level");
+            assert_eq!(other.shows, Level::Repeated, "two builds, and no more");
             other.outputs.map(|outputs| outputs.into_values().collect::<Vec<_>>())
         };
         let first = &verification.targets[0].outputs[0];

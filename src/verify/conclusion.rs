@@ -59,10 +59,11 @@ pub fn conclude(finding: &Finding, comparisons: &[Comparison]) -> Conclusion {
     if let Some(why) = missing {
         return found(Verdict::NotChecked, finding.level, Some(why));
     }
-    let equal = comparisons.iter().any(|comparison| matches!(comparison, Comparison::Equal { .. }));
+    // Equal bits that show nothing of the build itself are no second witness for a single one.
+    let witnessed = comparisons.iter().any(|comparison| level_of(comparison) > Level::Built);
     match finding.verdict {
         Verdict::Reproduced => found(Verdict::Reproduced, level, None),
-        Verdict::NotChecked if finding.single && equal => found(Verdict::Reproduced, level, None),
+        Verdict::NotChecked if finding.single && witnessed => found(Verdict::Reproduced, level, None),
         other => found(other, finding.level, finding.reason.clone()),
     }
 }
@@ -97,6 +98,18 @@ mod tests {
 
     fn missing() -> Comparison {
         Comparison::Missing { why: "no nix".to_owned() }
+    }
+
+    #[test]
+    fn equal_bits_that_show_no_second_build_are_no_second_witness() {
+        let (nothing, across) =
+            (Comparison::Equal { shows: Level::Built }, Comparison::Equal { shows: Level::Repeated });
+        let single = finding(Verdict::NotChecked, Level::Built);
+        assert_eq!(conclude(&single, std::slice::from_ref(&nothing)).verdict, Verdict::NotChecked);
+        let conclusion = conclude(&single, &[nothing, across.clone()]);
+        assert_eq!((conclusion.verdict, conclusion.level), (Verdict::Reproduced, Level::Repeated));
+        let rounds = finding(Verdict::Reproduced, Level::Varied);
+        assert_eq!(conclude(&rounds, &[across]).level, Level::Varied);
     }
 
     #[test]
