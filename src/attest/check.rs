@@ -181,8 +181,17 @@ mod tests {
         let output = serde_json::json!({
             "installable": ".#a", "drv": format!("{PATH}.drv"), "output": "out", "path": PATH, "nar_hash": hash(1),
             "verdict": verdict, "level": 2, "level_name": "varied", "rounds": hashes.map(round),
+            "policies": ["dont-strip (root)"],
         });
-        serde_json::to_vec(&serde_json::json!({"schema": "reprove.verify/1", "outputs": [output]})).unwrap()
+        let input = |name: &str, origin: serde_json::Value| serde_json::json!({"path": format!("{PATH}-{name}"), "origin": origin});
+        let inputs = [
+            input("built", serde_json::json!({"kind": "built", "run": "ab".repeat(32)})),
+            input("taken", serde_json::json!({"kind": "substituted", "from": "file:///cache"})),
+            input("host", serde_json::json!({"kind": "host-store"})),
+        ];
+        let document =
+            serde_json::json!({"schema": "reprove.verify/1", "outputs": [output], "inputs": inputs});
+        serde_json::to_vec(&document).unwrap()
     }
 
     fn signed(document: &[u8], key: &SecretKey) -> String {
@@ -209,6 +218,13 @@ mod tests {
         assert_eq!((path.to_string(), signers.as_slice()), (PATH.to_owned(), &["k-1".to_owned()][..]));
         assert_eq!(how.run_details.builder.id, "urn:reprove:machine:embedded:1");
         assert_eq!((what.level, what.rounds.len(), what.rounds[0].instructions), (2, 2, Some(1000)));
+        assert_eq!(what.policies, ["dont-strip (root)"]);
+        let taken: Vec<_> = what
+            .taken_on_trust
+            .iter()
+            .map(|taken| (&taken.path[PATH.len()..], taken.from.as_deref()))
+            .collect();
+        assert_eq!(taken, [("-taken", Some("file:///cache")), ("-host", None)]);
     }
 
     #[test]
@@ -242,7 +258,7 @@ mod tests {
         let statement = serde_json::json!({
             "_type": statement::TYPE, "subject": [subject("02")], "predicateType": verdict::TYPE,
             "predicate": {"derivation": "d", "output": "out", "verdict": "diverged", "level": 0, "levelName": "built",
-                "outsideContract": false, "rounds": [], "references": [], "causes": []},
+                "outsideContract": false, "rounds": [], "references": [], "causes": [], "policies": [], "takenOnTrust": []},
         });
         let other = Envelope::sign(IN_TOTO, &serde_json::to_vec(&statement).unwrap(), &key);
         assert!(contradicts(&(ours + &serde_json::to_string(&other).unwrap())));
@@ -277,7 +293,7 @@ mod tests {
             Err(AttestError::NoRun { .. })
         ));
         assert!(matches!(
-            statements(b"{\"schema\": \"x\", \"outputs\": []}", &record),
+            statements(b"{\"schema\": \"x\", \"outputs\": [], \"inputs\": []}", &record),
             Err(AttestError::Malformed { .. })
         ));
     }

@@ -6,11 +6,12 @@ use super::{
     AttestError,
     provenance::{self, Asked, Provenance},
     statement::Statement,
-    verdict::{self, MachineRun, Reference, VerdictPredicate},
+    verdict::{self, MachineRun, Reference, Taken, VerdictPredicate},
 };
 use crate::{
     build::run_record::RunRecord,
     nix::{hash::NarHash, store_path::StorePath},
+    store::Origin,
 };
 
 /// Longest document read, in bytes.
@@ -21,6 +22,13 @@ pub const MAX_LEN: u64 = 256 << 20;
 struct Document {
     schema: String,
     outputs: Vec<Output>,
+    inputs: Vec<Input>,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    path: StorePath,
+    origin: Origin,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +36,9 @@ struct Output {
     installable: String,
     drv: StorePath,
     output: String,
+    system: Option<String>,
+    #[serde(default)]
+    policies: Vec<String>,
     path: Option<StorePath>,
     nar_hash: Option<NarHash>,
     verdict: String,
@@ -76,6 +87,8 @@ pub fn statements(
     if read.schema != SCHEMA {
         return Err(malformed(format!("its schema is `{}`, not {SCHEMA}", read.schema)));
     }
+    let taken = read.inputs.into_iter().filter_map(|input| Taken::of(input.path.to_string(), input.origin));
+    let taken: Vec<Taken> = taken.collect();
     let mut statements = Vec::new();
     for output in read.outputs {
         let (Some(path), Some(hash)) = (output.path.clone(), output.nar_hash) else { continue };
@@ -102,6 +115,8 @@ pub fn statements(
         let predicate = VerdictPredicate {
             derivation: output.drv.to_string(),
             output: output.output,
+            system: output.system,
+            policies: output.policies,
             verdict: output.verdict,
             level: output.level,
             level_name: output.level_name,
@@ -109,6 +124,7 @@ pub fn statements(
             rounds,
             references: references.collect(),
             causes: output.causes.into_iter().map(|cause| cause.id).collect(),
+            taken_on_trust: taken.clone(),
         };
         statements.push(statement(&path, hash, verdict::TYPE, &predicate)?);
     }

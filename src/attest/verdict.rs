@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     build::run_record::{RunRecord, StateRoots},
     machine::Settings,
+    store::Origin,
 };
 
 /// The type of the predicate.
@@ -19,6 +20,11 @@ pub struct VerdictPredicate {
     pub derivation: String,
     /// Which of its outputs.
     pub output: String,
+    /// The system it was verified for, where that was done for several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The policies that were made to hold: the derivation is not the one that the installable evaluates to.
+    pub policies: Vec<String>,
     /// `reproduced`, `equivalent`, `diverged`, `not-built` or `not-checked`.
     pub verdict: String,
     /// What was shown: 0 built to 4 cross-engine.
@@ -33,6 +39,31 @@ pub struct VerdictPredicate {
     pub references: Vec<Reference>,
     /// Ids of the causes of differences.
     pub causes: Vec<String>,
+    /// What the verification was built from, directly or through others, and nobody built here.
+    pub taken_on_trust: Vec<Taken>,
+}
+
+/// A store path that was taken as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// The path.
+    pub path: String,
+    /// The binary cache that gave it; none for the host's own store.
+    pub from: Option<String>,
+    /// The name of the key that signed for it; none when the cache's word was taken.
+    pub signed_by: Option<String>,
+}
+
+impl Taken {
+    /// What came into our store as `origin` says, if that is on trust.
+    pub fn of(path: String, origin: Origin) -> Option<Self> {
+        match origin {
+            Origin::Built { .. } | Origin::Source { .. } => None,
+            Origin::HostStore => Some(Taken { path, from: None, signed_by: None }),
+            Origin::Substituted { from, signed_by } => Some(Taken { path, from: Some(from), signed_by }),
+        }
+    }
 }
 
 /// One run of a machine.

@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, read};
 use crate::diagnose::{
     Accepted, Judgement,
     accepted::{AcceptedError, Date},
@@ -31,11 +30,7 @@ impl AcceptedFrom {
     /// Reads the file, and refuses one of which an entry has expired, before hours of work are done for it.
     pub fn open(&self) -> Result<Option<Accepted>, Failure> {
         let Some(path) = &self.accepted else { return Ok(None) };
-        let failed = |error: std::io::Error| Failure::io(path.display().to_string(), &error);
-        if fs::metadata(path).map_err(failed)?.len() > LONGEST {
-            return Err(Failure::usage(format!("{}: larger than {} MiB", path.display(), LONGEST >> 20)));
-        }
-        let text = fs::read_to_string(path).map_err(failed)?;
+        let text = read::text(path, LONGEST)?;
         let accepted = Accepted::parse(&text).map_err(|error| self.failure(&error))?;
         match accepted.expired(today()) {
             Some(error) => Err(self.failure(&error)),

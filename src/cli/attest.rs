@@ -4,13 +4,14 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Context, Exit, Failure, document::deliver, release::read};
+use super::{Context, Exit, Failure, document::deliver, read};
 use crate::{
     attest::{
         AttestError,
         check::{self, Attested, Said},
         envelope::{Envelope, IN_TOTO},
         make,
+        verdict::VerdictPredicate,
     },
     build::RunRecord,
     nix::{nar::NarHasher, secret_key::SecretKey, signature::PublicKey},
@@ -119,12 +120,7 @@ impl Verify {
                 Said::Provenance(how) => format!("built by     {}", escape(&how.run_details.builder.id)),
                 Said::Verdict(what) => {
                     verdicts.push(verdict(&what.verdict));
-                    format!(
-                        "{:<12} level {} ({})",
-                        escape(&what.verdict),
-                        what.level,
-                        escape(&what.level_name)
-                    )
+                    told(what)
                 }
             };
             writeln!(out, "{path}  {nar_hash}\n  {line}, signed by {}", escape(&signers))
@@ -147,6 +143,21 @@ impl Verify {
         }
         Ok(exit)
     }
+}
+
+/// A verdict in a line, with what it rests on.
+fn told(what: &VerdictPredicate) -> String {
+    let mut line =
+        format!("{:<12} level {} ({})", escape(&what.verdict), what.level, escape(&what.level_name));
+    if !what.policies.is_empty() {
+        line += &format!(", with {}", escape(&what.policies.join(", ")));
+    }
+    match what.taken_on_trust.len() {
+        0 => {}
+        1 => line += ", 1 input taken on trust",
+        taken => line += &format!(", {taken} inputs taken on trust"),
+    }
+    line
 }
 
 /// What a verdict means to the shell. One that is not known is none.

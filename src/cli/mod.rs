@@ -26,6 +26,7 @@ mod plan;
 mod policies;
 mod policy;
 mod progress;
+mod read;
 mod realising;
 mod release;
 mod running;

@@ -1,10 +1,10 @@
 //! Policies on a command line, and a closure in which they hold.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, evaluation::Closure};
+use super::{Context, Exit, Failure, evaluation::Closure, read};
 use crate::{
     nix::store_path::StorePath,
     policy::{self, At, Checked, Policy, PolicyError, Rewritten},
@@ -67,11 +67,7 @@ impl PoliciesFrom {
     fn own(&self) -> Result<Vec<Policy>, Failure> {
         let mut own: Vec<Policy> = Vec::new();
         for path in &self.files {
-            let failed = |error: std::io::Error| Failure::io(path.display().to_string(), &error);
-            if fs::metadata(path).map_err(failed)?.len() > LONGEST {
-                return Err(Failure::usage(format!("{}: larger than {} MiB", path.display(), LONGEST >> 20)));
-            }
-            let text = fs::read_to_string(path).map_err(failed)?;
+            let text = read::text(path, LONGEST)?;
             let read = Policy::parse(&text).map_err(|error| Failure::from(error).about(path.display()))?;
             if let Some(twice) = read.iter().find(|policy| own.iter().any(|other| other.name == policy.name))
             {
@@ -158,7 +154,7 @@ impl Policies {
                 return Err(failure.hint("`reprove policy check` lists every violation"));
             }
         }
-        for (policy, _) in &self.chosen {
+        for (policy, _) in self.chosen.iter().filter(|(policy, _)| policy.rewrites()) {
             if !edits.iter().any(|edit| edit.policies.contains(&policy.name)) {
                 context.progress.line(&format!("the policy {} changes nothing here", policy.name));
             }

@@ -27,17 +27,12 @@ pub(super) fn perform(
     node: &Node,
     derivation: &mut Derivation,
 ) -> Result<(), PolicyError> {
-    let own = |name: &String| match derivation.outputs.contains_key(name) {
-        true => Err(PolicyError::Output { drv: node.drv.clone(), name: name.clone() }),
-        false => Ok(()),
-    };
+    if let Some(name) = action.attribute().filter(|name| derivation.outputs.contains_key(*name)) {
+        return Err(PolicyError::Output { drv: node.drv.clone(), name: name.to_owned() });
+    }
     match action {
-        Action::Set(name, value) => {
-            own(name)?;
-            edit(node, derivation, |attributes| attributes.set(name, value))
-        }
+        Action::Set(name, value) => edit(node, derivation, |attributes| attributes.set(name, value)),
         Action::SetVariable(name, value) => {
-            own(name)?;
             edit(node, derivation, |attributes| attributes.set_exported(name, value))
         }
         Action::DefaultVariable(name, value) => edit(node, derivation, |attributes| {
@@ -50,20 +45,14 @@ pub(super) fn perform(
                 attributes.set(name, value);
             }
         }),
-        Action::Unset(name) => {
-            own(name)?;
-            edit(node, derivation, |attributes| attributes.remove(name))
-        }
+        Action::Unset(name) => edit(node, derivation, |attributes| attributes.remove(name)),
         Action::AddWords(name, words) => {
-            own(name)?;
             edit(node, derivation, |attributes| attributes.add_words(name, words))
         }
         Action::AddVariableWords(name, words) => {
-            own(name)?;
             edit(node, derivation, |attributes| attributes.add_exported_words(name, words))
         }
         Action::RemoveWords(name, words) => {
-            own(name)?;
             let gone = |word: &[u8]| words.iter().any(|gone| gone.as_bytes() == word);
             edit(node, derivation, |attributes| attributes.remove_words(name, &gone))
         }

@@ -185,3 +185,23 @@ enum Action {
     /// This derivation stands in the place of direct inputs that match.
     SwapInput { from: Globs, to: StorePath },
 }
+
+impl Action {
+    /// The one attribute that it is about, which an output's path must not be.
+    fn attribute(&self) -> Option<&str> {
+        match self {
+            Action::Set(name, _)
+            | Action::SetVariable(name, _)
+            | Action::DefaultVariable(name, _)
+            | Action::Default(name, _)
+            | Action::Unset(name)
+            | Action::AddWords(name, _)
+            | Action::AddVariableWords(name, _)
+            | Action::RemoveWords(name, _) => Some(name),
+            Action::Replace { .. }
+            | Action::DisallowReferencesTo(_)
+            | Action::DropInput(_)
+            | Action::SwapInput { .. } => None,
+        }
+    }
+}

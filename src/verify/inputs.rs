@@ -27,23 +27,27 @@ pub struct UnknownInput {
     pub error: StoreError,
 }
 
+impl UnknownInput {
+    /// Why nothing that was built from it is reproduced.
+    pub fn why(&self) -> String {
+        format!("it is not known where {} came from: {}", self.path, self.error)
+    }
+}
+
 /// What is known and not known of what targets were built from.
 #[derive(Debug, Default)]
-pub(super) struct Inputs {
-    pub(super) known: Vec<Input>,
-    pub(super) unknown: Vec<UnknownInput>,
+pub struct Inputs {
+    /// What it is, and how it came here.
+    pub known: Vec<Input>,
+    /// What our store cannot say the origin of; with anything in here nothing is reproduced.
+    pub unknown: Vec<UnknownInput>,
 }
 
 impl Inputs {
     /// Where everything that the derivations at `targets` were built from came from, in the order of the graph; the targets
     /// themselves are not among it. What was taken on trust is listed however deep it lies, also behind something that was
     /// there already.
-    pub(super) fn of(
-        graph: &Graph,
-        plan: &Plan,
-        targets: impl IntoIterator<Item = usize>,
-        store: &Store,
-    ) -> Inputs {
+    pub fn of(graph: &Graph, plan: &Plan, targets: impl IntoIterator<Item = usize>, store: &Store) -> Inputs {
         let targets: BTreeSet<usize> = targets.into_iter().collect();
         let roots: Vec<usize> = targets.iter().copied().collect();
         let mut seen = BTreeSet::new();
@@ -78,8 +82,8 @@ impl Inputs {
 pub(super) fn round_down(conclusion: &mut Conclusion, unknown: &[UnknownInput]) {
     let Some(unknown) = unknown.first() else { return };
     if matches!(conclusion.verdict, Verdict::Reproduced | Verdict::Equivalent) {
-        let why = format!("it is not known where {} came from: {}", unknown.path, unknown.error);
-        *conclusion = Conclusion { verdict: Verdict::NotChecked, level: Level::Built, reason: Some(why) };
+        let reason = Some(unknown.why());
+        *conclusion = Conclusion { verdict: Verdict::NotChecked, level: Level::Built, reason };
     }
 }
 

@@ -22,7 +22,7 @@ mod verdict;
 
 use crate::code::{Code, Explanation};
 
-pub use inputs::{Input, UnknownInput};
+pub use inputs::{Input, Inputs, UnknownInput};
 pub use output::{Compared, Note, OutputResult};
 pub use reference::{Against, Reference};
 pub use verdict::{Level, Verdict};

@@ -45,7 +45,7 @@ fn verification(dir: &Path, run: &str, verdict: &str, hashes: [&str; 2]) {
         "installable": ".#a", "drv": format!("{PATH}.drv"), "output": "out", "path": PATH, "nar_hash": hashes[0],
         "verdict": verdict, "level": 2, "level_name": "varied", "rounds": hashes.map(round),
     });
-    let document = serde_json::json!({"schema": "reprove.verify/1", "outputs": [output]});
+    let document = serde_json::json!({"schema": "reprove.verify/1", "outputs": [output], "inputs": []});
     fs::write(dir.join("verify.json"), document.to_string()).unwrap();
 }
 

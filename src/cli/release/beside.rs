@@ -5,9 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::read::bounded;
 use crate::{
-    cli::{Failure, document::folder_of},
+    cli::{Failure, document::folder_of, read::bounded},
     release::{
         objection,
         quorum::{Found, FoundObjection},

@@ -3,7 +3,6 @@
 pub mod archive;
 mod beside;
 pub mod manifest;
-pub(in crate::cli) mod read;
 pub mod reproduce;
 pub mod sign;
 mod verify;

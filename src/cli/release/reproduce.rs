@@ -8,12 +8,12 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use super::read::named;
 use crate::{
     cli::{
         Context, Exit, Failure,
         build::realise,
         document::{JsonTo, Shown, deliver, folder_of},
+        read::named,
         running::Interrupted,
         workshop::{Work, Workshop},
     },
@@ -24,8 +24,9 @@ use crate::{
         manifest::{self, Manifest},
         reproduce::{Line, Outcome, Rebuilt, Why, compare, objection},
     },
-    report::{diff as report, escape::escape},
+    report::{diff as report, escape::escape, verify::write_inputs},
     store::{FileContent, Origin, PathInfo},
+    verify::{Input, Inputs},
 };
 
 /// Build a release again, and compare each line of its manifest with the file of that name among the outputs.
@@ -61,6 +62,8 @@ struct Document {
     /// The SHA-256 of the manifest.
     manifest: Sha256,
     artefacts: Vec<DocumentLine>,
+    /// What it was built from, directly or through others, and nobody built here.
+    taken_on_trust: Vec<String>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -99,6 +102,7 @@ impl Reproduce {
         for output in &outputs {
             rebuilt.extend(tree(&workshop, &output.info)?);
         }
+        let inputs = inputs(&workshop);
         let folder = folder_of(&self.manifest);
         let published = |file: &str| match std::fs::File::open(folder.join(file)) {
             Ok(file) => Ok(Some(Box::new(FileContent::new(file)?) as Box<dyn Content>)),
@@ -109,18 +113,22 @@ impl Reproduce {
             .artefacts
             .iter()
             .map(|artefact| {
-                let outcome = compare(artefact, &rebuilt, &published);
+                let outcome = match (compare(artefact, &rebuilt, &published), inputs.unknown.first()) {
+                    (Outcome::Same { .. }, Some(unknown)) => Outcome::NotChecked(unknown.why()),
+                    (outcome, _) => outcome,
+                };
                 Line { artefact: artefact.clone(), outcome }
             })
             .collect();
         if !json.is_stdout() {
-            self.write(&mut anstream::stdout().lock(), &lines)
+            self.write(&mut anstream::stdout().lock(), &lines, &inputs)
                 .map_err(|error| Failure::io("standard output", &error))?;
         }
         json.write(&Document {
             schema: SCHEMA,
             manifest: digest,
             artefacts: lines.iter().map(document).collect(),
+            taken_on_trust: taken(&inputs).collect(),
         })?;
         if let (Some(path), Some(objection)) = (&self.objection, objection(digest, &lines)) {
             let text = serde_json::to_string_pretty(&objection)
@@ -130,7 +138,7 @@ impl Reproduce {
         Ok(lines.iter().map(exit).fold(built, Exit::and))
     }
 
-    fn write(&self, out: &mut dyn Write, lines: &[Line]) -> io::Result<()> {
+    fn write(&self, out: &mut dyn Write, lines: &[Line], inputs: &Inputs) -> io::Result<()> {
         for line in lines {
             let file = escape(&line.artefact.file);
             match &line.outcome {
@@ -163,8 +171,21 @@ impl Reproduce {
                 _ => {}
             }
         }
-        Ok(())
+        write_inputs(out, &inputs.known, &inputs.unknown)
     }
+}
+
+/// What the outputs asked for were built from.
+fn inputs(workshop: &Workshop<'_>) -> Inputs {
+    let closure = &workshop.closure;
+    let targets = closure.asked.iter().filter_map(|asked| closure.graph.index_of(&asked.drv));
+    Inputs::of(&closure.graph, &workshop.plan(&[]), targets, &workshop.store)
+}
+
+/// What of it was taken as it is.
+fn taken(inputs: &Inputs) -> impl Iterator<Item = String> {
+    let is_taken = |input: &&Input| matches!(input.origin, Origin::HostStore | Origin::Substituted { .. });
+    inputs.known.iter().filter(is_taken).map(|input| input.path.to_string())
 }
 
 /// What is in an output that was built here.

@@ -8,9 +8,12 @@ use std::{
 
 use clap::Args;
 
-use super::read::{MAX_KEY, named};
 use crate::{
-    cli::{Context, Exit, Failure, document::deliver},
+    cli::{
+        Context, Exit, Failure,
+        document::deliver,
+        read::{MAX_KEY, named},
+    },
     nix::secret_key::SecretKey,
     release::{
         manifest::{self, Manifest, check_name},

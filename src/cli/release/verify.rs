@@ -7,14 +7,12 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    beside::Beside,
-    read::{bounded, named},
-};
+use super::beside::Beside;
 use crate::{
     cli::{
         Context, Exit, Failure,
         document::{JsonTo, folder_of},
+        read::{self, bounded, named},
     },
     release::{
         digest::Digest,
@@ -88,11 +86,7 @@ impl VerifyRelease {
     }
 
     fn signers(&self) -> Result<Signers, Failure> {
-        let text = named(&self.signers, signers::MAX_LEN)?;
-        let text =
-            String::from_utf8(text).ok().filter(|text| text.len() as u64 <= signers::MAX_LEN).ok_or_else(
-                || Failure::usage(format!("{}: no text, or more than 1 MiB", self.signers.display())),
-            )?;
+        let text = read::text(&self.signers, signers::MAX_LEN)?;
         let folder = folder_of(&self.signers);
         let read = |file: &str| bounded(&folder.join(file), openpgp::MAX_CERTIFICATE_LEN);
         Signers::parse(&text, &read).map_err(|error| Failure::from(error).about(self.signers.display()))

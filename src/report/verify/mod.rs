@@ -8,8 +8,8 @@ pub(super) use json::{MadeOf, Unknown};
 pub use json::{SCHEMA, document, schema};
 pub use subjects::subjects;
 pub(super) use subjects::{standing, unknown_input};
-pub use terminal::write;
 pub(super) use terminal::{varied, write_differences, write_unknown};
+pub use terminal::{write, write_inputs};
 
 #[cfg(test)]
 mod tests {

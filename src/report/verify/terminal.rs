@@ -17,7 +17,7 @@ use crate::{
     schedule::RealiseError,
     store::Origin,
     verify::{
-        Note, OutputResult, Reference, UnknownInput, Verdict,
+        Input, Note, OutputResult, Reference, UnknownInput, Verdict,
         conclusion::Comparison,
         derivation::Round,
         divergence::Divergence,
@@ -39,7 +39,7 @@ pub fn write(out: &mut dyn Write, verification: &Verification, detail: Detail) -
             write_output(out, target, result, detail)?;
         }
     }
-    write_inputs(out, verification)
+    write_inputs(out, &verification.inputs, &verification.unknown_inputs)
 }
 
 fn write_output(
@@ -202,10 +202,10 @@ pub(in crate::report) fn write_unknown<'a>(
     Ok(())
 }
 
-/// What the outputs were built from, counted: the frontier of what this verification says.
-fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<()> {
+/// What outputs were built from, counted: the frontier of what a verification of them says.
+pub fn write_inputs(out: &mut dyn Write, known: &[Input], unknown: &[UnknownInput]) -> io::Result<()> {
     let (mut built, mut sources, mut taken) = (0, 0, Vec::new());
-    for input in &verification.inputs {
+    for input in known {
         match &input.origin {
             Origin::Built { .. } => built += 1,
             Origin::Source { .. } => sources += 1,
@@ -214,7 +214,7 @@ fn write_inputs(out: &mut dyn Write, verification: &Verification) -> io::Result<
     }
     let of = |n: u32, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
     let (sources, built) = (of(sources, "source"), of(built, "output"));
-    write_unknown(out, &verification.unknown_inputs)?;
+    write_unknown(out, unknown)?;
     write!(out, "{DIM}inputs: {sources} by hash, {built} built in a machine{DIM:#}")?;
     if taken.is_empty() {
         return writeln!(out);
