@@ -42,6 +42,20 @@ impl Bench {
         format!("path:{}", self.folder.path().join(part).display())
     }
 
+    /// A copy of a part of this repository, and of others that it reads, as a flake below a git repository: what is
+    /// above the flake is copied too, which nix 2.8 does for git repositories only.
+    fn in_repository(&self, flake: &str, others: &[&str]) -> String {
+        let copied = self.folder.path().join("repository");
+        for part in others.iter().chain([&flake]) {
+            copy(&repository().join(part), &copied.join(part));
+        }
+        for arguments in [["init", "--quiet"], ["add", "."]] {
+            let git = Command::new("git").args(arguments).current_dir(&copied).status();
+            assert!(git.expect("apt-get install git").success());
+        }
+        format!("git+file://{}?dir={flake}", copied.display())
+    }
+
     /// Runs `nix`. Its store is not a chroot store, below which `nix flake check` of 2.8 refuses templates.
     fn run(&self, arguments: &[&str]) -> Output {
         let at = |name: &str| self.folder.path().join(name);
@@ -283,16 +297,7 @@ fn the_lock_is_for_this_flake() {
 #[test]
 fn the_go_release_is_there_in_three_variants_for_both_systems() {
     let bench = Bench::installed();
-    for part in ["examples/hello", "examples/go-release", "nix"] {
-        copy(&repository().join(part), &bench.folder.path().join("repository").join(part));
-    }
-    // A flake below the folder that is copied: nix 2.8 knows that of git repositories only.
-    let repository = bench.folder.path().join("repository");
-    for arguments in [["init", "--quiet"], ["add", "."]] {
-        let git = Command::new("git").args(arguments).current_dir(&repository).status();
-        assert!(git.expect("apt-get install git").success());
-    }
-    let reference = format!("git+file://{}?dir=examples/go-release", repository.display());
+    let reference = bench.in_repository("examples/go-release", &["examples/hello", "nix"]);
     let eval = |output: &str, function: &str| {
         let installable = format!("{reference}#{output}");
         value(&bench.run(&["eval", "--json", "--no-write-lock-file", &installable, "--apply", function]))
@@ -317,6 +322,43 @@ fn the_go_release_is_there_in_three_variants_for_both_systems() {
             "policies": [0, true, "v1", "386"],
         })
     );
+}
+
+#[test]
+fn the_package_set_is_a_graph_of_one_name() {
+    let bench = Bench::installed();
+    let reference = bench.in_repository("examples/packages", &["examples/hello"]);
+    let told = r#"builtins.mapAttrs (_: packages:
+        let
+          max = a: b: if a > b then a else b;
+          depth = package: 1 + builtins.foldl' max 0 (map depth package.inputs);
+          drvs = map (package: package.drvPath);
+          set = removeAttrs packages [ "all" "default" "clockwork" "pendulum" ];
+        in {
+          depth = depth packages.all;
+          all = drvs packages.all.inputs;
+          set = drvs (builtins.attrValues set);
+          sources = drvs (map (package: package.src) (builtins.attrValues set));
+          pendulum = map (input: input.name) packages.pendulum.inputs;
+        })"#;
+    let installable = format!("{reference}#packages");
+    let systems =
+        value(&bench.run(&["eval", "--json", "--no-write-lock-file", &installable, "--apply", told]));
+    assert_eq!(keys(&systems), ["riscv64-linux", "x86_64-linux"]);
+    let pins = fs::read_to_string(repository().join("examples/packages/sources.json")).unwrap();
+    let pins: Value = serde_json::from_str(&pins).unwrap();
+    let pinned = pins.as_object().unwrap().keys().filter(|name| !name.ends_with("-patches")).count();
+    for (system, told) in systems.as_object().unwrap() {
+        let distinct = |what: &str| -> BTreeSet<&str> {
+            told[what].as_array().unwrap().iter().map(|drv| drv.as_str().unwrap()).collect()
+        };
+        assert_eq!(distinct("all"), distinct("set"), "{system}");
+        assert_eq!((distinct("set").len(), distinct("sources").len()), (pinned, pinned), "{system}");
+        assert!(pinned >= 25, "{system}: {pinned}");
+        // zlib, zstd, libarchive, unzip; and `all` above them.
+        assert_eq!(told["depth"], json!(5), "{system}");
+        assert_eq!(told["pendulum"], json!(["clockwork"]), "{system}");
+    }
 }
 
 #[test]

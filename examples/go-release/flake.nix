@@ -11,7 +11,7 @@
       pins = builtins.fromJSON (builtins.readFile ../hello/pins.json);
       inherit (import ../../nix/policies.nix) apply;
 
-      scripts = builtins.mapAttrs (system: pin: import ./script.nix { inherit system pin; }) pins;
+      scripts = builtins.mapAttrs (system: pin: import ../hello/script.nix { inherit system pin; }) pins;
       goFor =
         system: _:
         import ./go.nix {

@@ -5,7 +5,7 @@
 # tzdata, iana-etc and mailcap in its library.
 {
   system,
-  # The standard environment of a system: its script derivations and its tools, see ./script.nix
+  # The standard environment of a system: its script derivations and its tools, see ../hello/script.nix
   scriptFor,
 }:
 let

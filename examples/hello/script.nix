@@ -1,10 +1,12 @@
-# Derivations whose builder is a shell script, with the tools of examples/hello at hand: a shell, tar, gzip, strip.
+# Derivations whose builder is a shell script, with the tools of this folder at hand: a shell, tar, gzip, strip. For the
+# examples beside this one.
 { system, pin }:
 let
-  toolchain = import ../hello/toolchain.nix { inherit system pin; };
-  busybox = (import ../hello/debian.nix pin).member "busybox-static" pin.busybox;
+  toolchain = import ./toolchain.nix { inherit system pin; };
+  busybox = (import ./debian.nix pin).member "busybox-static" pin.busybox;
 in
 {
+  inherit toolchain;
   run =
     name: text: attributes:
     derivation (

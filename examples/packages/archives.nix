@@ -1,0 +1,59 @@
+# Archivers.
+{ package, source, ... }:
+self: {
+  tar = package "tar" [ ] ''
+    configure --without-selinux --disable-acl --without-xattrs
+    make
+    make install
+    "$out/bin/tar" -cf - README | "$out/bin/tar" -tf - | grep '^README$'
+  '';
+
+  # bsdtar, bsdcpio and the library below them.
+  libarchive =
+    package "libarchive"
+      [
+        self.zlib
+        self.bzip2
+        self.xz
+        self.lz4
+        self.zstd
+        self.expat
+      ]
+      ''
+        configure --disable-static --disable-acl --disable-xattr --without-xml2 --without-openssl --without-iconv
+        make
+        make install
+        for filter in gzip bzip2 xz lz4 zstd; do
+          "$out/bin/bsdtar" -c --"$filter" -f - README.md | "$out/bin/bsdtar" -tf - | grep '^README.md$'
+        done
+      '';
+
+  minizip = package "minizip" [ self.zlib ] ''
+    for program in zip unz; do
+      cc $CFLAGS $CPPFLAGS -o "mini$program" "mini$program.c" zip.c unzip.c ioapi.c mztools.c $LDFLAGS -lz
+    done
+    shared minizip 1 zip.c unzip.c ioapi.c mztools.c -lz
+    mkdir -p "$out/bin" "$out/include/minizip"
+    cp minizip miniunz "$out/bin/"
+    cp zip.h unzip.h ioapi.h mztools.h "$out/include/minizip/"
+  '';
+
+  # Ten years of mended holes are in Debian's patches, and one against the date of its build: they are unpacked by the
+  # archiver of this folder, and applied by its `patch`.
+  unzip =
+    package "unzip"
+      [
+        self.bzip2
+        self.libarchive
+        self.patch
+      ]
+      ''
+        bsdtar -xf ${source "unzip-patches"}
+        for patch in $(cat debian/patches/series); do
+          "${self.patch}/bin/patch" -p1 < "debian/patches/$patch"
+        done
+        make -f unix/Makefile unzips CC=cc LF2= LD=cc LFLAGS2="$LDFLAGS" D_USE_BZ2=-DUSE_BZIP2 L_BZ2=-lbz2 \
+          CF="$CFLAGS $CPPFLAGS -I. -DUNIX -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DUTF8_MAYBE_NATIVE -DUSE_BZIP2"
+        make -f unix/Makefile install prefix="$out" MANDIR="$out/share/man/man1"
+      '';
+}
