@@ -2,7 +2,8 @@
 //!
 //! Each room owns a range and keeps its explanations beside its errors: 00xx the command line,
 //! 01xx `nix`, 02xx `flake`, 03xx `graph`, 04xx `source`, 05xx `guest`, 06xx `machine`, 07xx `build`,
-//! 08xx `store`, 09xx `diff` (from 0950 on `diagnose`), 10xx `verify`, 11xx `policy`, 12xx `release`, 13xx `attest`.
+//! 08xx `store`, 09xx `diff` (from 0950 on `diagnose`), 10xx `verify`, 11xx `policy`, 12xx `release`, 13xx `attest`,
+//! 14xx `mirror`.
 //! `reprove explain RP0123` prints them.
 
 use std::fmt;

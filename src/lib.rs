@@ -20,6 +20,7 @@
 //! | [`verify`] | rounds under varied settings, references, verdicts |
 //! | [`release`] | archives that come out the same everywhere, manifests, who signed them |
 //! | [`attest`] | verdicts as signed in-toto statements |
+//! | [`mirror`] | a binary cache in which every path was rebuilt before it was admitted |
 //! | [`report`] | the same verdicts for a terminal and as JSON |
 //! | [`cli`] | one file per verb; the only place that prints or exits |
 
@@ -33,6 +34,7 @@ pub mod flake;
 pub mod graph;
 pub mod guest;
 pub mod machine;
+pub mod mirror;
 pub mod nix;
 pub mod policy;
 pub mod release;

@@ -52,6 +52,7 @@ fn help() {
         "release",
         "attest",
         "guest",
+        "mirror",
         "machine",
         "store",
         "completions",

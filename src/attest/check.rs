@@ -67,6 +67,31 @@ pub fn check(lines: &[u8], keys: &[PublicKey]) -> Result<Vec<Attested>, AttestEr
 }
 
 fn open(line: &str, keys: &[PublicKey]) -> Result<Attested, AttestError> {
+    let Signed { path, nar_hash, signers, predicate_type, predicate } = signed(line, keys)?;
+    let said = Said::read(&predicate_type, predicate, &path, nar_hash)?;
+    Ok(Attested { path, nar_hash, signers, said })
+}
+
+/// A signed statement, whatever it says.
+#[derive(Debug)]
+pub struct Signed {
+    /// The store path it is about.
+    pub path: StorePath,
+    /// The hash of its NAR.
+    pub nar_hash: NarHash,
+    /// Who signed it: names of keys.
+    pub signers: Vec<String>,
+    /// What kind of thing is said.
+    pub predicate_type: String,
+    /// What is said.
+    pub predicate: serde_json::Value,
+}
+
+/// Reads one envelope, and the statement in it.
+///
+/// # Errors
+/// One that is no envelope with a statement about the NAR of a store path, or is not signed by any of `keys`.
+pub fn signed(line: &str, keys: &[PublicKey]) -> Result<Signed, AttestError> {
     let malformed = |why: &dyn std::fmt::Display| AttestError::Malformed { why: why.to_string() };
     let envelope: Envelope = serde_json::from_str(line).map_err(|error| malformed(&error))?;
     if envelope.payload_type != IN_TOTO {
@@ -78,20 +103,36 @@ fn open(line: &str, keys: &[PublicKey]) -> Result<Attested, AttestError> {
         return Err(malformed(&format!("it is a {}, not a {}", statement.kind, statement::TYPE)));
     }
     let (path, nar_hash) = subject(&statement)?;
-    let predicate = statement.predicate;
-    let said = match statement.predicate_type.as_str() {
-        provenance::TYPE => {
-            Said::Provenance(Box::new(serde_json::from_value(predicate).map_err(|error| malformed(&error))?))
+    let Statement { predicate_type, predicate, .. } = statement;
+    Ok(Signed { path, nar_hash, signers, predicate_type, predicate })
+}
+
+impl Said {
+    /// What a statement of one of these types says of a path.
+    ///
+    /// # Errors
+    /// A type that is not known, a predicate that is none, and one that contradicts itself.
+    pub fn read(
+        predicate_type: &str,
+        predicate: serde_json::Value,
+        path: &StorePath,
+        nar_hash: NarHash,
+    ) -> Result<Self, AttestError> {
+        let malformed = |why: String| AttestError::Malformed { why };
+        match predicate_type {
+            provenance::TYPE => {
+                let said = serde_json::from_value(predicate);
+                Ok(Said::Provenance(Box::new(said.map_err(|error| malformed(error.to_string()))?)))
+            }
+            verdict::TYPE => {
+                let said = serde_json::from_value(predicate);
+                let verdict: VerdictPredicate = said.map_err(|error| malformed(error.to_string()))?;
+                agrees_with_itself(&verdict, path, nar_hash)?;
+                Ok(Said::Verdict(Box::new(verdict)))
+            }
+            other => Err(malformed(format!("what {other} says is not known"))),
         }
-        verdict::TYPE => {
-            let verdict: VerdictPredicate =
-                serde_json::from_value(predicate).map_err(|error| malformed(&error))?;
-            agrees_with_itself(&verdict, &path, nar_hash)?;
-            Said::Verdict(Box::new(verdict))
-        }
-        other => return Err(malformed(&format!("what {other} says is not known"))),
-    };
-    Ok(Attested { path, nar_hash, signers, said })
+    }
 }
 
 /// The one NAR that a statement is about.

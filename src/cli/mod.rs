@@ -20,6 +20,7 @@ mod guest;
 mod host_nix;
 mod log;
 mod machine;
+mod mirror;
 mod nar;
 mod nix_import;
 mod plan;
@@ -98,6 +99,7 @@ enum Verb {
     Release(release::Release),
     Attest(attest::Attest),
     Guest(guest::Guest),
+    Mirror(mirror::Mirror),
     Machine(machine::Machine),
     Store(store::Store),
     Completions(completions::Completions),
@@ -136,6 +138,7 @@ pub fn run() -> Exit {
         Verb::Release(verb) => verb.run(&context),
         Verb::Attest(verb) => verb.run(&context),
         Verb::Guest(verb) => verb.run(&context),
+        Verb::Mirror(verb) => verb.run(&context),
         Verb::Machine(verb) => verb.run(&context),
         Verb::Store(verb) => verb.run(&context),
         Verb::Completions(verb) => verb.run(&context),

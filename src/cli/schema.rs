@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use clap::Args;
 
-use super::{Context, Exit, Failure, build, drv, machine, plan, release};
-use crate::{attest, report};
+use super::{Context, Exit, Failure, build, drv, machine, mirror, plan, release};
+use crate::{attest, mirror as room, report};
 
 /// Print the JSON Schema of a document that `--json` writes.
 #[derive(Debug, Args)]
@@ -30,6 +30,10 @@ const DOCUMENTS: &[Document] = &[
     ("drv-diff", report::drv_diff::schema),
     ("machine-run", machine::run_schema),
     ("manifest", release::manifest::schema),
+    ("mirror", report::schema::of::<room::policy::Policy>),
+    ("mirror-admission", report::schema::of::<room::statement::Admission>),
+    ("mirror-conflict", report::schema::of::<room::publish::Conflict>),
+    ("mirror-verify", mirror::verify::schema),
     ("objection", release::sign::objection_schema),
     ("plan", plan::schema),
     ("policy-check", report::policy::schema),

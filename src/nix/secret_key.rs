@@ -35,6 +35,12 @@ impl SecretKey {
     }
 }
 
+/// What `nix key generate-secret` would write of a key with this name, from 32 secret bytes. The name is for others to know the
+/// key by, usually that of a host and a number.
+pub fn spelled(name: &str, secret: &[u8; 32]) -> String {
+    format!("{name}:{}", BASE64.encode(&SigningKey::from_bytes(secret).to_keypair_bytes()))
+}
+
 impl FromStr for SecretKey {
     type Err = SecretKeyError;
 
@@ -63,8 +69,7 @@ mod tests {
     use super::*;
 
     fn text() -> String {
-        let key = SigningKey::from_bytes(&[7; 32]);
-        format!("k-1:{}", BASE64.encode(&key.to_keypair_bytes()))
+        spelled("k-1", &[7; 32])
     }
 
     #[test]

@@ -143,14 +143,31 @@ impl Signers {
         if contributor.len().max(keys) > MAX_KEYS {
             return Err(malformed(format!("more than {MAX_KEYS} contributors or keys")));
         }
-        if threshold == 0 || threshold > contributor.len() {
-            return Err(SignersError::Threshold { threshold, contributors: contributor.len() });
-        }
         let contributors =
             contributor.into_iter().map(|one| one.read(read)).collect::<Result<Vec<_>, _>>()?;
+        Signers::new(threshold, contributors)
+    }
+
+    /// Contributors, of whom `threshold` have to agree.
+    ///
+    /// # Errors
+    /// A threshold that cannot be meant, and one person who would count as two.
+    pub fn new(threshold: usize, contributors: Vec<Contributor>) -> Result<Self, SignersError> {
+        if threshold == 0 || threshold > contributors.len() {
+            return Err(SignersError::Threshold { threshold, contributors: contributors.len() });
+        }
         let signers = Signers { threshold, contributors };
         signers.check_that_nobody_is_two()?;
         Ok(signers)
+    }
+
+    /// The names of those who made one of `signatures` of `message`, each once, whatever keys they signed with; spelled as Nix
+    /// spells them, `<key name>:<base-64>`. One that does not count takes nothing from the others.
+    pub fn who_signed(&self, message: &[u8], signatures: &[String]) -> Vec<&str> {
+        let signed = |one: &&Contributor| {
+            one.nix.iter().any(|key| signatures.iter().any(|sig| key.has_signed_message(message, sig)))
+        };
+        self.contributors.iter().filter(signed).map(|one| one.name.as_str()).collect()
     }
 
     fn check_that_nobody_is_two(&self) -> Result<(), SignersError> {

@@ -56,7 +56,7 @@ pub use pack::{pack, write_nar};
 pub use paths::{Origin, PathInfo, Registered};
 pub use rounds::{Round, RoundKey, RoundOutput};
 pub use runs::{Part, Run, RunId};
-pub use tmp::{Pending, Scratch};
+pub use tmp::{Pending, Scratch, sweep};
 pub use tree_error::TreeError;
 pub use unpack::unpack;
 

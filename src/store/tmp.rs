@@ -25,8 +25,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// A new file in `tmp`, locked by us.
-    pub(super) fn new(tmp: &Path) -> Result<Pending, StoreError> {
+    /// A new file in `tmp`, a folder on the file system of the file's later place; locked by us.
+    pub fn new(tmp: &Path) -> Result<Pending, StoreError> {
         loop {
             let file = NamedTempFile::new_in(tmp).context("make a file in", tmp)?;
             lock::exclusive(file.as_file()).context("lock", file.path())?;
@@ -134,8 +134,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what nobody is writing any more.
-pub(super) fn sweep(tmp: &Path) -> Result<(), StoreError> {
+/// Removes what nobody is writing any more from a folder of [`Pending`] files.
+pub fn sweep(tmp: &Path) -> Result<(), StoreError> {
     each_abandoned(tmp, |path| remove(path).context("remove", path))
 }
 

@@ -5,6 +5,7 @@
 
 mod error;
 mod hash;
+mod listing;
 mod reader;
 pub mod references;
 mod tree;
@@ -14,6 +15,7 @@ use std::io::Read;
 
 pub use error::{NarError, NarErrorKind, NarWriteError};
 pub use hash::{NarHasher, hash};
+pub use listing::Listing;
 pub use reader::{Event, Reader};
 pub use tree::{Contents, MAX_ENTRIES, Node};
 pub use writer::Writer;

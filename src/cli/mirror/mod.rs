@@ -1,0 +1,83 @@
+//! `reprove mirror`: a binary cache in which every path was rebuilt before it was admitted.
+
+mod init;
+pub mod verify;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::{Context, Exit, Failure, read};
+use crate::{
+    mirror::{MirrorError, location::LocationError, policy::PolicyError},
+    nix::secret_key::SecretKey,
+    release::sign::SignError,
+};
+
+/// Make, fill and check a Nix binary cache in which every path carries its proof.
+///
+/// docs/mirror.md says what lies where in it, and how a stranger checks it.
+#[derive(Debug, Args)]
+pub struct Mirror {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Init),
+    Verify(verify::Verify),
+}
+
+impl Mirror {
+    /// Runs the verb.
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        match &self.verb {
+            Verb::Init(verb) => verb.run(context),
+            Verb::Verify(verb) => verb.run(context),
+        }
+    }
+}
+
+/// The secret key in a file.
+fn secret_key(file: &Path) -> Result<SecretKey, Failure> {
+    let text = read::text(file, read::MAX_KEY)?;
+    Ok(text.parse().map_err(|source| SignError::SecretKey { file: file.to_owned(), source })?)
+}
+
+impl From<MirrorError> for Failure {
+    fn from(error: MirrorError) -> Self {
+        let exit = match &error {
+            MirrorError::Location(error) => exit_of_location(error),
+            MirrorError::Policy(_) | MirrorError::NotAMirror { .. } | MirrorError::OtherPolicy { .. } => {
+                Exit::Usage
+            }
+            MirrorError::Unsigned { .. } | MirrorError::NotASigner { .. } => Exit::Unsigned,
+            MirrorError::Document { .. } | MirrorError::Left { .. } => Exit::HASH_MISMATCH,
+            MirrorError::NotClosed { .. } => Exit::NotChecked,
+            MirrorError::Attest(_) => Exit::Usage,
+            _ => Exit::Internal,
+        };
+        Failure::new(error.code(), &error, exit)
+    }
+}
+
+impl From<LocationError> for Failure {
+    fn from(error: LocationError) -> Self {
+        Failure::new(error.code(), &error, exit_of_location(&error))
+    }
+}
+
+impl From<PolicyError> for Failure {
+    fn from(error: PolicyError) -> Self {
+        Failure::new(error.code(), &error, Exit::Usage)
+    }
+}
+
+fn exit_of_location(error: &LocationError) -> Exit {
+    match error {
+        LocationError::Address { .. } | LocationError::Overwrites { .. } => Exit::Usage,
+        LocationError::TooLarge { .. } | LocationError::TooMany { .. } => Exit::HASH_MISMATCH,
+        _ => Exit::NotChecked,
+    }
+}

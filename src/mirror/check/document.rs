@@ -1,0 +1,120 @@
+//! The objects that are about no single path, or say something against one.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Checker, Found, Kind};
+use crate::{
+    attest::envelope::Envelope,
+    mirror::{
+        MAX_SMALL,
+        layout::{HashPart, Object},
+        policy::Policy,
+        publish::{CONFLICT_KIND, Conflict},
+    },
+    nix::signature::PublicKey,
+};
+
+/// Longest signed document, in bytes.
+const MAX_DOCUMENT: u64 = 16 << 20;
+
+impl Checker<'_> {
+    /// Who has signed `mirror.json`. Every line has to count: what is signed by nobody who is named has no place there.
+    pub(super) fn policy_signatures(&self, document: &[u8]) -> Found {
+        let mut found = Found::default();
+        let name = Object::PolicySignature.name();
+        let Some(bytes) = self.get(&mut found, &name, MAX_SMALL) else { return found };
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if lines.concat().len() + lines.len() != bytes.len() {
+            found.fault(Kind::Damaged, &name, "it is not one signature a line");
+        }
+        let message = Policy::signed_bytes(document);
+        for line in &lines {
+            if self.believed.named.who_signed(&message, std::slice::from_ref(line)).is_empty() {
+                found.fault(
+                    Kind::Damaged,
+                    &name,
+                    "a signature in it is of none of the signers that are named",
+                );
+            }
+        }
+        let signed = |key: &PublicKey| lines.iter().any(|line| key.has_signed_message(&message, line));
+        if !self.believed.counted.iter().flat_map(|one| &one.nix).any(signed) {
+            found.fault(Kind::Unsigned, &Object::Policy.name(), "nobody who is believed has signed it");
+        }
+        found
+    }
+
+    /// `nix-cache-info` follows from the policy.
+    pub(super) fn cache_info(&self) -> Found {
+        let mut found = Found::default();
+        let name = Object::CacheInfo.name();
+        let Some(bytes) = self.get(&mut found, &name, MAX_SMALL) else { return found };
+        if bytes != self.policy.cache_info().as_bytes() {
+            found.fault(Kind::Damaged, &name, "it is not what follows from mirror.json");
+        }
+        found
+    }
+
+    /// A source, a refusal or a conflict.
+    pub(super) fn document(&self, object: &Object) -> Found {
+        let mut found = Found::default();
+        let name = object.name();
+        match object {
+            Object::Source(hash) if self.hash(&mut found, &name).is_some_and(|(has, _)| has != *hash) => {
+                found.fault(Kind::Damaged, &name, "its hash is not its name");
+            }
+            Object::Conflict(part, hash) => {
+                let Some(conflict) = self.signed::<Conflict>(&mut found, &name, CONFLICT_KIND) else {
+                    return found;
+                };
+                if HashPart::of(&conflict.path) != *part || conflict.found.nar_hash != *hash {
+                    found.fault(Kind::Damaged, &name, "it is about something else than its name says");
+                }
+                let why = format!(
+                    "{} is admitted as {}, and was found as {}",
+                    conflict.path, conflict.admitted.nar_hash, conflict.found.nar_hash
+                );
+                found.fault(Kind::Conflict, &name, why);
+            }
+            _ => {}
+        }
+        found
+    }
+
+    /// A document in an envelope that somebody whom the mirror names has signed.
+    pub(super) fn signed<T: DeserializeOwned + Serialize>(
+        &self,
+        found: &mut Found,
+        name: &str,
+        kind: &str,
+    ) -> Option<T> {
+        let bytes = self.get(found, name, MAX_DOCUMENT)?;
+        let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
+        let Some(envelope) = text.and_then(canonical::<Envelope>) else {
+            found.fault(Kind::Damaged, name, "it is no envelope as this program writes them");
+            return None;
+        };
+        let keys: Vec<PublicKey> =
+            self.believed.named.contributors.iter().flat_map(|one| one.nix.clone()).collect();
+        let document = match envelope.open(&keys) {
+            Ok((document, _)) if envelope.payload_type == kind => document,
+            Ok(_) => {
+                found.fault(Kind::Damaged, name, format!("it is no {kind}"));
+                return None;
+            }
+            Err(error) => {
+                found.fault(Kind::Unsigned, name, error.to_string());
+                return None;
+            }
+        };
+        let said = serde_json::from_slice(&document);
+        said.inspect_err(|error| found.fault(Kind::Damaged, name, error.to_string())).ok()
+    }
+}
+
+/// A line of JSON that is written as this program writes it.
+pub(super) fn canonical<T: DeserializeOwned + Serialize>(line: &str) -> Option<T> {
+    let value: T = serde_json::from_str(line).ok()?;
+    (serde_json::to_string(&value).ok()? == line).then_some(value)
+}

@@ -1,0 +1,286 @@
+//! One path: its narinfo, its NAR, its listing, its log, and what is said of it.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Read},
+};
+
+use super::{Checker, Found, Kind, document::canonical};
+use crate::{
+    attest::{
+        check::{self as attested, Said},
+        envelope::Envelope,
+    },
+    mirror::{
+        layout::{FileHash, HashPart, KeyId, Object},
+        statement::{self, Admission, Ground},
+        stream::Hashed,
+    },
+    nix::{
+        hash::NarHash,
+        nar::{Listing, Reader},
+        narinfo::{self, Compression, NarInfo},
+        signature::PublicKey,
+        store_path::StorePath,
+    },
+    verify::Verdict,
+};
+
+/// What is known of a path when it was looked at.
+#[derive(Debug, Default)]
+pub(super) struct PathResult {
+    /// Its narinfo, when that can be read.
+    pub(super) info: Option<NarInfo>,
+    /// What is said of it, by each key that is believed.
+    pub(super) admissions: Vec<Admission>,
+    /// Contributors with a good signature.
+    pub(super) signed: Vec<String>,
+    /// The objects that are its own.
+    pub(super) uses: BTreeSet<String>,
+    /// Faults, and what was hashed.
+    pub(super) found: Found,
+}
+
+impl PathResult {
+    /// The name its faults go by.
+    pub(super) fn name(&self) -> String {
+        self.info
+            .as_ref()
+            .map(|info| Object::NarInfo(HashPart::of(&info.store_path)).name())
+            .unwrap_or_default()
+    }
+
+    /// What it refers to and what it was made from.
+    pub(super) fn needs(&self) -> impl Iterator<Item = HashPart> {
+        let references = self.info.iter().flat_map(|info| &info.references);
+        let inputs = self.admissions.iter().flat_map(|admission| admission.inputs.keys());
+        references.chain(inputs).map(HashPart::of)
+    }
+}
+
+impl Checker<'_> {
+    /// Looks at a path.
+    pub(super) fn path(&self, part: &HashPart) -> PathResult {
+        let mut result = PathResult::default();
+        let name = Object::NarInfo(part.clone()).name();
+        let found = &mut result.found;
+        let Some(text) = self.get(found, &name, narinfo::MAX_LEN as u64) else { return result };
+        let info = match NarInfo::parse(&text) {
+            Ok(info) => info,
+            Err(error) => {
+                found.fault(Kind::Damaged, &name, error.to_string());
+                return result;
+            }
+        };
+        if HashPart::of(&info.store_path) != *part {
+            found.fault(Kind::Damaged, &name, format!("it is about {}", info.store_path));
+            return result;
+        }
+        if info.to_string().as_bytes() != text || !info.other.is_empty() || info.content_address.is_some() {
+            found.fault(Kind::Damaged, &name, "it is not written as this program writes it");
+        }
+        result.signed = self.signatures(&mut result.found, &name, &info);
+        self.nar(&mut result, &name, &info);
+        self.statements(&mut result, &info);
+        result.info = Some(info);
+        result
+    }
+
+    /// Who has signed it. Every line has to be of somebody whom the mirror names.
+    fn signatures(&self, found: &mut Found, name: &str, info: &NarInfo) -> Vec<String> {
+        let fingerprint = info.fingerprint();
+        for signature in &info.signatures {
+            let one = std::slice::from_ref(signature);
+            if self.believed.named.who_signed(fingerprint.as_bytes(), one).is_empty() {
+                found.fault(
+                    Kind::Damaged,
+                    name,
+                    "a signature of it is of none of the signers that are named",
+                );
+            }
+        }
+        let good = |key: &PublicKey| info.signatures.iter().any(|signature| key.has_signed(info, signature));
+        let signed = self.believed.counted.iter().filter(|one| one.nix.iter().any(good));
+        let signed: Vec<String> = signed.map(|one| one.name.clone()).collect();
+        let needed = self.believed.named.threshold;
+        if signed.len() < needed {
+            let by = if signed.is_empty() { "nobody".to_owned() } else { signed.join(", ") };
+            found.fault(
+                Kind::Unsigned,
+                name,
+                format!("{needed} signers have to agree, and it is signed by {by}"),
+            );
+        }
+        signed
+    }
+
+    /// Its NAR and the listing of that, byte by byte.
+    fn nar(&self, result: &mut PathResult, name: &str, info: &NarInfo) {
+        let found = &mut result.found;
+        let file_hash = info.file_hash.as_ref().and_then(|hash| hash.bytes().try_into().ok()).map(FileHash);
+        let (Some(file_hash), Some(file_size)) = (file_hash, info.file_size) else {
+            found.fault(Kind::Damaged, name, "it does not say hash and size of the file");
+            return;
+        };
+        let object = Object::Nar(file_hash).name();
+        if info.url != object || info.compression != Compression::Zstd {
+            found.fault(Kind::Damaged, name, "its NAR is not where its hash says");
+            return;
+        }
+        result.uses.insert(object.clone());
+        let Some(opened) = self.open(found, &object) else { return };
+        if opened.size != file_size {
+            let why = format!("it has {} bytes, and {name} says {file_size}", opened.size);
+            found.fault(Kind::Damaged, &object, why);
+            return;
+        }
+        let read = read_nar(opened.bytes.take(file_size.saturating_add(1)), info.nar_size);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return found.fault(Kind::Damaged, &object, error.to_string()),
+        };
+        found.file_bytes += read.file.1;
+        found.nar_bytes += read.nar.1;
+        if read.file != (file_hash, file_size) {
+            found.fault(Kind::Damaged, &object, "its hash is not its name");
+        }
+        if (NarHash(read.nar.0.0), read.nar.1) != (info.nar_hash, info.nar_size) {
+            found.fault(Kind::Damaged, &object, format!("the NAR in it is not the one that {name} promises"));
+        }
+        if let Some(expected) = read.listing {
+            let object = Object::Listing(HashPart::of(&info.store_path)).name();
+            if self.hash(found, &object).is_some_and(|has| has != expected) {
+                found.fault(Kind::Damaged, &object, "it is not the listing of the NAR");
+            }
+            result.uses.insert(object);
+        }
+    }
+
+    /// What is said of it, by as many as have to agree.
+    fn statements(&self, result: &mut PathResult, info: &NarInfo) {
+        let part = HashPart::of(&info.store_path);
+        let mut told = 0;
+        for contributor in &self.believed.named.contributors {
+            let mut says = false;
+            for key in &contributor.nix {
+                let name = Object::Attestation(part.clone(), KeyId::of(key)).name();
+                // Only who signed the path has to have said why.
+                if !info.signatures.iter().any(|signature| key.has_signed(info, signature)) {
+                    continue;
+                }
+                result.uses.insert(name.clone());
+                let Some(bytes) = self.get(&mut result.found, &name, attested::MAX_LEN) else { continue };
+                says = true;
+                match self.admission(&bytes, std::slice::from_ref(key), info) {
+                    Ok(admission) => {
+                        self.log(result, info, &admission);
+                        result.admissions.push(admission);
+                    }
+                    Err((kind, why)) => result.found.fault(kind, &name, why),
+                }
+            }
+            told += usize::from(says);
+        }
+        if told < self.believed.named.threshold {
+            let name = Object::NarInfo(part).name();
+            result.found.fault(Kind::Unsigned, &name, "too few of the signers say why it was admitted");
+        }
+    }
+
+    /// The log that a statement speaks of.
+    fn log(&self, result: &mut PathResult, info: &NarInfo, admission: &Admission) {
+        let (Some(log), Some(drv)) = (&admission.log, &info.deriver) else { return };
+        let name = Object::Log(drv.clone()).name();
+        if self.hash(&mut result.found, &name).is_some_and(|(has, _)| has.hex() != *log) {
+            result.found.fault(Kind::Damaged, &name, "it is not the log that is spoken of");
+        }
+        result.uses.insert(name);
+    }
+
+    /// The admission in a file of statements, all of which have to be about this path, and true as far as they can be held
+    /// against each other.
+    fn admission(
+        &self,
+        bytes: &[u8],
+        keys: &[PublicKey],
+        info: &NarInfo,
+    ) -> Result<Admission, (Kind, String)> {
+        let damaged = |why: &str| (Kind::Damaged, why.to_owned());
+        let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is no text"))?;
+        let text = text.strip_suffix('\n').ok_or_else(|| damaged("its last line does not end"))?;
+        let (mut admission, mut verdict) = (None, None);
+        for line in text.split('\n') {
+            if canonical::<Envelope>(line).is_none_or(|envelope| envelope.signatures.len() != 1) {
+                return Err(damaged("it is not written as this program writes it"));
+            }
+            let said = attested::signed(line, keys).map_err(|error| (Kind::Unsigned, error.to_string()))?;
+            if (&said.path, said.nar_hash) != (&info.store_path, info.nar_hash) {
+                return Err(damaged("a statement in it is about something else"));
+            }
+            let malformed = |error: &dyn std::fmt::Display| (Kind::Damaged, error.to_string());
+            if said.predicate_type == statement::TYPE {
+                let one: Admission =
+                    serde_json::from_value(said.predicate).map_err(|error| malformed(&error))?;
+                if admission.replace(one).is_some() {
+                    return Err(damaged("it says twice why the path was admitted"));
+                }
+                continue;
+            }
+            let read = Said::read(&said.predicate_type, said.predicate, &said.path, said.nar_hash);
+            if let Said::Verdict(one) = read.map_err(|error| malformed(&error))? {
+                verdict = Some(one);
+            }
+        }
+        let admission = admission.ok_or_else(|| damaged("it does not say why the path was admitted"))?;
+        if info.deriver.as_ref() != admission.deriver() {
+            return Err(damaged("its narinfo names another derivation, or none"));
+        }
+        if let Ground::Built { derivation, output } = &admission.ground {
+            let verdict = verdict.ok_or_else(|| damaged("it was built, and no verdict says so"))?;
+            if verdict.derivation != derivation.to_string() || verdict.output != *output {
+                return Err(damaged("its statements speak of another derivation"));
+            }
+            if verdict.verdict != Verdict::Reproduced.to_string()
+                || verdict.level < u64::from(self.policy.level)
+            {
+                let why = format!("its verdict is {} at level {}", verdict.verdict, verdict.level);
+                return Err((Kind::BelowPolicy, why));
+            }
+        }
+        Ok(admission)
+    }
+}
+
+/// What is in a compressed NAR: hash and size of the file, of the NAR, and of the NAR's listing.
+struct ReadNar {
+    file: (FileHash, u64),
+    nar: (FileHash, u64),
+    listing: Option<(FileHash, u64)>,
+}
+
+/// Reads a compressed NAR to its end, but never more of it than `most` bytes and one.
+fn read_nar(file: impl Read, most: u64) -> io::Result<ReadNar> {
+    // A window of more than 128 MiB is refused by the decoder, whatever the file asks for.
+    let decoder = zstd::Decoder::new(Hashed::new(file))?;
+    let mut nar = Hashed::new(decoder.take(most.saturating_add(1)));
+    let mut listing = Listing::new(Hashed::new(io::sink()))?;
+    let mut reader = Reader::new(&mut nar);
+    while let Some(event) = reader.next_event().map_err(io::Error::other)? {
+        listing.event(&event)?;
+    }
+    drop(reader);
+    let (decoder, nar_hash, nar_size) = nar.finish();
+    let mut rest = decoder.into_inner().finish();
+    io::copy(&mut rest, &mut io::sink())?;
+    let (_, file_hash, file_size) = rest.into_inner().finish();
+    let listing = listing.finish()?.map(|hashed| {
+        let (_, hash, size) = hashed.finish();
+        (hash, size)
+    });
+    Ok(ReadNar { file: (file_hash, file_size), nar: (nar_hash, nar_size), listing })
+}
+
+/// The path's own references without itself.
+pub(super) fn others(info: &NarInfo) -> impl Iterator<Item = &StorePath> {
+    info.references.iter().filter(|reference| **reference != info.store_path)
+}

@@ -1,0 +1,154 @@
+//! What can go wrong with a mirror.
+
+use std::io;
+
+use super::{location::LocationError, policy::PolicyError};
+use crate::{
+    attest::AttestError,
+    code::{Code, Explanation},
+    nix::store_path::StorePath,
+    store::StoreError,
+};
+
+/// Why a mirror could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// The place it lies in failed.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// Its policy is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A statement could not be made or read.
+    #[error(transparent)]
+    Attest(#[from] AttestError),
+    /// Our store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is none.
+    #[error("{address} is no mirror: it has no mirror.json")]
+    NotAMirror {
+        /// The location.
+        address: String,
+    },
+    /// There is one already, of another policy.
+    #[error("{address} is a mirror already, with another policy or another key")]
+    OtherPolicy {
+        /// The location.
+        address: String,
+    },
+    /// A key that nobody would believe.
+    #[error("the key {key} is of none of the signers that the mirror's policy names")]
+    NotASigner {
+        /// Its name.
+        key: String,
+    },
+    /// An object is not what it has to be.
+    #[error("{object}: {why}")]
+    Document {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An object that is signed by nobody who is believed.
+    #[error("{object}: {why}")]
+    Unsigned {
+        /// The object.
+        object: String,
+        /// Whose signature is missing.
+        why: String,
+    },
+    /// What an unfinished writer left is not what it has to be now.
+    #[error("{object} was left by a writer that did not finish, and is not what it has to be")]
+    Left {
+        /// The object.
+        object: String,
+    },
+    /// A path cannot enter before what it refers to.
+    #[error("{path} refers to {missing}, which the mirror does not hold")]
+    NotClosed {
+        /// The path.
+        path: StorePath,
+        /// What is not there.
+        missing: StorePath,
+    },
+    /// A NAR of our store is not what its record says.
+    #[error("the NAR of {path} in our store is not the one on record")]
+    NarDiffers {
+        /// The path.
+        path: StorePath,
+    },
+    /// A file of this machine.
+    #[error("a temporary file: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl MirrorError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        Code(match self {
+            MirrorError::Location(error) => return error.code(),
+            MirrorError::Policy(error) => return error.code(),
+            MirrorError::Attest(error) => return error.code(),
+            MirrorError::Store(error) => return error.code(),
+            MirrorError::NotAMirror { .. } => 1420,
+            MirrorError::OtherPolicy { .. } => 1421,
+            MirrorError::NotASigner { .. } => 1422,
+            MirrorError::Document { .. } => 1423,
+            MirrorError::Unsigned { .. } => 1424,
+            MirrorError::Left { .. } => 1425,
+            MirrorError::NotClosed { .. } => 1426,
+            MirrorError::NarDiffers { .. } | MirrorError::Io(_) => 1427,
+        })
+    }
+}
+
+/// What `reprove explain` prints for these codes.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: Code(1420),
+        title: "there is no mirror at this place",
+        text: "A mirror has a mirror.json, which says what it admits. `reprove mirror init` makes one.",
+    },
+    Explanation {
+        code: Code(1421),
+        title: "there is a mirror at this place already",
+        text: "Its policy is another one, or signed by another key. What is admitted follows from the policy, so a policy never \
+               changes: make a mirror at another place.",
+    },
+    Explanation {
+        code: Code(1422),
+        title: "a key that the mirror does not name",
+        text: "mirror.json names the keys that are believed. What another key signs, nobody would take from this mirror.",
+    },
+    Explanation {
+        code: Code(1423),
+        title: "an object of a mirror is not what it has to be",
+        text: "It was damaged, or was not written by this program. Nothing of it is used. `reprove mirror verify` lists \
+               everything that is wrong.",
+    },
+    Explanation {
+        code: Code(1424),
+        title: "an object of a mirror is not signed by those who have to",
+        text: "mirror.json names who signs. An object without a signature of theirs is as good as anybody's claim.",
+    },
+    Explanation {
+        code: Code(1425),
+        title: "what an unfinished writer left differs from what is to be written",
+        text: "Nothing refers to it, but objects are never written over. Either the two writers had different bits for one path, \
+               or the object is damaged. Look at it, remove it by hand, and go on.",
+    },
+    Explanation {
+        code: Code(1426),
+        title: "a path whose references are not in the mirror",
+        text: "A path enters only when everything it refers to is in: otherwise Nix could not copy it.",
+    },
+    Explanation {
+        code: Code(1427),
+        title: "a NAR of our store cannot be published",
+        text: "Its bytes are not the ones on record, or a temporary file could not be written. `reprove store verify` finds \
+               damage.",
+    },
+];

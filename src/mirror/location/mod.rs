@@ -1,0 +1,298 @@
+//! Where a mirror's objects lie: a folder of this machine. An object has a name, is written once as a whole, and never changes.
+
+mod folder;
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+};
+
+use crate::code::{Code, Explanation};
+
+pub use folder::Folder;
+
+/// Objects that are listed; each costs its name.
+pub const MAX_OBJECTS: usize = 20_000_000;
+
+/// What [`Objects::put_new`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Nothing of the name was there: it is now.
+    New,
+    /// Something was there already, and stays as it is.
+    There,
+}
+
+/// An object, to be read. How much is read is the caller's to bound.
+pub struct Opened {
+    /// Its length in bytes, as the location says.
+    pub size: u64,
+    /// Its bytes.
+    pub bytes: Box<dyn Read + Send>,
+}
+
+/// A kind of location. Names are those of [`super::layout::Object`]: relative, of plain components.
+///
+/// What a location has to promise: an object is there with all of its bytes or not at all, also after a crash; of several who
+/// create one name, one wins and the others learn that it is there.
+pub trait Objects: Send + Sync {
+    /// The object of this name; `None` when there is none.
+    fn open(&self, name: &str) -> io::Result<Option<Opened>>;
+
+    /// Calls `visit` with name and size of every object, in no order; whatever else lies there comes with a name that is none
+    /// of an object.
+    fn list(&self, prefix: &str, visit: &mut dyn FnMut(String, u64)) -> io::Result<()>;
+
+    /// Creates an object, durably.
+    fn put_new(&self, name: &str, bytes: &[u8]) -> io::Result<Put>;
+
+    /// Creates an object of a file's bytes, from where it stands, durably.
+    fn put_new_file(&self, name: &str, file: &mut File) -> io::Result<Put>;
+
+    /// Removes an object; that it is not there is fine.
+    fn delete(&self, name: &str) -> io::Result<()>;
+}
+
+/// A location by its address.
+pub struct Location {
+    address: String,
+    objects: Box<dyn Objects>,
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+/// Why a location could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocationError {
+    /// Not an address of one.
+    #[error("`{address}` is no location of a mirror: a folder or file:///absolute/folder")]
+    Address {
+        /// What was given.
+        address: String,
+    },
+    /// It could not be read or written.
+    #[error("{object}: {source}")]
+    Io {
+        /// The object.
+        object: String,
+        /// The answer.
+        source: io::Error,
+    },
+    /// An object that is larger than any of its kind.
+    #[error("{object}: it has more than the {most} bytes that are read")]
+    TooLarge {
+        /// The object.
+        object: String,
+        /// How many are read.
+        most: u64,
+    },
+    /// More objects than are listed.
+    #[error("{address} holds more than {MAX_OBJECTS} objects")]
+    TooMany {
+        /// The location.
+        address: String,
+    },
+    /// It writes over what is there.
+    #[error("{address}: what is there is written over, so that two writers could destroy each other's work")]
+    Overwrites {
+        /// The location.
+        address: String,
+    },
+}
+
+impl LocationError {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        Code(match self {
+            LocationError::Address { .. } => 1400,
+            LocationError::Io { .. } => 1401,
+            LocationError::TooLarge { .. } | LocationError::TooMany { .. } => 1402,
+            LocationError::Overwrites { .. } => 1403,
+        })
+    }
+}
+
+/// What `reprove explain` prints for these codes.
+pub const EXPLANATIONS: &[Explanation] = &[
+    Explanation {
+        code: Code(1400),
+        title: "not a location of a mirror",
+        text: "A mirror is named by a folder, or by file:// and an absolute folder.",
+    },
+    Explanation {
+        code: Code(1401),
+        title: "a mirror could not be read or written",
+        text: "The folder, the network or the service failed. That an object is not there is no error; this is.",
+    },
+    Explanation {
+        code: Code(1402),
+        title: "an object of a mirror is larger than any of its kind",
+        text: "Every object is read up to a bound. One that is larger was not written by this program, and is not used.",
+    },
+    Explanation {
+        code: Code(1403),
+        title: "a location that writes over what is there",
+        text: "A mirror stands on one promise of the place it lies in: an object is created only if there is none of its name. \
+               This place was asked to create one object twice and did it twice. Use a service with conditional writes \
+               (If-None-Match), or a folder.",
+    },
+];
+
+impl Location {
+    /// The location at `address`. A folder need not be there yet.
+    pub fn parse(address: &str) -> Result<Self, LocationError> {
+        let wrong = || LocationError::Address { address: address.to_owned() };
+        let folder = match address.split_once("://") {
+            Some(("file", path)) if path.starts_with('/') => path,
+            Some(_) => return Err(wrong()),
+            None => address,
+        };
+        if folder.is_empty() || folder.contains('\0') {
+            return Err(wrong());
+        }
+        let absolute = std::path::absolute(folder).map_err(|_| wrong())?;
+        Ok(Location { address: address.to_owned(), objects: Box::new(Folder::new(absolute)) })
+    }
+
+    /// Objects of another kind.
+    pub fn of(address: impl Into<String>, objects: Box<dyn Objects>) -> Self {
+        Location { address: address.into(), objects }
+    }
+
+    /// Its address, as it was given.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What an object is called by a person.
+    pub fn url(&self, name: &str) -> String {
+        format!("{}/{name}", self.address.trim_end_matches('/'))
+    }
+
+    /// The bytes of a small object, `most` at the most; `None` when it is not there.
+    pub fn get(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, LocationError> {
+        let Some(opened) = self.open(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = opened.bytes.take(most + 1).read_to_end(&mut bytes);
+        read.map_err(self.failed(name))?;
+        if bytes.len() as u64 > most {
+            return Err(LocationError::TooLarge { object: self.url(name), most });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The object, to be read; `None` when it is not there.
+    pub fn open(&self, name: &str) -> Result<Option<Opened>, LocationError> {
+        self.objects.open(name).map_err(self.failed(name))
+    }
+
+    /// Name and size of everything whose name begins with `prefix`, sorted.
+    pub fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, LocationError> {
+        let (mut found, mut too_many) = (Vec::new(), false);
+        let mut visit = |name, size| {
+            too_many |= found.len() >= MAX_OBJECTS;
+            if !too_many {
+                found.push((name, size));
+            }
+        };
+        self.objects.list(prefix, &mut visit).map_err(self.failed(prefix))?;
+        if too_many {
+            return Err(LocationError::TooMany { address: self.address.clone() });
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Creates an object, durably.
+    pub fn put_new(&self, name: &str, bytes: &[u8]) -> Result<Put, LocationError> {
+        self.objects.put_new(name, bytes).map_err(self.failed(name))
+    }
+
+    /// Creates an object of a file's bytes, from where it stands, durably.
+    pub fn put_new_file(&self, name: &str, file: &mut File) -> Result<Put, LocationError> {
+        self.objects.put_new_file(name, file).map_err(self.failed(name))
+    }
+
+    /// Removes an object.
+    pub fn delete(&self, name: &str) -> Result<(), LocationError> {
+        self.objects.delete(name).map_err(self.failed(name))
+    }
+
+    /// Finds out whether the location keeps the promise that everything stands on: a name is created once.
+    ///
+    /// # Errors
+    /// [`LocationError::Overwrites`] when it does not.
+    pub fn prove_create_once(&self, probe: &str) -> Result<(), LocationError> {
+        self.delete(probe)?;
+        let first = self.put_new(probe, b"first\n")?;
+        let second = self.put_new(probe, b"second\n")?;
+        let kept = self.get(probe, 64)?;
+        self.delete(probe)?;
+        let kept = kept.as_deref() == Some(b"first\n");
+        if (first, second, kept) == (Put::New, Put::There, true) {
+            return Ok(());
+        }
+        Err(LocationError::Overwrites { address: self.address.clone() })
+    }
+
+    fn failed(&self, name: &str) -> impl FnOnce(io::Error) -> LocationError {
+        let object = self.url(name);
+        move |source| LocationError::Io { object, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Mutex};
+
+    use super::*;
+
+    /// A place that writes over what is there, as `rclone serve s3` does.
+    #[derive(Default)]
+    struct Overwriting(Mutex<BTreeMap<String, Vec<u8>>>);
+
+    impl Objects for Overwriting {
+        fn open(&self, name: &str) -> io::Result<Option<Opened>> {
+            let bytes = self.0.lock().unwrap().get(name).cloned();
+            Ok(bytes
+                .map(|bytes| Opened { size: bytes.len() as u64, bytes: Box::new(io::Cursor::new(bytes)) }))
+        }
+        fn list(&self, _prefix: &str, _visit: &mut dyn FnMut(String, u64)) -> io::Result<()> {
+            Ok(())
+        }
+        fn put_new(&self, name: &str, bytes: &[u8]) -> io::Result<Put> {
+            self.0.lock().unwrap().insert(name.to_owned(), bytes.to_vec());
+            Ok(Put::New)
+        }
+        fn put_new_file(&self, _name: &str, _file: &mut File) -> io::Result<Put> {
+            unreachable!("a probe is small")
+        }
+        fn delete(&self, name: &str) -> io::Result<()> {
+            self.0.lock().unwrap().remove(name);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_location_that_writes_over_what_is_there_is_found_out() {
+        let bad = Location::of("s3://bad", Box::new(Overwriting::default()));
+        assert_eq!(bad.prove_create_once("probe").unwrap_err().code().0, 1403);
+        let dir = tempfile::tempdir().unwrap();
+        let good = Location::parse(dir.path().join("new").to_str().unwrap()).unwrap();
+        good.prove_create_once("probe").unwrap();
+        assert_eq!(good.list("").unwrap(), []);
+    }
+
+    #[test]
+    fn addresses_of_other_kinds_are_refused() {
+        for address in ["", "file://relative", "http://host", "file:///a\0b", "ftp://x/y"] {
+            assert_eq!(Location::parse(address).unwrap_err().code().0, 1400, "{address:?}");
+        }
+    }
+}

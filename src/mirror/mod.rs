@@ -1,0 +1,161 @@
+//! A mirror: a Nix binary cache in which every path was rebuilt here before it was admitted, and says what it rests on.
+//!
+//! | object | what |
+//! |---|---|
+//! | `nix-cache-info` | which store it is of; Nix reads it first |
+//! | `mirror.json`, `mirror.json.sig` | [`policy`]: what is admitted, and who says so; signed |
+//! | `<hash>.narinfo` | an admitted path: the hash of its NAR, what it refers to, signatures |
+//! | `nar/<SHA-256>.nar.zst` | its NAR, by the hash of the file |
+//! | `<hash>.ls` | the tree in its NAR |
+//! | `log/<derivation>` | what its builder said |
+//! | `attestations/<hash>/<key>.jsonl` | why it was admitted: signed statements, a file for each key |
+//! | `seeds/<hash>.json` | a path that was taken as it is, and why; signed |
+//! | `sources/sha256/<SHA-256>` | a source, by the hash of the file |
+//! | `refused/<hash of the derivation>/<key>.json` | what was not admitted, and why; signed |
+//! | `conflicts/<hash>-<NAR hash>.json` | other bits that were found for an admitted path; signed |
+//! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`location`] | where objects lie |
+//! | [`layout`] | their names |
+//! | [`policy`] | `mirror.json` |
+//! | [`statement`] | what is said of an admitted path |
+//! | [`publish`] | the way of a path into the mirror |
+//! | [`check`] | everything that a stranger can check |
+//!
+//! An object is written once, as a whole, under a name that nothing had (`location`): that is the only promise asked of the place.
+//! A path's narinfo comes last. So a killed writer leaves objects that nobody refers to and never a path without its proof, and of
+//! two writers one admits a path and the other finds it admitted. Everything but claims follows from what was verified, the policy
+//! and the key: whoever does the same work again makes the same bytes.
+
+pub mod check;
+mod error;
+pub mod layout;
+pub mod location;
+pub mod policy;
+pub mod publish;
+pub mod statement;
+mod stream;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::{
+    nix::{
+        narinfo::{self, NarInfo},
+        secret_key::SecretKey,
+        store_path::StorePath,
+    },
+    release::signers::Signers,
+};
+
+pub use error::{EXPLANATIONS, MirrorError};
+use layout::{HashPart, Object};
+use location::{Location, Put};
+use policy::Policy;
+
+/// Longest `nix-cache-info` and file of signatures, in bytes.
+const MAX_SMALL: u64 = 64 << 10;
+
+/// A mirror.
+pub struct Mirror {
+    location: Location,
+    policy: Policy,
+    signers: Signers,
+}
+
+impl Mirror {
+    /// Makes a mirror in a location that has none. Doing it again with the same policy and key is fine.
+    ///
+    /// # Errors
+    /// [`MirrorError::OtherPolicy`] when there is one already; [`MirrorError::NotASigner`] when the key is of nobody whom the
+    /// policy names; a location that writes over what is there.
+    pub fn init(location: Location, policy: Policy, key: &SecretKey) -> Result<Mirror, MirrorError> {
+        let signers = policy.signers()?;
+        check_signer(&signers, key)?;
+        // Two who make one mirror at once must not meet each other's probe.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        location.prove_create_once(&format!("claims/probe-{}-{since}", std::process::id()))?;
+        let document = policy.to_json();
+        let put = |object: Object, bytes: &[u8]| -> Result<(), MirrorError> {
+            let name = object.name();
+            let there = location.put_new(&name, bytes)? == Put::There;
+            if there && location.get(&name, policy::MAX_LEN)?.as_deref() != Some(bytes) {
+                return Err(MirrorError::OtherPolicy { address: location.address().to_owned() });
+            }
+            Ok(())
+        };
+        put(Object::Policy, &document)?;
+        put(Object::PolicySignature, format!("{}\n", key.sign(&Policy::signed_bytes(&document))).as_bytes())?;
+        // Last: what has none is no mirror to Nix.
+        put(Object::CacheInfo, policy.cache_info().as_bytes())?;
+        Ok(Mirror { location, policy, signers })
+    }
+
+    /// Opens a mirror, and believes its policy.
+    pub fn open(location: Location) -> Result<Mirror, MirrorError> {
+        let name = Object::Policy.name();
+        let document = location.get(&name, policy::MAX_LEN)?;
+        let document =
+            document.ok_or_else(|| MirrorError::NotAMirror { address: location.address().to_owned() })?;
+        let policy = Policy::from_json(&document)?;
+        let signers = policy.signers()?;
+        let mirror = Mirror { location, policy, signers };
+        let signed = mirror.policy_signatures()?;
+        if mirror.signers.who_signed(&Policy::signed_bytes(&document), &signed).is_empty() {
+            let why = "none of the signers it names has signed it".to_owned();
+            return Err(MirrorError::Unsigned { object: mirror.location.url(&name), why });
+        }
+        Ok(mirror)
+    }
+
+    /// Where it lies.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// What it admits.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Who says so.
+    pub fn signers(&self) -> &Signers {
+        &self.signers
+    }
+
+    /// What it says of a path that at least one of its signers has signed; `None` when it does not have it.
+    ///
+    /// # Errors
+    /// [`MirrorError::Document`] for a narinfo that is none or is about another path, [`MirrorError::Unsigned`] for one that
+    /// none of the signers signed: neither is the same as having none.
+    pub fn narinfo(&self, path: &StorePath) -> Result<Option<NarInfo>, MirrorError> {
+        let name = Object::NarInfo(HashPart::of(path)).name();
+        let Some(text) = self.location.get(&name, narinfo::MAX_LEN as u64)? else { return Ok(None) };
+        let document = |why: String| MirrorError::Document { object: self.location.url(&name), why };
+        let info = NarInfo::parse(&text).map_err(|error| document(error.to_string()))?;
+        if info.store_path != *path {
+            return Err(document(format!("it is about {}", info.store_path)));
+        }
+        if self.signers.who_signed(info.fingerprint().as_bytes(), &info.signatures).is_empty() {
+            let why = "none of the mirror's signers has signed it".to_owned();
+            return Err(MirrorError::Unsigned { object: self.location.url(&name), why });
+        }
+        Ok(Some(info))
+    }
+
+    /// The signatures of `mirror.json`, as they stand.
+    fn policy_signatures(&self) -> Result<Vec<String>, MirrorError> {
+        let bytes = self.location.get(&Object::PolicySignature.name(), MAX_SMALL)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    }
+}
+
+/// Whether a key is of one of the signers.
+fn check_signer(signers: &Signers, key: &SecretKey) -> Result<(), MirrorError> {
+    let public = key.public();
+    if signers.contributors.iter().any(|one| one.nix.contains(&public)) {
+        return Ok(());
+    }
+    Err(MirrorError::NotASigner { key: key.name().to_owned() })
+}

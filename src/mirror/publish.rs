@@ -1,0 +1,275 @@
+//! The way of a path into a mirror: NAR, listing, log, attestation, and the narinfo last, each only if there is none.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Seek as _, SeekFrom},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Mirror, MirrorError, check_signer,
+    layout::{FileHash, HashPart, KeyId, Object},
+    location::Put,
+    policy::ZSTD_LEVEL,
+    statement::{self, Admission},
+    stream::{Hashed, Tee, same},
+};
+use crate::{
+    attest::{envelope::Envelope, statement::Statement},
+    nix::{
+        hash::{Algorithm, Hash, NarHash},
+        nar::{Listing, Reader},
+        narinfo::{Compression, NarInfo},
+        secret_key::SecretKey,
+        store_path::StorePath,
+    },
+    store::{PathInfo, Store},
+};
+
+/// Somebody who may admit paths to a mirror.
+pub struct Publisher<'a> {
+    mirror: &'a Mirror,
+    key: &'a SecretKey,
+    store: &'a Store,
+}
+
+/// A path that is to be admitted; its NAR is in our store.
+pub struct Entry<'a> {
+    /// The path.
+    pub info: &'a PathInfo,
+    /// Why it is admitted.
+    pub admission: &'a Admission,
+    /// What else is said of it: for one that was built how, and the verdict.
+    pub statements: &'a [Statement],
+    /// What its builder said, if it was built.
+    pub log: Option<&'a [u8]>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is admitted now.
+    New,
+    /// It was there, with the same bits.
+    There,
+    /// It is there with other bits, and stays so; a record of that was left.
+    Conflict {
+        /// The bits that are admitted.
+        admitted: NarHash,
+    },
+}
+
+/// The type that signatures of a conflict name.
+pub const CONFLICT_KIND: &str = "application/vnd.reprove.conflict+json";
+
+/// The schema of [`Conflict`].
+pub const CONFLICT_SCHEMA: &str = "reprove.conflict/1";
+
+/// Other bits for a path that is admitted: an alarm, never an overwrite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Conflict {
+    /// [`CONFLICT_SCHEMA`].
+    pub schema: String,
+    /// The path.
+    pub path: StorePath,
+    /// What the mirror has.
+    pub admitted: Bits,
+    /// What was found.
+    pub found: Bits,
+}
+
+/// The bits of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bits {
+    /// The hash of the NAR.
+    pub nar_hash: NarHash,
+    /// Its size in bytes.
+    pub nar_size: u64,
+    /// What it refers to.
+    pub references: Vec<StorePath>,
+}
+
+/// A NAR as it lies in a mirror.
+struct Packed {
+    file: File,
+    hash: FileHash,
+    size: u64,
+    /// Its listing; none when it has a name that is no text.
+    listing: Option<File>,
+}
+
+impl<'a> Publisher<'a> {
+    /// Somebody with a key that the mirror's policy names, who admits what is in our store.
+    pub fn new(mirror: &'a Mirror, key: &'a SecretKey, store: &'a Store) -> Result<Self, MirrorError> {
+        check_signer(&mirror.signers, key)?;
+        Ok(Publisher { mirror, key, store })
+    }
+
+    /// Admits a path.
+    ///
+    /// # Errors
+    /// [`MirrorError::NotClosed`] when something it refers to is not in; [`MirrorError::Left`] when an unfinished writer left
+    /// something else in its place; a NAR of our store that is damaged. Then it is not admitted.
+    pub fn publish(&self, entry: &Entry<'_>) -> Result<Published, MirrorError> {
+        let info = entry.info;
+        if let Some(there) = self.mirror.narinfo(&info.path)? {
+            return self.compare(&there, info);
+        }
+        for reference in info.references.iter().filter(|reference| **reference != info.path) {
+            if self.mirror.narinfo(reference)?.is_none() {
+                return Err(MirrorError::NotClosed { path: info.path.clone(), missing: reference.clone() });
+            }
+        }
+        let part = HashPart::of(&info.path);
+        let mut packed = self.pack(info)?;
+        let narinfo = self.narinfo(entry, &packed);
+        let object = Object::Nar(packed.hash).name();
+        if self.mirror.location.put_new_file(&object, &mut packed.file)? == Put::There {
+            // Its name is its hash; a length that differs is damage that shows without reading it.
+            let there = self.mirror.location.open(&object)?.map(|opened| opened.size);
+            if there != Some(packed.size) {
+                return Err(self.left(&object));
+            }
+        }
+        if let Some(listing) = &mut packed.listing {
+            self.put_same(&Object::Listing(part.clone()).name(), listing)?;
+        }
+        if let (Some(log), Some(drv)) = (entry.log, entry.admission.deriver()) {
+            // The same for every output of a derivation, and no part of any proof: the first one stays.
+            self.mirror.location.put_new(&Object::Log(drv.clone()).name(), log)?;
+        }
+        let key = KeyId::of(&self.key.public());
+        let lines = statement::lines(entry, self.key)?;
+        self.put_bytes(&Object::Attestation(part.clone(), key).name(), &lines)?;
+        let text = narinfo.to_string();
+        match self.mirror.location.put_new(&Object::NarInfo(part).name(), text.as_bytes())? {
+            Put::New => Ok(Published::New),
+            // Somebody else was faster.
+            Put::There => match self.mirror.narinfo(&info.path)? {
+                Some(there) => self.compare(&there, info),
+                None => Err(self.left(&narinfo.store_path.to_string())),
+            },
+        }
+    }
+
+    /// Creates an object; one that is there has to be the same.
+    pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), MirrorError> {
+        match self.mirror.location.put_new(name, bytes)? {
+            Put::New => Ok(()),
+            Put::There => self.there_is(name, bytes.len() as u64, bytes),
+        }
+    }
+
+    /// The same of a file's bytes.
+    fn put_same(&self, name: &str, file: &mut File) -> Result<(), MirrorError> {
+        if self.mirror.location.put_new_file(name, file)? == Put::New {
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(0))?;
+        self.there_is(name, file.metadata()?.len(), file)
+    }
+
+    fn there_is(&self, name: &str, size: u64, bytes: impl Read) -> Result<(), MirrorError> {
+        let there = self.mirror.location.open(name)?.filter(|there| there.size == size);
+        let same = there.map(|there| same(there.bytes, bytes)).transpose()?;
+        if same == Some(true) { Ok(()) } else { Err(self.left(name)) }
+    }
+
+    fn left(&self, name: &str) -> MirrorError {
+        MirrorError::Left { object: self.mirror.location.url(name) }
+    }
+
+    /// A path that is there keeps its bits; others leave a record.
+    fn compare(&self, there: &NarInfo, info: &PathInfo) -> Result<Published, MirrorError> {
+        if (there.nar_hash, there.nar_size) == (info.nar_hash, info.nar_size)
+            && there.references == info.references
+        {
+            return Ok(Published::There);
+        }
+        let conflict = Conflict {
+            schema: CONFLICT_SCHEMA.to_owned(),
+            path: info.path.clone(),
+            admitted: Bits {
+                nar_hash: there.nar_hash,
+                nar_size: there.nar_size,
+                references: there.references.iter().cloned().collect(),
+            },
+            found: Bits {
+                nar_hash: info.nar_hash,
+                nar_size: info.nar_size,
+                references: info.references.iter().cloned().collect(),
+            },
+        };
+        let object = Object::Conflict(HashPart::of(&info.path), info.nar_hash);
+        // Whoever found it first has said it; another signer's record of the same is as good.
+        self.mirror.location.put_new(&object.name(), &signed(CONFLICT_KIND, &conflict, self.key)?)?;
+        Ok(Published::Conflict { admitted: there.nar_hash })
+    }
+
+    fn narinfo(&self, entry: &Entry<'_>, packed: &Packed) -> NarInfo {
+        let info = entry.info;
+        let mut narinfo = NarInfo {
+            store_path: info.path.clone(),
+            url: Object::Nar(packed.hash).name(),
+            compression: Compression::Zstd,
+            file_hash: Hash::new(Algorithm::Sha256, &packed.hash.0),
+            file_size: Some(packed.size),
+            nar_hash: info.nar_hash,
+            nar_size: info.nar_size,
+            references: info.references.clone(),
+            // Nobody signs this line: it repeats what is signed beside it, or says nothing.
+            deriver: entry.admission.deriver().cloned(),
+            signatures: Vec::new(),
+            content_address: None,
+            other: BTreeMap::new(),
+        };
+        narinfo.signatures.push(self.key.sign(narinfo.fingerprint().as_bytes()));
+        narinfo
+    }
+
+    /// Compresses a NAR of our store and lists its tree, and looks at every byte of it on the way.
+    fn pack(&self, info: &PathInfo) -> Result<Packed, MirrorError> {
+        let differs = || MirrorError::NarDiffers { path: info.path.clone() };
+        let nar = self.store.nar(&info.nar_hash)?.ok_or_else(differs)?;
+        let scratch = self.store.root().join("tmp");
+        let mut listing = Listing::new(io::BufWriter::new(tempfile::tempfile_in(&scratch)?))?;
+        let to = Hashed::new(io::BufWriter::new(tempfile::tempfile_in(&scratch)?));
+        let mut encoder = zstd::Encoder::new(to, ZSTD_LEVEL)?;
+        encoder.set_pledged_src_size(Some(info.nar_size))?;
+        encoder.include_contentsize(true)?;
+        encoder.include_checksum(false)?;
+        let mut tee = Tee { from: Hashed::new(nar), to: encoder };
+        let mut reader = Reader::new(&mut tee);
+        while let Some(event) = reader.next_event().map_err(|_| differs())? {
+            listing.event(&event)?;
+        }
+        drop(reader);
+        let (_, hash, size) = tee.from.finish();
+        if (NarHash(hash.0), size) != (info.nar_hash, info.nar_size) {
+            return Err(differs());
+        }
+        let (file, hash, size) = tee.to.finish()?.finish();
+        let listing = listing.finish()?.map(rewound).transpose()?;
+        Ok(Packed { file: rewound(file)?, hash, size, listing })
+    }
+}
+
+/// A document in an envelope, and a newline.
+pub(super) fn signed(kind: &str, document: &impl Serialize, key: &SecretKey) -> Result<Vec<u8>, MirrorError> {
+    let failed = |error: serde_json::Error| MirrorError::Io(error.into());
+    let envelope = Envelope::sign(kind, &serde_json::to_vec(document).map_err(failed)?, key);
+    let mut bytes = serde_json::to_vec(&envelope).map_err(failed)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn rewound(file: io::BufWriter<File>) -> io::Result<File> {
+    let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}

@@ -1,0 +1,185 @@
+//! A small mirror: a seed, a path that was built from it and refers to it and to itself, and one that was built from both.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use reprove::{
+    attest::{statement::Statement, verdict},
+    mirror::{
+        Mirror,
+        check::{self, Report, Request},
+        layout::FileHash,
+        location::Location,
+        policy::Policy,
+        publish::{Entry, Published, Publisher},
+        statement::{Admission, Ground},
+    },
+    nix::{nar::Writer, secret_key, secret_key::SecretKey, store_path::StorePath},
+    store::{Origin, PathInfo, Store},
+};
+
+/// The log of everything that was "built".
+pub const LOG: &[u8] = b"building\nbuilt\n";
+
+/// A store with three paths in it.
+pub struct Fixture {
+    pub dir: tempfile::TempDir,
+    pub store: Store,
+    pub seed: PathInfo,
+    pub lib: PathInfo,
+    pub tool: PathInfo,
+}
+
+pub fn key(name: &str, seed: u8) -> SecretKey {
+    secret_key::spelled(name, &[seed; 32]).parse().unwrap()
+}
+
+pub fn path(digit: char, name: &str) -> StorePath {
+    StorePath::from_base_name(format!("{}-{name}", digit.to_string().repeat(32)).as_bytes()).unwrap()
+}
+
+/// A tree with a program, a text and a link in it, of which the NAR is in the store.
+pub fn object(store: &Store, path: &StorePath, references: &[&StorePath], text: &str) -> PathInfo {
+    let mut nar = Writer::new(Vec::new());
+    nar.directory().unwrap();
+    nar.entry(b"bin").unwrap();
+    nar.directory().unwrap();
+    nar.entry(b"tool").unwrap();
+    let program = format!("#!/bin/sh\necho {text}\n");
+    nar.regular(true, program.len() as u64, program.as_bytes()).unwrap();
+    nar.leave().unwrap();
+    nar.entry(b"refers").unwrap();
+    let refers: String = references.iter().map(|path| format!("{path}\n")).collect();
+    nar.regular(false, refers.len() as u64, refers.as_bytes()).unwrap();
+    nar.entry(b"to").unwrap();
+    nar.symlink(b"bin/tool").unwrap();
+    nar.leave().unwrap();
+    let nar = store.import_nar(nar.finish().unwrap().as_slice(), None).unwrap();
+    let references: BTreeSet<StorePath> = references.iter().map(|path| (*path).clone()).collect();
+    let deriver = StorePath::from_base_name(format!("{}.drv", path.base_name()).as_bytes()).unwrap();
+    let info = PathInfo {
+        path: path.clone(),
+        nar_hash: nar.hash,
+        nar_size: nar.size,
+        references,
+        deriver: Some(deriver),
+        origin: Origin::HostStore,
+    };
+    store.register(&info).unwrap();
+    info
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let (seed, lib, tool) = (path('1', "seed"), path('2', "lib-1.0"), path('3', "tool-2.0"));
+        let seed = object(&store, &seed, &[], "seed");
+        let lib = object(&store, &lib, &[&seed.path, &lib], "lib");
+        let tool = object(&store, &tool, &[&lib.path], "tool");
+        Fixture { dir, store, seed, lib, tool }
+    }
+
+    pub fn location(&self, name: &str) -> Location {
+        Location::parse(self.folder(name).to_str().unwrap()).unwrap()
+    }
+
+    pub fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn init(&self, name: &str, policy: &str, key: &SecretKey) -> Mirror {
+        let policy = Policy::from_toml(policy, key).unwrap();
+        Mirror::init(self.location(name), policy, key).unwrap()
+    }
+
+    /// A mirror of one signer, with everything in it.
+    pub fn mirror(&self, name: &str) -> (Mirror, SecretKey) {
+        let key = key("test-1", 1);
+        let mirror = self.init(name, "", &key);
+        self.publish_all(&Publisher::new(&mirror, &key, &self.store).unwrap());
+        (mirror, key)
+    }
+
+    pub fn publish_all(&self, publisher: &Publisher<'_>) {
+        for (info, admission) in self.entries() {
+            assert_ne!(publish(publisher, info, &admission), Published::Conflict { admitted: info.nar_hash });
+        }
+    }
+
+    /// What is to be admitted, in order, and why.
+    pub fn entries(&self) -> [(&PathInfo, Admission); 3] {
+        let seeds = BTreeSet::from([self.seed.path.clone()]);
+        let built = |info: &PathInfo, inputs: &[&PathInfo]| Admission {
+            ground: Ground::Built { derivation: info.deriver.clone().unwrap(), output: "out".to_owned() },
+            inputs: inputs.iter().map(|info| (info.path.clone(), info.nar_hash)).collect(),
+            sources: Default::default(),
+            seeds: seeds.clone(),
+            log: Some(FileHash::of(LOG).hex()),
+        };
+        let seed = Admission {
+            ground: Ground::Seed { why: "it has to begin somewhere".to_owned() },
+            inputs: Default::default(),
+            sources: Default::default(),
+            seeds: seeds.clone(),
+            log: None,
+        };
+        let (lib, tool) = (built(&self.lib, &[&self.seed]), built(&self.tool, &[&self.seed, &self.lib]));
+        [(&self.seed, seed), (&self.lib, lib), (&self.tool, tool)]
+    }
+}
+
+/// What is said of a path beside its admission.
+pub fn statements(info: &PathInfo, admission: &Admission, level: u64) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    if let Ground::Built { derivation, output } = &admission.ground {
+        let round = |n: u32| {
+            serde_json::json!({
+                "round": format!("round {n}"), "run": "0".repeat(64), "engine": "embedded 1", "guestBundle": "0".repeat(64),
+                "settings": reprove::machine::Settings::default(), "inputDrive": "0".repeat(64), "instructions": 1000,
+                "stateRoots": null, "narHash": info.nar_hash,
+            })
+        };
+        let predicate = serde_json::json!({
+            "derivation": derivation, "output": output, "verdict": "reproduced", "level": level, "levelName": "varied",
+            "outsideContract": false, "policies": [], "takenOnTrust": [], "rounds": [round(1), round(2)], "references": [], "causes": [],
+        });
+        statements.push(Statement::new(&info.path, info.nar_hash, verdict::TYPE, predicate));
+    }
+    statements
+}
+
+pub fn publish(publisher: &Publisher<'_>, info: &PathInfo, admission: &Admission) -> Published {
+    let log = admission.log.as_ref().map(|_| LOG);
+    let statements = statements(info, admission, 2);
+    publisher.publish(&Entry { info, admission, statements: &statements, log }).unwrap()
+}
+
+pub fn check_at(folder: &Path, believed: &[&SecretKey], paths: &[StorePath]) -> Report {
+    let location = Location::parse(folder.to_str().unwrap()).unwrap();
+    let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
+    check::check(&location, &Request { paths, believed: &believed, jobs: 2 }).unwrap()
+}
+
+/// Every file below a folder, by its path in it; not what is being written.
+pub fn files(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(at) = left.pop() {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Puts bytes in the place of a file that nobody may write.
+pub fn replace(file: &Path, bytes: &[u8]) {
+    fs::remove_file(file).unwrap();
+    fs::write(file, bytes).unwrap();
+}

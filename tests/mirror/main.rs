@@ -1,0 +1,11 @@
+//! A mirror from outside: what stock Nix makes of it, what is caught when it was altered, and two who write it at once.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // what is not as expected ends the test
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixture;
+mod poison;
+mod stock_nix;
+mod writers;

@@ -1,0 +1,248 @@
+//! A mirror that was altered: every file of it in turn is caught, and so is everything that hides behind good signatures.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use reprove::{
+    mirror::{
+        MirrorError,
+        check::{Kind, Report},
+        location::Location,
+        policy::Policy,
+        publish::{Entry, Publisher},
+        statement::{Admission, Ground},
+    },
+    nix::narinfo::NarInfo,
+};
+
+use crate::fixture::{Fixture, check_at, files, key, publish, replace, statements};
+
+/// What a check says of a mirror with one file altered. That nothing can be said of it is as good as a finding.
+fn faults(
+    folder: &Path,
+    believed: &[&reprove::nix::secret_key::SecretKey],
+) -> Result<Vec<String>, MirrorError> {
+    let location = Location::parse(folder.to_str().unwrap()).unwrap();
+    let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
+    let request = reprove::mirror::check::Request { paths: &[], believed: &believed, jobs: 2 };
+    let report = reprove::mirror::check::check(&location, &request)?;
+    Ok(report.findings.iter().map(|one| format!("{} {}: {}", one.kind, one.object, one.why)).collect())
+}
+
+fn kinds(report: &Report) -> BTreeSet<Kind> {
+    report.findings.iter().map(|finding| finding.kind).collect()
+}
+
+#[test]
+fn a_mirror_that_nobody_touched_has_no_fault() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let report = check_at(&folder, &[&key], &[]);
+    assert_eq!(report.findings, []);
+    assert_eq!((report.paths, report.seeds, report.left.len()), (3, 1, 0));
+    assert_eq!(report.signed, [("test-1".to_owned(), 3)].into());
+    assert_eq!(report.nar_bytes, fixture.seed.nar_size + fixture.lib.nar_size + fixture.tool.nar_size);
+    let one = check_at(&folder, &[&key], std::slice::from_ref(&fixture.lib.path));
+    assert_eq!((one.paths, one.findings.len()), (2, 0));
+}
+
+#[test]
+fn every_file_that_was_altered_in_any_byte_is_caught() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    for (name, bytes) in files(&folder) {
+        let file = folder.join(&name);
+        // Of long files not every byte: each costs a check of the whole mirror.
+        let step = (bytes.len() / 60).max(1);
+        let flipped = (0..bytes.len()).step_by(step).chain(bytes.len().checked_sub(1)).map(|at| {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 7);
+            changed
+        });
+        let more = [bytes.clone(), b"\n".to_vec()].concat();
+        let cut = bytes[..bytes.len() - 1].to_vec();
+        for changed in flipped.chain([more, cut, Vec::new()]) {
+            replace(&file, &changed);
+            let told = faults(&folder, &[&key]);
+            assert!(!matches!(&told, Ok(faults) if faults.is_empty()), "{name}: nothing was found");
+        }
+        fs::remove_file(&file).unwrap();
+        // A path that nothing refers to is simply not in any more; what was its own is nobody's then.
+        let told = faults(&folder, &[&key]);
+        let caught = !matches!(&told, Ok(faults) if faults.is_empty());
+        assert!(caught || !check_at(&folder, &[&key], &[]).left.is_empty(), "{name} was removed");
+        fs::write(&file, &bytes).unwrap();
+    }
+    assert_eq!(faults(&folder, &[&key]).unwrap(), [""; 0]);
+}
+
+#[test]
+fn t41_t42_signatures_that_are_missing_untrusted_or_twice_do_not_count() {
+    let fixture = Fixture::new();
+    let (ours, other, spoofed) = (key("a-1", 1), key("b-1", 2), key("a-1", 3));
+    let policy = format!(
+        "threshold = 2\n[[signer]]\nname = \"a\"\nkeys = [\"{:?}\"]\n[[signer]]\nname = \"b\"\nkeys = [\"{:?}\"]\n",
+        ours.public(),
+        other.public()
+    );
+    let mirror = fixture.init("mirror", &policy, &ours);
+    let publisher = Publisher::new(&mirror, &ours, &fixture.store).unwrap();
+    assert!(matches!(Publisher::new(&mirror, &spoofed, &fixture.store), Err(MirrorError::NotASigner { .. })));
+    let (info, admission) = &fixture.entries()[0];
+    publish(&publisher, info, admission);
+    let folder = fixture.folder("mirror");
+    let report = check_at(&folder, &[], &[]);
+    assert_eq!(kinds(&report), [Kind::Unsigned].into());
+    let file = folder.join(format!("{}.narinfo", info.path.hash_part()));
+    let good = NarInfo::parse(&fs::read(&file).unwrap()).unwrap();
+    let signature = |key: &reprove::nix::secret_key::SecretKey| key.sign(good.fingerprint().as_bytes());
+    let with = |signatures: Vec<String>| NarInfo { signatures, ..good.clone() }.to_string();
+    for signatures in [vec![], vec![signature(&spoofed)], vec![signature(&ours), signature(&spoofed)]] {
+        let stripped = signatures.len() < 2;
+        replace(&file, with(signatures).as_bytes());
+        assert!(kinds(&check_at(&folder, &[], &[])).contains(&Kind::Unsigned));
+        // Never the same as that the path is not there.
+        assert_eq!(mirror.narinfo(&info.path).is_err(), stripped);
+    }
+    // The second one signed and did not say why.
+    replace(&file, with(vec![signature(&ours), signature(&other)]).as_bytes());
+    let found = check_at(&folder, &[], &[]).findings;
+    assert!(found.iter().any(|one| one.why.contains("say why")), "{found:?}");
+}
+
+#[test]
+fn who_makes_the_mirror_again_with_other_keys_is_caught_by_naming_ones_own() {
+    let fixture = Fixture::new();
+    let (_, theirs) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let report = check_at(&folder, &[], &[]);
+    assert!(report.findings.is_empty() && report.by_own_keys);
+    let report = check_at(&folder, &[&key("honest-1", 9)], &[]);
+    assert!(kinds(&report).contains(&Kind::Unsigned) && report.signed.is_empty() && !report.by_own_keys);
+    assert!(check_at(&folder, &[&theirs, &key("honest-1", 9)], &[]).findings.is_empty());
+}
+
+/// Publishes the tool with another admission than the true one; everything is well signed.
+fn lie(change: impl FnOnce(&mut Admission), level: u64) -> Report {
+    let fixture = Fixture::new();
+    let key = key("test-1", 1);
+    let mirror = fixture.init("mirror", "", &key);
+    let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+    let [seed, lib, (info, mut admission)] = fixture.entries();
+    publish(&publisher, seed.0, &seed.1);
+    publish(&publisher, lib.0, &lib.1);
+    let statements = statements(info, &admission, level);
+    change(&mut admission);
+    let log = Some(crate::fixture::LOG);
+    publisher.publish(&Entry { info, admission: &admission, statements: &statements, log }).unwrap();
+    check_at(&fixture.folder("mirror"), &[&key], &[])
+}
+
+#[test]
+fn well_signed_lies_that_contradict_the_mirror_are_caught() {
+    assert!(lie(|_| {}, 2).findings.is_empty());
+    assert_eq!(kinds(&lie(|_| {}, 1)), [Kind::BelowPolicy].into());
+    assert_eq!(kinds(&lie(|admission| admission.seeds.clear(), 2)), [Kind::Damaged].into());
+    assert_eq!(
+        kinds(&lie(|admission| admission.inputs.values_mut().for_each(|hash| hash.0[0] ^= 1), 2)),
+        [Kind::Damaged].into()
+    );
+    let unknown = |admission: &mut Admission| {
+        let hash = *admission.inputs.values().next().unwrap();
+        admission.inputs.insert(crate::fixture::path('9', "unknown"), hash);
+    };
+    assert_eq!(kinds(&lie(unknown, 2)), [Kind::NotClosed].into());
+    let other = |admission: &mut Admission| {
+        admission.ground =
+            Ground::Built { derivation: crate::fixture::path('8', "other.drv"), output: "out".to_owned() };
+    };
+    assert_eq!(kinds(&lie(other, 2)), [Kind::Damaged].into());
+}
+
+#[test]
+fn t40_t43_t45_t51_narinfos_that_nix_would_read_otherwise_are_refused() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let file = folder.join(format!("{}.narinfo", fixture.tool.path.hash_part()));
+    let good = String::from_utf8(fs::read(&file).unwrap()).unwrap();
+    let url = good.lines().find(|line| line.starts_with("URL")).unwrap();
+    for changed in [
+        good.replace(url, "URL: ../../x"),
+        good.replace(url, "URL: http://evil/x"),
+        good.replace(url, "URL: file:///etc/shadow"),
+        good.replace(url, &format!("{url}\n{url}")),
+        good.replace("Compression: zstd", "Compression: none"),
+        good.replace("Compression: zstd", "Compression: br"),
+        good.replace('\n', "\r\n"),
+        good.replace("NarSize: ", "NarSize: -"),
+        good.replace("StorePath", "storepath"),
+        format!("{good}CA: fixed:r:sha256:{}\n", "0".repeat(52)),
+        format!("{good}Provenance: https://evil\n"),
+        format!("{good}{}", "Sig: x\n".repeat(10_000)),
+        "x".repeat(5 << 20),
+    ] {
+        replace(&file, changed.as_bytes());
+        assert!(!check_at(&folder, &[&key], &[]).findings.is_empty(), "{:.200}", changed);
+    }
+    // T48: another path's narinfo under this one's name.
+    let other = fs::read(folder.join(format!("{}.narinfo", fixture.lib.path.hash_part()))).unwrap();
+    replace(&file, &other);
+    assert!(kinds(&check_at(&folder, &[&key], &[])).contains(&Kind::Damaged));
+    assert!(matches!(mirror.narinfo(&fixture.tool.path), Err(MirrorError::Document { .. })));
+}
+
+#[test]
+fn t44_t46_nars_that_are_bombs_or_not_what_both_hashes_say_are_refused() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let file = folder.join(format!("{}.narinfo", fixture.tool.path.hash_part()));
+    let good = NarInfo::parse(&fs::read(&file).unwrap()).unwrap();
+    let with = |compressed: &[u8]| {
+        let hash = reprove::mirror::layout::FileHash::of(compressed);
+        let info = NarInfo {
+            url: reprove::mirror::layout::Object::Nar(hash).name(),
+            file_hash: reprove::nix::hash::Hash::new(reprove::nix::hash::Algorithm::Sha256, &hash.0),
+            file_size: Some(compressed.len() as u64),
+            ..good.clone()
+        };
+        fs::write(folder.join(&info.url), compressed).unwrap();
+        replace(&file, info.to_string().as_bytes());
+        check_at(&folder, &[&key], &[])
+    };
+    // The file is what its hash says, and holds something else: another NAR, no NAR, and 4 GiB of nothing.
+    let other = fixture.store.nar(&fixture.lib.nar_hash).unwrap().unwrap();
+    let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 30), 1).unwrap();
+    let nar = fs::read(fixture.store.nar_path(&fixture.tool.nar_hash)).unwrap();
+    let after = [zstd::encode_all(nar.as_slice(), 1).unwrap(), bomb.clone()].concat();
+    let mut window = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    window.long_distance_matching(true).unwrap();
+    window.window_log(30).unwrap();
+    std::io::copy(&mut nar.as_slice(), &mut window).unwrap();
+    for compressed in [
+        zstd::encode_all(other, 1).unwrap(),
+        zstd::encode_all(&b"no NAR"[..], 1).unwrap(),
+        bomb,
+        after,
+        nar,
+        window.finish().unwrap(),
+    ] {
+        let report = with(&compressed);
+        assert!(kinds(&report).contains(&Kind::Damaged), "{:?}", report.findings);
+    }
+}
+
+#[test]
+fn a_mirror_that_is_none_or_whose_policy_was_swapped_is_refused() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    assert!(matches!(faults(&fixture.folder("nothing"), &[]), Err(MirrorError::NotAMirror { .. })));
+    let weaker = Policy::from_toml("level = 0\nrounds = 1\n", &key).unwrap();
+    replace(&folder.join("mirror.json"), &weaker.to_json());
+    let location = Location::parse(folder.to_str().unwrap()).unwrap();
+    assert!(matches!(reprove::mirror::Mirror::open(location), Err(MirrorError::Unsigned { .. })));
+    assert!(kinds(&check_at(&folder, &[], &[])).contains(&Kind::Unsigned));
+}
