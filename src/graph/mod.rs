@@ -11,6 +11,7 @@ mod error;
 mod frontier;
 mod load;
 mod plan;
+mod rename;
 mod repath;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,8 @@ pub use differences::{Change, Differences, Pair as DrvPair, What, differences};
 pub use error::{EXPLANATIONS, GraphError, LoadError};
 pub use frontier::{Choice, Frontier, Rule, frontier};
 pub use plan::{Action, Kind, Plan, Step, Unsupported, plan};
-pub use repath::{Repathed, rename};
+pub use rename::rename;
+pub use repath::Repathed;
 
 use std::collections::{BTreeMap, BTreeSet};
 

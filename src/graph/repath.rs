@@ -3,11 +3,9 @@
 //! Paths of outputs are in the texts of whatever needs them, and the path of a derivation is made from its text: a change in a
 //! leaf is a change in everything above it. What is written here is what Nix's evaluation of the changed expressions would write.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
-use super::{Graph, GraphError};
+use super::{Graph, GraphError, rename};
 use crate::nix::{
     derivation::{Derivation, Output},
     hash_modulo::{HashModulos, OutputCheck, own_path},
@@ -78,44 +76,6 @@ fn state(derivation: &mut Derivation, output: &str, path: StorePath) {
         Some(Output::InputAddressed { path: stated } | Output::Fixed { path: stated, .. }) => *stated = path,
         Some(deferred @ Output::Deferred) => *deferred = Output::InputAddressed { path },
         Some(Output::Floating { .. } | Output::Impure { .. }) | None => {}
-    }
-}
-
-/// Puts new paths in the place of old ones: in inputs, program, arguments and environment.
-///
-/// A path is recognised by its base name, or by its hash where the name stays: a text may name it without the store's folder.
-pub fn rename(derivation: &mut Derivation, renames: &BTreeMap<StorePath, StorePath>) {
-    if renames.is_empty() {
-        return;
-    }
-    let mut inputs: BTreeMap<StorePath, BTreeSet<String>> = BTreeMap::new();
-    for (input, wanted) in std::mem::take(&mut derivation.input_drvs) {
-        let now = renames.get(&input).cloned().unwrap_or(input);
-        inputs.entry(now).or_default().extend(wanted);
-    }
-    derivation.input_drvs = inputs;
-    let sources = std::mem::take(&mut derivation.input_srcs);
-    derivation.input_srcs =
-        sources.into_iter().map(|path| renames.get(&path).cloned().unwrap_or(path)).collect();
-    let (old, new): (Vec<&[u8]>, Vec<&[u8]>) = renames.iter().map(|(old, new)| words(old, new)).unzip();
-    // Fails only on more patterns than there can be paths in memory.
-    let Ok(finder) = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&old) else {
-        return;
-    };
-    let texts = std::iter::once(&mut derivation.builder).chain(&mut derivation.args);
-    for text in texts.chain(derivation.env.values_mut()) {
-        if finder.is_match(text.as_slice()) {
-            *text = finder.replace_all_bytes(text, &new);
-        }
-    }
-}
-
-/// What stands for a path in a text, and what comes in its place.
-fn words<'a>(old: &'a StorePath, new: &'a StorePath) -> (&'a [u8], &'a [u8]) {
-    if old.name() == new.name() {
-        (old.hash_part().as_bytes(), new.hash_part().as_bytes())
-    } else {
-        (old.base_name().as_bytes(), new.base_name().as_bytes())
     }
 }
 
@@ -190,17 +150,5 @@ mod tests {
         let names: Vec<_> =
             edited.repath().unwrap().derivations.iter().map(|(path, _)| path.name().to_owned()).collect();
         assert_eq!(names, ["middle.drv", "top.drv"]);
-    }
-
-    #[test]
-    fn a_path_is_renamed_with_its_name() {
-        let (old, new) = (derivation("one", &[]), derivation("another", &[]));
-        let [old, new] = [&old, &new].map(|derivation| derivation.output_path("out").unwrap().clone());
-        let mut user = derivation("user", &[]);
-        user.env.insert(b"x".to_vec(), format!("{old}/bin:{old}").into());
-        user.input_srcs.insert(old.clone());
-        rename(&mut user, &BTreeMap::from([(old, new.clone())]));
-        assert_eq!(user.env_get("x"), Some(format!("{new}/bin:{new}").as_bytes()));
-        assert_eq!(user.input_srcs.iter().collect::<Vec<_>>(), [&new]);
     }
 }

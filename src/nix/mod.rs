@@ -10,6 +10,7 @@ pub mod drv_check;
 mod error;
 pub mod hash;
 pub mod hash_modulo;
+pub mod hash_parts;
 mod json;
 pub mod make_path;
 pub mod nar;

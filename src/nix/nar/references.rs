@@ -9,18 +9,8 @@ use std::{
 };
 
 use crate::nix::{
-    base32,
+    hash_parts::hash_parts,
     store_path::{HASH_CHARS, StorePath},
-};
-
-const IS_BASE32: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut n = 0;
-    while n < base32::ALPHABET.len() {
-        table[base32::ALPHABET[n] as usize] = true;
-        n += 1;
-    }
-    table
 };
 
 /// Finds which of a set of store paths occur in the bytes written to it, over any borders of the pieces.
@@ -54,28 +44,13 @@ impl ReferenceScanner {
     }
 
     fn scan(&mut self, bytes: &[u8]) {
-        let mut at = 0;
-        while let Some(window) = bytes.get(at..at + HASH_CHARS) {
-            // From the end: one wrong character there rules out every window that has it in it.
-            if let Some(wrong) = window.iter().rposition(|byte| !IS_BASE32[usize::from(*byte)]) {
-                at += wrong + 1;
-                continue;
+        for at in hash_parts(bytes) {
+            let window = &bytes[at..at + HASH_CHARS];
+            if self.begins[digest(window)]
+                && let Some((_, found)) = self.candidates.get_mut(window)
+            {
+                *found = true;
             }
-            // Only the character that follows decides whether the next window is a candidate as well.
-            let mut end = at + HASH_CHARS;
-            loop {
-                let window = &bytes[end - HASH_CHARS..end];
-                if self.begins[digest(window)]
-                    && let Some((_, found)) = self.candidates.get_mut(window)
-                {
-                    *found = true;
-                }
-                match bytes.get(end) {
-                    Some(byte) if IS_BASE32[usize::from(*byte)] => end += 1,
-                    _ => break,
-                }
-            }
-            at = end + 1;
         }
     }
 }
