@@ -371,6 +371,52 @@ fn a_verification_that_was_killed_takes_up_the_rounds_it_had_finished_once() {
 
 #[test]
 #[ignore = "slow: boots machines"]
+fn bits_of_two_systems_are_compared_and_a_difference_is_explained() {
+    let across = format!("{X86}=nix,{RISCV}");
+    let installables = ["examples/hello#note", "examples/hello#greeting"];
+    let options = ["--across", &across, "--rounds", "1", "--json", "-"];
+    let output = reprove(&[&["verify"], &installables[..], &options].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    support::schema::check("verify", &document);
+    // One build on each of two hosts: two that gave the same bits, and two that did not.
+    assert_eq!(verdicts(&document), [("out", "reproduced", 1), ("out", "diverged", 0)]);
+    assert_eq!(output.status.code(), Some(104));
+    for output in document["outputs"].as_array().unwrap() {
+        assert_eq!(output["system"], RISCV);
+        assert_eq!(output["references"][0]["reference"], X86);
+        assert_eq!(
+            output["references"][0]["nar_hash"] == output["nar_hash"],
+            output["verdict"] == "reproduced"
+        );
+    }
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn a_release_is_built_again_and_what_was_published_otherwise_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let published = |text: &str| {
+        fs::write(at("note.txt"), text).unwrap();
+        let (to, note) = (at("manifest.json"), at("note.txt"));
+        let output =
+            reprove(&["release", "manifest", "--name", "note", "--version", "1", "--to", &to, &note]);
+        assert!(output.status.success());
+        let installable = format!("examples/hello#packages.{RISCV}.note");
+        let output = reprove(&["release", "reproduce", &to, &installable, "--json", "-"]);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        support::schema::check("release-reproduce", &document);
+        assert_eq!(document["taken_on_trust"], serde_json::json!([]));
+        let line = &document["artefacts"][0];
+        assert_eq!(line["file"], "note.txt");
+        (output.status.code(), line["verdict"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(published("the same everywhere\n"), (Some(0), "reproduced".to_owned()));
+    assert_eq!(published("the same somewhere\n"), (Some(104), "diverged".to_owned()));
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
 fn a_missing_source_is_named_with_where_it_was_looked_for_and_how_to_add_it() {
     let installable = format!("examples/hello#legacyPackages.{X86}.hostile.missing-source");
     let output = reprove(&["build", "--offline", &installable]);
