@@ -5,7 +5,7 @@ self: {
     configure --without-selinux --disable-acl --without-xattrs
     make
     make install
-    "$out/bin/tar" -cf - README | "$out/bin/tar" -tf - | grep '^README$'
+    expect README "$("$out/bin/tar" -cf - README | "$out/bin/tar" -tf -)"
   '';
 
   # bsdtar, bsdcpio and the library below them.
@@ -24,7 +24,8 @@ self: {
         make
         make install
         for filter in gzip bzip2 xz lz4 zstd; do
-          "$out/bin/bsdtar" -c --"$filter" -f - README.md | "$out/bin/bsdtar" -tf - | grep '^README.md$'
+          "$out/bin/bsdtar" -c --"$filter" -f packed README.md
+          expect README.md "$("$out/bin/bsdtar" -tf packed)"
         done
       '';
 
@@ -52,7 +53,7 @@ self: {
         for patch in $(cat debian/patches/series); do
           "${self.patch}/bin/patch" -p1 < "debian/patches/$patch"
         done
-        make -f unix/Makefile unzips CC=cc LF2= LD=cc LFLAGS2="$LDFLAGS" D_USE_BZ2=-DUSE_BZIP2 L_BZ2=-lbz2 \
+        make -f unix/Makefile unzips CC=cc LD=cc LF2="$LDFLAGS" D_USE_BZ2=-DUSE_BZIP2 L_BZ2=-lbz2 \
           CF="$CFLAGS $CPPFLAGS -I. -DUNIX -DLARGE_FILE_SUPPORT -DUNICODE_SUPPORT -DUTF8_MAYBE_NATIVE -DUSE_BZIP2"
         make -f unix/Makefile install prefix="$out" MANDIR="$out/share/man/man1"
       '';

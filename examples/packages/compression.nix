@@ -39,8 +39,9 @@ self: {
     export ZSTD_LEGACY_SUPPORT=0
     make -C lib install-shared install-includes install-pc PREFIX="$out"
     LDFLAGS="$LDFLAGS -L$out/lib -Wl,-rpath,$out/lib"
-    # Sources of the library's that its program wants and the library does not let out.
-    make -C programs zstd-dll HAVE_ZLIB=1 HAVE_LZMA=1 HAVE_LZ4=1 ZSTDLIB_LOCAL_SRC='xxhash.c pool.c threading.c'
+    # Sources of the library that its program wants, and the library keeps to itself.
+    make -C programs zstd-dll HAVE_ZLIB=1 HAVE_LZMA=1 HAVE_LZ4=1 \
+      ZSTDLIB_LOCAL_SRC='xxhash.c pool.c threading.c zstd_common.c error_private.c'
     mkdir -p "$out/bin"
     cp programs/zstd "$out/bin/"
     ln -s zstd "$out/bin/unzstd"

@@ -4,7 +4,8 @@ self: {
   # Three files. The archive is of the repository, with no configure script in it: this is what that would say.
   expat = package "expat" [ ] ''
     cd expat/lib
-    printf '#define %s\n' HAVE_GETRANDOM XML_NS XML_DTD 'XML_CONTEXT_BYTES 1024' 'BYTEORDER 1234' > expat_config.h
+    printf '#define %s\n' HAVE_GETRANDOM HAVE_UNISTD_H XML_NS XML_DTD 'XML_CONTEXT_BYTES 1024' 'BYTEORDER 1234' \
+      > expat_config.h
     CPPFLAGS="$CPPFLAGS -I."
     shared expat 1 xmlparse.c xmltok.c xmlrole.c
     mkdir "$out/include" "$out/bin"

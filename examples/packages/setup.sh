@@ -5,16 +5,18 @@ export LC_ALL=C TZ=UTC
 export SHELL="$toolchain/bin/sh" CONFIG_SHELL="$toolchain/bin/sh"
 export MAKEFLAGS="SHELL=$SHELL"
 
-# No debugging information: it holds the paths of the build. What is linked names where its libraries are.
-export CFLAGS=-O2 CPPFLAGS='' LDFLAGS=-s
+# No debugging information: it holds the paths of the build. No more optimising than what a machine has the time for.
+# What is linked names where its libraries are.
+export CFLAGS=-O1 CPPFLAGS='' LDFLAGS=-s
 for input in $inputs; do
     CPPFLAGS="$CPPFLAGS -I$input/include"
     LDFLAGS="$LDFLAGS -L$input/lib -Wl,-rpath,$input/lib"
     PATH="$PATH:$input/bin"
 done
 
-# Unpacks an archive, whose one folder gets the name FOLDER; its scripts get a shell that is there. Their times stay
-# as they were, or `make` would make them anew with tools that are not there.
+# Unpacks an archive, whose one folder gets the name FOLDER; its scripts get a shell that is there. All files have one
+# time, which has gone by whatever the clock of the build says: `make` would make what is older than its source, and
+# begin anew when that is its own makefile, for ever when the clock is older than both.
 unpack() { # ARCHIVE FOLDER
     mkdir unpacked
     case $1 in
@@ -24,12 +26,8 @@ unpack() { # ARCHIVE FOLDER
     esac | tar -x --no-same-owner -C unpacked
     mv unpacked/* "$2"
     rmdir unpacked
-    for script in $(find "$2" -type f -perm -100 -exec grep -lI '^#! */bin/sh' {} +); do
-        busybox cp -p "$script" timed
-        sed -i "1s,^#! */bin/sh,#!$SHELL," "$script"
-        touch -r timed "$script"
-    done
-    rm -f timed
+    find "$2" -type f -perm -100 -exec grep -lIZ '^#! */bin/sh' {} + | xargs -0 -r sed -i "1s,^#! */bin/sh,#!$SHELL,"
+    find "$2" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
 # A configure script of Autoconf.
