@@ -71,6 +71,8 @@ self: {
         mkdir ../bin ../build
         ln -s "${self.jimtcl}/bin/jimsh" ../bin/tclsh
         PATH=$PWD/../bin:$PATH
+        # jimsh is run, and not linked with.
+        LDFLAGS="-s -L${self.zlib}/lib -Wl,-rpath,${self.zlib}/lib"
         cd ../build
         make -f ../source/main.mk TOP=../source BCC=cc TCC=cc TCCX=cc sqlite3.c shell.c
         CPPFLAGS="$CPPFLAGS -DSQLITE_HAVE_ZLIB -DSQLITE_THREADSAFE=1 -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE"

@@ -31,6 +31,8 @@ self: {
   bc = package "bc" [ self.ed ] ''
     # A script that says of no shell that it is for it.
     sed -i "1i #!$SHELL" bc/fix-libmath_h
+    # `ed` is run, and not linked with.
+    LDFLAGS=-s
     configure MAKEINFO=true
     make MAKEINFO=true
     make install MAKEINFO=true
