@@ -22,6 +22,13 @@
 //! | [`policy`] | `mirror.json` |
 //! | [`statement`] | what is said of an admitted path |
 //! | [`publish`] | the way of a path into the mirror |
+//! | [`escrow`] | the way of a source into it |
+//! | [`seeds`] | paths that are taken as they are |
+//! | [`bring`] | the way of a path from the mirror into our store |
+//! | [`admission`] | whether what a verification showed is enough, pure |
+//! | `testimony` | what a verification showed, as statements |
+//! | [`claims`] | who is at work on what |
+//! | [`populate`] | a whole closure, leaves first |
 //! | [`check`] | everything that a stranger can check |
 //!
 //! An object is written once, as a whole, under a name that nothing had (`location`): that is the only promise asked of the place.
@@ -29,18 +36,26 @@
 //! two writers one admits a path and the other finds it admitted. Everything but claims follows from what was verified, the policy
 //! and the key: whoever does the same work again makes the same bytes.
 
+pub mod admission;
+pub mod bring;
 pub mod check;
+pub mod claims;
 mod error;
+pub mod escrow;
 pub mod layout;
 pub mod location;
 pub mod policy;
+pub mod populate;
 pub mod publish;
+pub mod seeds;
 pub mod statement;
 mod stream;
+mod testimony;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{
+    attest::check as attested,
     nix::{
         narinfo::{self, NarInfo},
         secret_key::SecretKey,
@@ -50,9 +65,10 @@ use crate::{
 };
 
 pub use error::{EXPLANATIONS, MirrorError};
-use layout::{HashPart, Object};
+use layout::{HashPart, KeyId, Object};
 use location::{Location, Put};
 use policy::Policy;
+use statement::Admission;
 
 /// Longest `nix-cache-info` and file of signatures, in bytes.
 const MAX_SMALL: u64 = 64 << 10;
@@ -142,6 +158,35 @@ impl Mirror {
             return Err(MirrorError::Unsigned { object: self.location.url(&name), why });
         }
         Ok(Some(info))
+    }
+
+    /// Why a path of the mirror was admitted, as one of those who signed it says.
+    ///
+    /// # Errors
+    /// [`MirrorError::Document`] when it is not there, or nobody says it.
+    pub fn admission(&self, path: &StorePath) -> Result<Admission, MirrorError> {
+        let part = HashPart::of(path);
+        let document = |why: &str| MirrorError::Document {
+            object: self.location.url(&Object::NarInfo(part.clone()).name()),
+            why: why.to_owned(),
+        };
+        let info = self.narinfo(path)?.ok_or_else(|| document("it is not there"))?;
+        for key in self.signers.contributors.iter().flat_map(|one| &one.nix) {
+            if !info.signatures.iter().any(|signature| key.has_signed(&info, signature)) {
+                continue;
+            }
+            let object = Object::Attestation(part.clone(), KeyId::of(key)).name();
+            let Some(lines) = self.location.get(&object, attested::MAX_LEN)? else { continue };
+            for line in String::from_utf8_lossy(&lines).lines() {
+                let said = attested::signed(line, std::slice::from_ref(key))?;
+                let about_it = said.path == *path && said.nar_hash == info.nar_hash;
+                if about_it && said.predicate_type == statement::TYPE {
+                    let admission = serde_json::from_value(said.predicate);
+                    return admission.map_err(|error| document(&error.to_string()));
+                }
+            }
+        }
+        Err(document("nobody says why it was admitted"))
     }
 
     /// The signatures of `mirror.json`, as they stand.

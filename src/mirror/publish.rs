@@ -31,9 +31,9 @@ use crate::{
 
 /// Somebody who may admit paths to a mirror.
 pub struct Publisher<'a> {
-    mirror: &'a Mirror,
+    pub(super) mirror: &'a Mirror,
     key: &'a SecretKey,
-    store: &'a Store,
+    pub(super) store: &'a Store,
 }
 
 /// A path that is to be admitted; its NAR is in our store.
@@ -110,6 +110,26 @@ impl<'a> Publisher<'a> {
         Ok(Publisher { mirror, key, store })
     }
 
+    /// The key that is signed with.
+    pub fn key(&self) -> &SecretKey {
+        self.key
+    }
+
+    /// Leaves a signed document. One that is there stays: whoever was first has said it.
+    pub(super) fn put_signed(
+        &self,
+        object: &Object,
+        kind: &str,
+        document: &impl Serialize,
+    ) -> Result<(), MirrorError> {
+        let failed = |error: serde_json::Error| MirrorError::Io(error.into());
+        let envelope = Envelope::sign(kind, &serde_json::to_vec(document).map_err(failed)?, self.key);
+        let mut bytes = serde_json::to_vec(&envelope).map_err(failed)?;
+        bytes.push(b'\n');
+        self.mirror.location.put_new(&object.name(), &bytes)?;
+        Ok(())
+    }
+
     /// Admits a path.
     ///
     /// # Errors
@@ -180,7 +200,7 @@ impl<'a> Publisher<'a> {
         if same == Some(true) { Ok(()) } else { Err(self.left(name)) }
     }
 
-    fn left(&self, name: &str) -> MirrorError {
+    pub(super) fn left(&self, name: &str) -> MirrorError {
         MirrorError::Left { object: self.mirror.location.url(name) }
     }
 
@@ -206,8 +226,7 @@ impl<'a> Publisher<'a> {
             },
         };
         let object = Object::Conflict(HashPart::of(&info.path), info.nar_hash);
-        // Whoever found it first has said it; another signer's record of the same is as good.
-        self.mirror.location.put_new(&object.name(), &signed(CONFLICT_KIND, &conflict, self.key)?)?;
+        self.put_signed(&object, CONFLICT_KIND, &conflict)?;
         Ok(Published::Conflict { admitted: there.nar_hash })
     }
 
@@ -257,15 +276,6 @@ impl<'a> Publisher<'a> {
         let listing = listing.finish()?.map(rewound).transpose()?;
         Ok(Packed { file: rewound(file)?, hash, size, listing })
     }
-}
-
-/// A document in an envelope, and a newline.
-pub(super) fn signed(kind: &str, document: &impl Serialize, key: &SecretKey) -> Result<Vec<u8>, MirrorError> {
-    let failed = |error: serde_json::Error| MirrorError::Io(error.into());
-    let envelope = Envelope::sign(kind, &serde_json::to_vec(document).map_err(failed)?, key);
-    let mut bytes = serde_json::to_vec(&envelope).map_err(failed)?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 fn rewound(file: io::BufWriter<File>) -> io::Result<File> {

@@ -13,5 +13,5 @@ pub use observer::{Ended, Observer, Work};
 pub use pool::{OnFailure, Outcome, run};
 pub use realise::{EXPLANATIONS, Finished, RealiseError, Realiser};
 pub use rounds::RoundOf;
-pub use store_dir::{HOST_STORE, StoreDir, host_store};
+pub use store_dir::{HOST_STORE, StoreDir, host_store, register_closed};
 pub use taker::{TakeError, Taker};

@@ -148,10 +148,7 @@ fn failed(path: &Path, source: io::Error) -> StoreError {
 }
 
 /// Registers paths, each after everything it refers to, so that a path is never there without its closure.
-pub(super) fn register_closed(
-    mut infos: BTreeMap<StorePath, PathInfo>,
-    store: &Store,
-) -> Result<(), StoreError> {
+pub fn register_closed(mut infos: BTreeMap<StorePath, PathInfo>, store: &Store) -> Result<(), StoreError> {
     while !infos.is_empty() {
         let mut next: Vec<StorePath> = infos
             .values()

@@ -100,7 +100,15 @@ impl Fixture {
         (mirror, key)
     }
 
+    /// Takes the seed as it is.
+    pub fn take_seed(&self, publisher: &Publisher<'_>) {
+        let why = "it has to begin somewhere";
+        let seeded = publisher.seed(std::slice::from_ref(&self.seed.path), why).unwrap();
+        assert!(seeded.iter().all(|(_, published)| !matches!(published, Published::Conflict { .. })));
+    }
+
     pub fn publish_all(&self, publisher: &Publisher<'_>) {
+        self.take_seed(publisher);
         for (info, admission) in self.entries() {
             assert_ne!(publish(publisher, info, &admission), Published::Conflict { admitted: info.nar_hash });
         }

@@ -6,6 +6,8 @@
 mod support;
 
 mod fixture;
+mod killed;
 mod poison;
+mod populate;
 mod stock_nix;
 mod writers;

@@ -89,8 +89,8 @@ fn t41_t42_signatures_that_are_missing_untrusted_or_twice_do_not_count() {
     let mirror = fixture.init("mirror", &policy, &ours);
     let publisher = Publisher::new(&mirror, &ours, &fixture.store).unwrap();
     assert!(matches!(Publisher::new(&mirror, &spoofed, &fixture.store), Err(MirrorError::NotASigner { .. })));
-    let (info, admission) = &fixture.entries()[0];
-    publish(&publisher, info, admission);
+    let info = &fixture.seed;
+    fixture.take_seed(&publisher);
     let folder = fixture.folder("mirror");
     let report = check_at(&folder, &[], &[]);
     assert_eq!(kinds(&report), [Kind::Unsigned].into());
@@ -129,8 +129,8 @@ fn lie(change: impl FnOnce(&mut Admission), level: u64) -> Report {
     let key = key("test-1", 1);
     let mirror = fixture.init("mirror", "", &key);
     let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
-    let [seed, lib, (info, mut admission)] = fixture.entries();
-    publish(&publisher, seed.0, &seed.1);
+    let [_, lib, (info, mut admission)] = fixture.entries();
+    fixture.take_seed(&publisher);
     publish(&publisher, lib.0, &lib.1);
     let statements = statements(info, &admission, level);
     change(&mut admission);
@@ -245,4 +245,55 @@ fn a_mirror_that_is_none_or_whose_policy_was_swapped_is_refused() {
     let location = Location::parse(folder.to_str().unwrap()).unwrap();
     assert!(matches!(reprove::mirror::Mirror::open(location), Err(MirrorError::Unsigned { .. })));
     assert!(kinds(&check_at(&folder, &[], &[])).contains(&Kind::Unsigned));
+}
+
+#[test]
+fn t57_a_source_is_one_only_under_the_path_that_follows_from_its_bits() {
+    use reprove::nix::{
+        hash::{Algorithm, Hash},
+        make_path::{Method, fixed_output_path, source_path, text_path},
+        nar::Writer,
+    };
+    let fixture = Fixture::new();
+    let key = key("test-1", 1);
+    let contents = b"echo hello\n";
+    let mut nar = Writer::new(Vec::new());
+    nar.regular(false, contents.len() as u64, &contents[..]).unwrap();
+    let nar = nar.finish().unwrap();
+    let sha1 = |bytes: &[u8]| Hash::of(Algorithm::Sha1, bytes);
+    let true_ones = [
+        text_path("builder.sh", contents, []).unwrap(),
+        source_path("source", &reprove::nix::hash::NarHash::of(&nar).0, []).unwrap(),
+        fixed_output_path("flat", Method::Flat, &sha1(contents)).unwrap(),
+        fixed_output_path("tree", Method::Recursive, &sha1(&nar)).unwrap(),
+    ];
+    let false_ones = [
+        text_path("builder.sh", b"echo evil\n", []).unwrap(),
+        fixed_output_path("flat", Method::Flat, &sha1(&nar)).unwrap(),
+        fixed_output_path("renamed", Method::Flat, &sha1(b"")).unwrap(),
+    ];
+    let all = true_ones.iter().map(|path| (path, true)).chain(false_ones.iter().map(|path| (path, false)));
+    for (n, (path, is_source)) in all.enumerate() {
+        let mirror = fixture.init(&format!("mirror-{n}"), "", &key);
+        let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+        let stored = fixture.store.import_nar(nar.as_slice(), None).unwrap();
+        let info = reprove::store::PathInfo {
+            path: path.clone(),
+            nar_hash: stored.hash,
+            nar_size: stored.size,
+            references: BTreeSet::new(),
+            deriver: None,
+            origin: reprove::store::Origin::Source { place: "a test".to_owned() },
+        };
+        let admission = Admission {
+            ground: Ground::Source,
+            inputs: Default::default(),
+            sources: Default::default(),
+            seeds: Default::default(),
+            log: None,
+        };
+        publish(&publisher, &info, &admission);
+        let found = check_at(&fixture.folder(&format!("mirror-{n}")), &[&key], &[]).findings;
+        assert_eq!(found.is_empty(), is_source, "{path}: {found:?}");
+    }
 }

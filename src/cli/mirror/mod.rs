@@ -1,6 +1,7 @@
 //! `reprove mirror`: a binary cache in which every path was rebuilt before it was admitted.
 
 mod init;
+pub mod populate;
 pub mod verify;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub struct Mirror {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Init),
+    Populate(Box<populate::Populate>),
     Verify(verify::Verify),
 }
 
@@ -34,6 +36,7 @@ impl Mirror {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match &self.verb {
             Verb::Init(verb) => verb.run(context),
+            Verb::Populate(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
         }
     }
@@ -47,18 +50,21 @@ fn secret_key(file: &Path) -> Result<SecretKey, Failure> {
 
 impl From<MirrorError> for Failure {
     fn from(error: MirrorError) -> Self {
-        let exit = match &error {
-            MirrorError::Location(error) => exit_of_location(error),
-            MirrorError::Policy(_) | MirrorError::NotAMirror { .. } | MirrorError::OtherPolicy { .. } => {
-                Exit::Usage
-            }
-            MirrorError::Unsigned { .. } | MirrorError::NotASigner { .. } => Exit::Unsigned,
-            MirrorError::Document { .. } | MirrorError::Left { .. } => Exit::HASH_MISMATCH,
-            MirrorError::NotClosed { .. } => Exit::NotChecked,
-            MirrorError::Attest(_) => Exit::Usage,
-            _ => Exit::Internal,
-        };
-        Failure::new(error.code(), &error, exit)
+        Failure::new(error.code(), &error, exit(&error))
+    }
+}
+
+fn exit(error: &MirrorError) -> Exit {
+    match error {
+        MirrorError::Location(error) => exit_of_location(error),
+        MirrorError::Policy(_) | MirrorError::NotAMirror { .. } | MirrorError::OtherPolicy { .. } => {
+            Exit::Usage
+        }
+        MirrorError::Unsigned { .. } | MirrorError::NotASigner { .. } => Exit::Unsigned,
+        MirrorError::Document { .. } | MirrorError::Left { .. } => Exit::HASH_MISMATCH,
+        MirrorError::NotClosed { .. } => Exit::NotChecked,
+        MirrorError::Attest(_) => Exit::Usage,
+        _ => Exit::Internal,
     }
 }
 

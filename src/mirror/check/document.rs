@@ -7,6 +7,7 @@ use crate::{
     attest::envelope::Envelope,
     mirror::{
         MAX_SMALL,
+        admission::{REFUSAL_KIND, Refusal},
         layout::{HashPart, Object},
         policy::Policy,
         publish::{CONFLICT_KIND, Conflict},
@@ -76,6 +77,12 @@ impl Checker<'_> {
                     conflict.path, conflict.admitted.nar_hash, conflict.found.nar_hash
                 );
                 found.fault(Kind::Conflict, &name, why);
+            }
+            Object::Refused(part, _) => {
+                let refusal = self.signed::<Refusal>(&mut found, &name, REFUSAL_KIND);
+                if refusal.is_some_and(|refusal| HashPart::of(&refusal.derivation) != *part) {
+                    found.fault(Kind::Damaged, &name, "it is about something else than its name says");
+                }
             }
             _ => {}
         }

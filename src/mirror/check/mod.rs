@@ -7,6 +7,7 @@
 
 mod document;
 mod path;
+mod source;
 mod together;
 
 use std::{

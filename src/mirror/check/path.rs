@@ -13,6 +13,7 @@ use crate::{
     },
     mirror::{
         layout::{FileHash, HashPart, KeyId, Object},
+        seeds::{SEED_KIND, Seed},
         statement::{self, Admission, Ground},
         stream::Hashed,
     },
@@ -173,6 +174,11 @@ impl Checker<'_> {
                 says = true;
                 match self.admission(&bytes, std::slice::from_ref(key), info) {
                     Ok(admission) => {
+                        self.seed(result, info, &admission);
+                        if admission.ground == Ground::Source {
+                            self.source(&mut result.found, &name, info);
+                        }
+                        self.sources(result, &name, &admission);
                         self.log(result, info, &admission);
                         result.admissions.push(admission);
                     }
@@ -184,6 +190,33 @@ impl Checker<'_> {
         if told < self.believed.named.threshold {
             let name = Object::NarInfo(part).name();
             result.found.fault(Kind::Unsigned, &name, "too few of the signers say why it was admitted");
+        }
+    }
+
+    /// The record of a path that was taken as it is.
+    fn seed(&self, result: &mut PathResult, info: &NarInfo, admission: &Admission) {
+        let Ground::Seed { .. } = &admission.ground else { return };
+        let name = Object::Seed(HashPart::of(&info.store_path)).name();
+        if let Some(seed) = self.signed::<Seed>(&mut result.found, &name, SEED_KIND)
+            && ((&seed.path, seed.nar_hash, seed.nar_size)
+                != (&info.store_path, info.nar_hash, info.nar_size)
+                || seed.references != info.references)
+        {
+            result.found.fault(Kind::Damaged, &name, "it is about other bits than the narinfo");
+        }
+        result.uses.insert(name);
+    }
+
+    /// The sources that a statement speaks of: that they are there. Their hashes are checked once for all.
+    fn sources(&self, result: &mut PathResult, statement: &str, admission: &Admission) {
+        for (path, hash) in &admission.sources {
+            let Some(hash) = FileHash::from_hex(hash) else {
+                let why = format!("it names the source {path} by no hash");
+                result.found.fault(Kind::Damaged, statement, why);
+                continue;
+            };
+            let name = Object::Source(hash).name();
+            self.open(&mut result.found, &name);
         }
     }
 

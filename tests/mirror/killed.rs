@@ -1,0 +1,153 @@
+//! Writers that are killed, again and again, alone and two at once: the mirror that comes out is the one of a writer whom nobody
+//! disturbed, byte for byte.
+//!
+//! The other process is this test program again, running [`child`] alone.
+
+use std::{
+    env, fs,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use reprove::{
+    mirror::{
+        Mirror,
+        location::Location,
+        policy::Policy,
+        publish::Publisher,
+        statement::{Admission, Ground},
+    },
+    nix::store_path::StorePath,
+    store::{PathInfo, Store},
+};
+
+use crate::fixture::{check_at, files, key, object, publish};
+
+const DIR: &str = "REPROVE_TEST_MIRROR";
+const NAME: &str = "REPROVE_TEST_MIRROR_NAME";
+const AT: &str = "REPROVE_TEST_MIRROR_AT";
+
+/// How many paths each writer admits, each referring to the one before.
+const PATHS: usize = 12;
+
+fn chain_path(n: usize) -> StorePath {
+    let hash: String = format!("{n:032}").replace(' ', "0");
+    StorePath::from_base_name(format!("{hash}-link-{n}").as_bytes()).unwrap()
+}
+
+/// A chain of paths, some of them of hundreds of kilobytes that do not compress.
+fn chain(store: &Store) -> Vec<PathInfo> {
+    let mut infos: Vec<PathInfo> = Vec::new();
+    for n in 0..PATHS {
+        let before: Vec<StorePath> = infos.last().map(|info| info.path.clone()).into_iter().collect();
+        let mut state = n as u64 + 1;
+        let noise: String = (0..n * 20_000)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                char::from(b' ' + (state >> 58) as u8)
+            })
+            .collect();
+        infos.push(object(store, &chain_path(n), &before.iter().collect::<Vec<_>>(), &noise));
+    }
+    infos
+}
+
+/// What the other processes do: make the mirror if there is none, take the first path as a seed, and admit the others.
+#[test]
+#[ignore = "helper: the other process of the tests in this file, does nothing by itself"]
+fn child() {
+    let Some(dir) = env::var_os(DIR) else { return };
+    let name = env::var(NAME).unwrap();
+    let store = Store::open(&Path::new(&dir).join("state").join(&name)).unwrap();
+    let infos = chain(&store);
+    write(&env::var(AT).unwrap(), &store, &infos);
+}
+
+fn write(address: &str, store: &Store, infos: &[PathInfo]) {
+    let key = key("test-1", 1);
+    let location = Location::parse(address).unwrap();
+    let mirror = Mirror::init(location, Policy::from_toml("", &key).unwrap(), &key).unwrap();
+    let publisher = Publisher::new(&mirror, &key, store).unwrap();
+    let seed = &infos[0].path;
+    publisher.seed(std::slice::from_ref(seed), "the first").unwrap();
+    for pair in infos.windows(2) {
+        let [before, info] = pair else { unreachable!() };
+        let admission = Admission {
+            ground: Ground::Built { derivation: info.deriver.clone().unwrap(), output: "out".to_owned() },
+            inputs: [(before.path.clone(), before.nar_hash)].into(),
+            sources: Default::default(),
+            seeds: [seed.clone()].into(),
+            log: Some(reprove::mirror::layout::FileHash::of(crate::fixture::LOG).hex()),
+        };
+        publish(&publisher, info, &admission);
+    }
+}
+
+/// A process of its own that writes the mirror at `address`, with a state directory of this name below `dir`.
+pub fn spawn(dir: &Path, name: &str, address: &str, environment: &[(&str, &str)]) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", "killed::child", "--ignored", "--nocapture"])
+        .envs(environment.iter().copied())
+        .env(DIR, dir)
+        .env(NAME, name)
+        .env(AT, address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// A moment within the time that one undisturbed run takes.
+fn moment(whole: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    whole.mul_f64((random % 1000) as f64 / 1000.0)
+}
+
+pub fn to_the_end(child: Child, name: &str) {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn t59_writers_killed_at_twenty_moments_and_two_at_once_leave_the_mirror_of_one_undisturbed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("state/alone")).unwrap();
+    let infos = chain(&store);
+    let started = std::time::Instant::now();
+    write(dir.path().join("alone").to_str().unwrap(), &store, &infos);
+    let whole = started.elapsed() * 2;
+    let expected = files(&dir.path().join("alone"));
+    for names in [&["one"][..], &["one", "two"]] {
+        let at = dir.path().join(names.join("-and-"));
+        fs::create_dir(&at).unwrap();
+        let mirror = at.join("mirror");
+        let spawn = |name: &str| spawn(&at, name, mirror.to_str().unwrap(), &[]);
+        for _ in 0..10 {
+            let mut children: Vec<Child> = names.iter().map(|name| spawn(name)).collect();
+            std::thread::sleep(moment(whole));
+            for child in &mut children {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            // Nothing that was admitted is wrong, at any moment; a mirror may not be made yet.
+            if at.join("mirror/mirror.json.sig").exists() && at.join("mirror/nix-cache-info").exists() {
+                let report = check_at(&at.join("mirror"), &[], &[]);
+                assert_eq!(report.findings, []);
+            }
+        }
+        let children: Vec<(Child, &str)> = names.iter().map(|name| (spawn(name), *name)).collect();
+        children.into_iter().for_each(|(child, name)| to_the_end(child, name));
+        let made = files(&at.join("mirror"));
+        let differ: Vec<&String> = made
+            .iter()
+            .filter(|(name, bytes)| expected.get(*name) != Some(bytes))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(made == expected, "{differ:?}");
+    }
+    let report = check_at(&dir.path().join("alone"), &[], &[]);
+    assert_eq!((report.findings.len(), report.paths, report.left.len()), (0, PATHS as u64, 0));
+}
