@@ -23,6 +23,7 @@
 //! | [`statement`] | what is said of an admitted path |
 //! | [`publish`] | the way of a path into the mirror |
 //! | [`escrow`] | the way of a source into it |
+//! | [`car`] | sources under the names of content-addressed networks |
 //! | [`seeds`] | paths that are taken as they are |
 //! | [`bring`] | the way of a path from the mirror into our store |
 //! | [`admission`] | whether what a verification showed is enough, pure |
@@ -38,6 +39,7 @@
 
 pub mod admission;
 pub mod bring;
+pub mod car;
 pub mod check;
 pub mod claims;
 mod error;

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bucket;
 mod fixture;
 mod killed;
 mod poison;

@@ -24,7 +24,7 @@ use crate::{
 /// Make a mirror: what it admits and who says so is fixed from then on.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Where it is to lie: a folder, or file:///absolute/folder
+    /// Where it is to lie: a folder, s3://BUCKET/PREFIX, gs://… or az://…
     #[arg(value_name = "LOCATION")]
     location: String,
     /// The ed25519 key to sign with, as `nix key generate-secret` makes them; it is made when FILE is not there

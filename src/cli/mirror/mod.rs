@@ -2,6 +2,7 @@
 
 mod init;
 pub mod populate;
+mod sources;
 pub mod verify;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ pub struct Mirror {
 enum Verb {
     Init(init::Init),
     Populate(Box<populate::Populate>),
+    Sources(sources::Sources),
     Verify(verify::Verify),
 }
 
@@ -37,6 +39,7 @@ impl Mirror {
         match &self.verb {
             Verb::Init(verb) => verb.run(context),
             Verb::Populate(verb) => verb.run(context),
+            Verb::Sources(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
         }
     }
@@ -82,7 +85,9 @@ impl From<PolicyError> for Failure {
 
 fn exit_of_location(error: &LocationError) -> Exit {
     match error {
-        LocationError::Address { .. } | LocationError::Overwrites { .. } => Exit::Usage,
+        LocationError::Address { .. } | LocationError::Bucket { .. } | LocationError::Overwrites { .. } => {
+            Exit::Usage
+        }
         LocationError::TooLarge { .. } | LocationError::TooMany { .. } => Exit::HASH_MISMATCH,
         _ => Exit::NotChecked,
     }

@@ -1,5 +1,7 @@
-//! Where a mirror's objects lie: a folder of this machine. An object has a name, is written once as a whole, and never changes.
+//! Where a mirror's objects lie: a folder of this machine, or a bucket of an object service. An object has a name, is written once
+//! as a whole, and never changes.
 
+mod bucket;
 mod folder;
 
 use std::{
@@ -10,6 +12,7 @@ use std::{
 
 use crate::code::{Code, Explanation};
 
+pub use bucket::Bucket;
 pub use folder::Folder;
 
 /// Objects that are listed; each costs its name.
@@ -71,10 +74,20 @@ impl fmt::Debug for Location {
 #[non_exhaustive]
 pub enum LocationError {
     /// Not an address of one.
-    #[error("`{address}` is no location of a mirror: a folder or file:///absolute/folder")]
+    #[error(
+        "`{address}` is no location of a mirror: a folder, file:///absolute/folder, s3://, gs:// or az://"
+    )]
     Address {
         /// What was given.
         address: String,
+    },
+    /// A bucket that cannot be asked: what is missing in the environment.
+    #[error("{address}: {source}")]
+    Bucket {
+        /// The address.
+        address: String,
+        /// What is missing.
+        source: io::Error,
     },
     /// It could not be read or written.
     #[error("{object}: {source}")]
@@ -110,7 +123,7 @@ impl LocationError {
     /// The stable code.
     pub fn code(&self) -> Code {
         Code(match self {
-            LocationError::Address { .. } => 1400,
+            LocationError::Address { .. } | LocationError::Bucket { .. } => 1400,
             LocationError::Io { .. } => 1401,
             LocationError::TooLarge { .. } | LocationError::TooMany { .. } => 1402,
             LocationError::Overwrites { .. } => 1403,
@@ -123,7 +136,10 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code(1400),
         title: "not a location of a mirror",
-        text: "A mirror is named by a folder, or by file:// and an absolute folder.",
+        text: "A mirror is named by a folder, by file:// and an absolute folder, or by s3://, gs:// or az:// and a bucket with a \
+               prefix. Credentials, region and endpoint of a bucket come from the environment: AWS_ACCESS_KEY_ID, \
+               AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL; GOOGLE_SERVICE_ACCOUNT; AZURE_STORAGE_ACCOUNT_NAME, \
+               AZURE_STORAGE_ACCOUNT_KEY, and what else those services' tools read.",
     },
     Explanation {
         code: Code(1401),
@@ -147,6 +163,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
 impl Location {
     /// The location at `address`. A folder need not be there yet.
     pub fn parse(address: &str) -> Result<Self, LocationError> {
+        let bucket = Bucket::new(address);
+        let bucket =
+            bucket.map_err(|source| LocationError::Bucket { address: address.to_owned(), source })?;
+        if let Some(bucket) = bucket {
+            return Ok(Location { address: address.to_owned(), objects: Box::new(bucket) });
+        }
         let wrong = || LocationError::Address { address: address.to_owned() };
         let folder = match address.split_once("://") {
             Some(("file", path)) if path.starts_with('/') => path,

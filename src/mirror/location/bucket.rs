@@ -1,0 +1,198 @@
+//! A mirror in a bucket of an object service: S3 and what speaks like it, Google's, Azure's.
+//!
+//! The only place that knows of `object_store` and of tokio: everything else of this room is blocking. Credentials, endpoint and
+//! region come from the environment, as the services' own tools have them (`AWS_…`, `GOOGLE_…`, `AZURE_…`).
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload,
+    aws::{AmazonS3Builder, S3ConditionalPut},
+    azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder,
+    path::Path,
+    prefix::PrefixStore,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Objects, Opened, Put};
+
+/// What is created in one request, with the condition that nothing is there. Memory for each writer.
+const WHOLE: u64 = 64 << 20;
+
+/// Parts of what is larger. Services take up to 10,000 of them: 320 GB.
+const PART: usize = 32 << 20;
+
+/// A bucket, or what begins with a prefix in one.
+pub struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    runtime: Arc<Runtime>,
+}
+
+impl Bucket {
+    /// The bucket at `s3://…`, `gs://…` or `az://…`; `None` for any other scheme.
+    pub fn new(address: &str) -> io::Result<Option<Self>> {
+        let Some((scheme, rest)) = address.split_once("://") else { return Ok(None) };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let url = format!("{scheme}://{bucket}");
+        // Whoever asked first has chosen; here it is nobody else.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let store: Arc<dyn ObjectStore> = match scheme {
+            "s3" => {
+                let builder = AmazonS3Builder::from_env().with_url(url);
+                let builder = builder.with_conditional_put(S3ConditionalPut::ETagMatch);
+                Arc::new(builder.build().map_err(io::Error::other)?)
+            }
+            "gs" => {
+                let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
+                Arc::new(builder.build().map_err(io::Error::other)?)
+            }
+            "az" => {
+                let builder = MicrosoftAzureBuilder::from_env().with_url(url);
+                Arc::new(builder.build().map_err(io::Error::other)?)
+            }
+            _ => return Ok(None),
+        };
+        let prefix = prefix.trim_matches('/');
+        let store = if prefix.is_empty() {
+            store
+        } else {
+            Arc::new(PrefixStore::new(store, Path::parse(prefix).map_err(io::Error::other)?))
+        };
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        Ok(Some(Bucket { store, runtime: Arc::new(runtime) }))
+    }
+
+    /// An object, or what of it is asked for.
+    fn get(&self, name: &str, range: Option<GetRange>) -> io::Result<Option<Opened>> {
+        let options = GetOptions { range, ..GetOptions::default() };
+        // Only what says that it is not there is not there: neither a refusal nor a failure is.
+        match self.runtime.block_on(self.store.get_opts(&path(name)?, options)) {
+            Ok(found) => {
+                let size = found.meta.size;
+                let stream = found.into_stream();
+                let body = Body { stream, chunk: Bytes::new(), runtime: Arc::clone(&self.runtime) };
+                Ok(Some(Opened { size, bytes: Box::new(body) }))
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn create(&self, path: &Path, bytes: Bytes) -> io::Result<Put> {
+        let put = self.store.put_opts(path, PutPayload::from_bytes(bytes), PutMode::Create.into());
+        match self.runtime.block_on(put) {
+            Ok(_) => Ok(Put::New),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::There),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Creates what is too large for one request. There is no condition on these: who meets another writer here replaces an object
+    /// by the same bytes, because everything large is named by the hash of its bytes or follows from what is.
+    fn create_in_parts(&self, path: &Path, file: &mut File) -> io::Result<Put> {
+        self.runtime.block_on(async {
+            match self.store.head(path).await {
+                Ok(_) => return Ok(Put::There),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
+            let mut upload = self.store.put_multipart(path).await.map_err(failed)?;
+            loop {
+                let mut part = Vec::new();
+                file.take(PART as u64).read_to_end(&mut part)?;
+                if part.is_empty() {
+                    break;
+                }
+                if let Err(error) = upload.put_part(part.into()).await {
+                    // What was sent so far costs money until it is given up.
+                    let _ = upload.abort().await;
+                    return Err(failed(error));
+                }
+            }
+            upload.complete().await.map_err(failed)?;
+            Ok(Put::New)
+        })
+    }
+}
+
+impl Objects for Bucket {
+    fn open(&self, name: &str) -> io::Result<Option<Opened>> {
+        self.get(name, None)
+    }
+
+    fn list(&self, prefix: &str, visit: &mut dyn FnMut(String, u64)) -> io::Result<()> {
+        let within = prefix.rsplit_once('/').map(|(folder, _)| path(folder)).transpose()?;
+        self.runtime.block_on(async {
+            let mut listed = self.store.list(within.as_ref());
+            while let Some(found) = listed.next().await {
+                let found = found.map_err(failed)?;
+                if found.location.as_ref().starts_with(prefix) {
+                    visit(found.location.to_string(), found.size);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn put_new(&self, name: &str, bytes: &[u8]) -> io::Result<Put> {
+        self.create(&path(name)?, Bytes::copy_from_slice(bytes))
+    }
+
+    fn put_new_file(&self, name: &str, file: &mut File) -> io::Result<Put> {
+        let path = path(name)?;
+        if file.metadata()?.len() > WHOLE {
+            return self.create_in_parts(&path, file);
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        self.create(&path, bytes.into())
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        match self.runtime.block_on(self.store.delete(&path(name)?)) {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// An object on its way.
+struct Body {
+    stream: BoxStream<'static, object_store::Result<Bytes>>,
+    chunk: Bytes,
+    runtime: Arc<Runtime>,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            match self.runtime.block_on(self.stream.next()) {
+                Some(next) => self.chunk = next.map_err(failed)?,
+                None => return Ok(0),
+            }
+        }
+        let n = buffer.len().min(self.chunk.len());
+        buffer[..n].copy_from_slice(&self.chunk.split_to(n));
+        Ok(n)
+    }
+}
+
+fn path(name: &str) -> io::Result<Path> {
+    Path::parse(name).map_err(io::Error::other)
+}
+
+fn failed(error: Error) -> io::Error {
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            io::Error::new(io::ErrorKind::PermissionDenied, error)
+        }
+        error => io::Error::other(error),
+    }
+}
