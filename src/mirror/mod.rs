@@ -30,6 +30,7 @@
 //! | `testimony` | what a verification showed, as statements |
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
+//! | [`serve`] | the mirror over HTTP |
 //! | [`check`] | everything that a stranger can check |
 //!
 //! An object is written once, as a whole, under a name that nothing had (`location`): that is the only promise asked of the place.
@@ -50,6 +51,7 @@ pub mod policy;
 pub mod populate;
 pub mod publish;
 pub mod seeds;
+pub mod serve;
 pub mod statement;
 mod stream;
 mod testimony;

@@ -83,9 +83,16 @@ impl FromStr for PublicKey {
     }
 }
 
+/// As nix.conf spells it: `NAME:BASE64`.
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, BASE64.encode(self.bytes()))
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.name, BASE64.encode(self.key.as_bytes()))
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -10,5 +10,6 @@ mod fixture;
 mod killed;
 mod poison;
 mod populate;
+mod serve;
 mod stock_nix;
 mod writers;

@@ -9,8 +9,11 @@ use std::{
     thread,
 };
 
+use reprove::mirror::serve::Limits;
+
 use crate::{
     fixture::{Fixture, files, key, replace},
+    serve::Running,
     support::nix::Nix,
 };
 
@@ -64,7 +67,10 @@ fn stock_nix_copies_verifies_and_lists_what_is_in_a_mirror() {
     let trusted = format!("{:?}", secret.public());
     let folder = format!("file://{}", fixture.folder("mirror").display());
     let tool = fixture.tool.path.to_string();
-    for address in [folder, serve(fixture.folder("mirror"))] {
+    let running = Running::of(&fixture.folder("mirror"), Limits::default());
+    let served = format!("http://{}", running.address);
+    // Any server of files will do, and ours.
+    for address in [folder, serve(fixture.folder("mirror")), served] {
         let program = Nix::new();
         let copied = nix(&program, &trusted, &["copy", "--from", &address, &tool]);
         assert!(copied.status.success(), "{address}: {}", text(&copied));

@@ -2,6 +2,7 @@
 
 mod init;
 pub mod populate;
+mod serve;
 mod sources;
 pub mod verify;
 
@@ -30,6 +31,7 @@ enum Verb {
     Init(init::Init),
     Populate(Box<populate::Populate>),
     Sources(sources::Sources),
+    Serve(serve::Serve),
     Verify(verify::Verify),
 }
 
@@ -40,6 +42,7 @@ impl Mirror {
             Verb::Init(verb) => verb.run(context),
             Verb::Populate(verb) => verb.run(context),
             Verb::Sources(verb) => verb.run(context),
+            Verb::Serve(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
         }
     }

@@ -127,6 +127,10 @@ impl Objects for Bucket {
         self.get(name, None)
     }
 
+    fn open_at(&self, name: &str, offset: u64) -> io::Result<Option<Opened>> {
+        self.get(name, Some(GetRange::Offset(offset)))
+    }
+
     fn list(&self, prefix: &str, visit: &mut dyn FnMut(String, u64)) -> io::Result<()> {
         let within = prefix.rsplit_once('/').map(|(folder, _)| path(folder)).transpose()?;
         self.runtime.block_on(async {

@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Seek as _, SeekFrom, Write as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Once,
@@ -85,6 +85,13 @@ impl Objects for Folder {
     fn open(&self, name: &str) -> io::Result<Option<Opened>> {
         let Some(file) = self.file(name)? else { return Ok(None) };
         let size = file.metadata()?.len();
+        Ok(Some(Opened { size, bytes: Box::new(file) }))
+    }
+
+    fn open_at(&self, name: &str, offset: u64) -> io::Result<Option<Opened>> {
+        let Some(mut file) = self.file(name)? else { return Ok(None) };
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(offset))?;
         Ok(Some(Opened { size, bytes: Box::new(file) }))
     }
 

@@ -43,6 +43,9 @@ pub trait Objects: Send + Sync {
     /// The object of this name; `None` when there is none.
     fn open(&self, name: &str) -> io::Result<Option<Opened>>;
 
+    /// The same, with its bytes from `offset` on.
+    fn open_at(&self, name: &str, offset: u64) -> io::Result<Option<Opened>>;
+
     /// Calls `visit` with name and size of every object, in no order; whatever else lies there comes with a name that is none
     /// of an object.
     fn list(&self, prefix: &str, visit: &mut dyn FnMut(String, u64)) -> io::Result<()>;
@@ -214,6 +217,11 @@ impl Location {
         self.objects.open(name).map_err(self.failed(name))
     }
 
+    /// The same, with its bytes from `offset` on.
+    pub fn open_at(&self, name: &str, offset: u64) -> Result<Option<Opened>, LocationError> {
+        self.objects.open_at(name, offset).map_err(self.failed(name))
+    }
+
     /// Name and size of everything whose name begins with `prefix`, sorted.
     pub fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, LocationError> {
         let (mut found, mut too_many) = (Vec::new(), false);
@@ -284,6 +292,9 @@ mod tests {
             let bytes = self.0.lock().unwrap().get(name).cloned();
             Ok(bytes
                 .map(|bytes| Opened { size: bytes.len() as u64, bytes: Box::new(io::Cursor::new(bytes)) }))
+        }
+        fn open_at(&self, _name: &str, _offset: u64) -> io::Result<Option<Opened>> {
+            unreachable!("nobody asks for a part")
         }
         fn list(&self, _prefix: &str, _visit: &mut dyn FnMut(String, u64)) -> io::Result<()> {
             Ok(())

@@ -1,0 +1,303 @@
+//! A mirror over HTTP: what is answered, what is not, and who is cut off.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use reprove::mirror::{
+    location::Location,
+    serve::{Limits, Server, metrics::Metrics},
+};
+use tokio::sync::oneshot;
+
+use crate::fixture::{Fixture, files};
+
+/// A server that ends when this is dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    metrics: Arc<Metrics>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn of(folder: &Path, limits: Limits) -> Running {
+        let server = Arc::new(Server::new(Location::parse(folder.to_str().unwrap()).unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, metrics) = (listener.local_addr().unwrap(), server.metrics().clone());
+        let (stop, stopped) = oneshot::channel();
+        let stop_signal = move || -> std::io::Result<reprove::mirror::serve::StopSignal> {
+            Ok(Box::pin(async {
+                let _ = stopped.await;
+            }))
+        };
+        let thread = thread::spawn(move || server.run(listener, limits, stop_signal).unwrap());
+        Running { address, metrics, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        // A server that answers nothing fails the test instead of stopping it.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// One request on a connection of its own.
+    fn ask(&self, method: &str, target: &str, headers: &[&str]) -> Answer {
+        let mut stream = self.connect();
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        write!(stream, "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")
+            .unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Answer::read(&bytes)
+    }
+
+    fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, &[])
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || thread::panicking());
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn read(bytes: &[u8]) -> Answer {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+        Answer { status, headers, body: bytes[end + 4..].to_vec() }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// The name and bytes of the largest NAR of a mirror.
+fn nar(folder: &Path) -> (String, Vec<u8>) {
+    files(folder)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("nar/"))
+        .max_by_key(|(_, bytes)| bytes.len())
+        .unwrap()
+}
+
+#[test]
+fn every_object_is_served_as_it_is() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    fs::write(folder.join("index.html"), "<p>page").unwrap();
+    let running = Running::of(&folder, Limits::default());
+    let objects = files(&folder);
+    assert!(objects.len() > 10);
+    for (name, bytes) in &objects {
+        let got = running.get(&format!("/{name}"));
+        assert_eq!((got.status, &got.body), (200, bytes), "{name}");
+        assert_eq!(got.header("content-length"), bytes.len().to_string(), "{name}");
+        assert_eq!(got.header("x-content-type-options"), "nosniff");
+        let expected = match name.rsplit_once('.').map_or(name.as_str(), |(_, ending)| ending) {
+            "nix-cache-info" => "text/x-nix-cache-info",
+            "narinfo" => "text/x-nix-narinfo",
+            "zst" => "application/x-nix-nar",
+            "html" => "text/html; charset=utf-8",
+            "jsonl" => "application/jsonl",
+            "json" | "ls" => "application/json",
+            _ => "text/plain; charset=utf-8",
+        };
+        assert_eq!(got.header("content-type"), expected, "{name}");
+        let head = running.ask("HEAD", &format!("/{name}"), &[]);
+        assert_eq!((head.status, head.body.len()), (200, 0), "{name}");
+        assert_eq!(head.header("content-length"), bytes.len().to_string(), "{name}");
+    }
+    assert_eq!(running.get("/").body, b"<p>page");
+    assert!(running.get("/").header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(running.get("/healthz").body, b"ok\n");
+    let metrics = String::from_utf8(running.get("/metrics").body).unwrap();
+    assert!(metrics.contains("reprove_mirror_answers_total{kind=\"narinfo\",status=\"2xx\"} 6"), "{metrics}");
+}
+
+#[test]
+fn parts_of_what_never_changes_and_nothing_of_what_is_known() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let running = Running::of(&folder, Limits::default());
+    let (name, bytes) = nar(&folder);
+    let (target, tag) = (format!("/{name}"), format!("\"{name}\""));
+    let ask = |headers: &[&str]| running.ask("GET", &target, headers);
+    let part = ask(&["Range: bytes=5-9"]);
+    assert_eq!((part.status, part.body.as_slice()), (206, &bytes[5..10]));
+    assert_eq!(part.header("content-range"), format!("bytes 5-9/{}", bytes.len()));
+    assert_eq!(ask(&["Range: bytes=-4"]).body, bytes[bytes.len() - 4..]);
+    let beyond = ask(&[&format!("Range: bytes={}-", bytes.len())]);
+    assert_eq!(
+        (beyond.status, beyond.header("content-range")),
+        (416, format!("bytes */{}", bytes.len()).as_str())
+    );
+    assert_eq!(ask(&["Range: bytes=0-1,4-5"]).body, bytes);
+    assert_eq!(ask(&["Range: bytes=5-9", &format!("If-Range: {tag}")]).status, 206);
+    assert_eq!(ask(&["Range: bytes=5-9", "If-Range: \"other\""]).body, bytes);
+    let known = ask(&[&format!("If-None-Match: \"x\", {tag}")]);
+    assert_eq!((known.status, known.body.len(), known.header("etag")), (304, 0, tag.as_str()));
+    assert!(known.header("cache-control").contains("immutable"));
+    // A narinfo may be signed once more.
+    let info =
+        running.ask("GET", &format!("/{}.narinfo", fixture.tool.path.hash_part()), &["Range: bytes=0-1"]);
+    assert_eq!(info.status, 200);
+    assert!(!info.header("cache-control").contains("immutable"));
+}
+
+#[test]
+fn t60_what_is_no_object_is_not_found_and_nothing_can_be_changed() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    fs::write(fixture.dir.path().join("secret"), "secret").unwrap();
+    fs::write(folder.join("stray"), "stray").unwrap();
+    let running = Running::of(&folder, Limits::default());
+    let missing = format!("/{}.narinfo", "0".repeat(32));
+    for target in [
+        "/../secret",
+        "/%2e%2e%2fsecret",
+        "/%2e%2e/secret",
+        "/nar/%2e%2e%2f%2e%2e%2fsecret",
+        "/nar/../../secret",
+        "//etc/passwd",
+        "/log/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/stray",
+        "/.tmp",
+        "/nar",
+        "/nar/",
+        "/%00",
+        "/%zz",
+        "/claims/x/1",
+        "/%3Cscript%3Ealert(1)%3C/script%3E",
+        missing.as_str(),
+    ] {
+        let got = running.get(target);
+        assert_eq!((got.status, got.header("cache-control")), (404, "no-store"), "{target}");
+        // Nothing of what was asked for comes back.
+        assert_eq!(got.body, b"there is no such object\n", "{target}");
+    }
+    let before = files(&folder);
+    for method in ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let got = running.ask(method, "/nix-cache-info", &["Content-Length: 0"]);
+        assert_eq!((got.status, got.header("allow")), (405, "GET, HEAD"), "{method}");
+    }
+    assert_eq!(files(&folder), before);
+    // A mirror that is gone is not a mirror that lacks a path.
+    assert_eq!(running.get("/healthz").status, 200);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(running.get("/healthz").status, 503);
+}
+
+#[test]
+fn a_link_in_a_folder_is_not_followed() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    fs::write(fixture.dir.path().join("secret"), "secret").unwrap();
+    let name = format!("{}.ls", "0".repeat(32));
+    std::os::unix::fs::symlink("../secret", folder.join(&name)).unwrap();
+    let running = Running::of(&folder, Limits::default());
+    let got = running.get(&format!("/{name}"));
+    assert!(got.status >= 400 && !got.body.windows(6).any(|six| six == b"secret"), "{got:?}");
+}
+
+#[test]
+fn who_asks_for_nothing_or_takes_nothing_is_cut_off() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    // More than the buffers of two sockets hold.
+    let (name, _) = nar(&folder);
+    fs::remove_file(folder.join(&name)).unwrap();
+    fs::write(folder.join(&name), vec![7; 64 << 20]).unwrap();
+    let limits = Limits { patience: Duration::from_millis(200), ..Limits::default() };
+    let running = Running::of(&folder, limits);
+    let is_closed = |mut stream: TcpStream| {
+        let mut bytes = Vec::new();
+        // Either is an end: data that nobody read makes it a reset.
+        let _ = stream.read_to_end(&mut bytes);
+        bytes.len()
+    };
+    let silent = running.connect();
+    let mut slow = running.connect();
+    slow.write_all(b"GET /nix-cache-info HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+    let mut greedy = running.connect();
+    write!(greedy, "GET /{name} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(is_closed(silent), 0);
+    is_closed(slow);
+    // It reads nothing until it is cut off.
+    while running.metrics.open_connections() > 0 {
+        thread::yield_now();
+    }
+    assert!(is_closed(greedy) < 64 << 20);
+    // Who takes it gets it.
+    assert_eq!(running.get(&format!("/{name}")).body.len(), 64 << 20);
+}
+
+#[test]
+fn a_file_that_ends_too_early_does_not_look_whole() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let (name, _) = nar(&folder);
+    fs::remove_file(folder.join(&name)).unwrap();
+    let len = 64_u64 << 20;
+    fs::write(folder.join(&name), vec![7; len as usize]).unwrap();
+    let running = Running::of(&folder, Limits::default());
+    let mut stream = running.connect();
+    write!(stream, "GET /{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    // It is being sent, and shortened.
+    let mut first = [0; 1024];
+    stream.read_exact(&mut first).unwrap();
+    fs::OpenOptions::new().write(true).open(folder.join(&name)).unwrap().set_len(len / 2).unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!((rest.len() as u64) < len, "all of {len} bytes were sent of a file of half of them");
+}
+
+#[test]
+fn one_connection_more_than_there_may_be_waits() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let running = Running::of(&fixture.folder("mirror"), Limits { connections: 1, ..Limits::default() });
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answered = |stream: &mut TcpStream| {
+        let mut bytes = [0; 12];
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"HTTP/1.1 200");
+    };
+    let (mut first, mut second) = (running.connect(), running.connect());
+    first.write_all(request).unwrap();
+    answered(&mut first);
+    second.write_all(request).unwrap();
+    assert_eq!(running.metrics.open_connections(), 1);
+    first.shutdown(Shutdown::Both).unwrap();
+    answered(&mut second);
+}
