@@ -383,11 +383,10 @@ fn bits_of_two_systems_are_compared_and_a_difference_is_explained() {
     assert_eq!(output.status.code(), Some(104));
     for output in document["outputs"].as_array().unwrap() {
         assert_eq!(output["system"], RISCV);
-        assert_eq!(output["references"][0]["reference"], X86);
-        assert_eq!(
-            output["references"][0]["nar_hash"] == output["nar_hash"],
-            output["verdict"] == "reproduced"
-        );
+        // Beside what an earlier run left in our store.
+        let references = output["references"].as_array().unwrap();
+        let other = references.iter().find(|one| one["reference"] == X86).unwrap();
+        assert_eq!(other["nar_hash"] == output["nar_hash"], output["verdict"] == "reproduced");
     }
 }
 

@@ -77,7 +77,7 @@ pub struct Policy {
     /// Who signs.
     #[serde(default, rename = "signer")]
     pub signers: Vec<Signer>,
-    /// Names of policies that have to hold in what is admitted.
+    /// Names of policies that have to hold in what `populate` is asked for, each in the derivations that it looks at.
     #[serde(default)]
     pub policies: Vec<String>,
     /// What is trusted from outside, and why: read by people.

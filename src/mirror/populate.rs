@@ -248,9 +248,7 @@ impl Populate<'_> {
                 seeds,
                 log: log.as_ref().map(|log| FileHash::of(log).hex()),
             };
-            let policy = self.mirror.policy();
-            let statements =
-                testimony::statements(&target, output, &info, &admission.seeds, policy, self.realiser)?;
+            let statements = testimony::statements(&target, output, &info, &admission.seeds, self.realiser)?;
             let entry =
                 Entry { info: &info, admission: &admission, statements: &statements, log: log.as_deref() };
             match self.publisher.publish(&entry)? {
