@@ -14,8 +14,7 @@ use crate::{
         verdict::VerdictPredicate,
     },
     build::RunRecord,
-    nix::{nar::NarHasher, secret_key::SecretKey, signature::PublicKey},
-    release::sign::SignError,
+    nix::{nar::NarHasher, signature::PublicKey},
     report::escape::escape,
     store,
 };
@@ -75,9 +74,7 @@ impl Attest {
 
 impl Make {
     fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let text = String::from_utf8_lossy(&read::named(&self.key, read::MAX_KEY)?).into_owned();
-        let key: SecretKey =
-            text.parse().map_err(|source| SignError::SecretKey { file: self.key.clone(), source })?;
+        let key = read::secret_key(&self.key)?;
         let document = read::named(&self.document, make::MAX_LEN)?;
         let store = context.store()?;
         let record = |run: &str| -> Result<RunRecord, AttestError> {

@@ -104,11 +104,8 @@ impl Frontier {
         // read is no presence: the build that follows says what is wrong with it.
         let by_nix: BTreeSet<&StorePath> = outputs(graph, &self.by_nix(graph)).collect();
         let trusting = self.is_drawn();
-        let counts = |path: &StorePath, origin: &Origin| {
-            trusting
-                || by_nix.contains(path)
-                || matches!(origin, Origin::Built { .. } | Origin::Source { .. })
-        };
+        let counts =
+            |path: &StorePath, origin: &Origin| trusting || by_nix.contains(path) || !origin.is_on_trust();
         let present = |path: &StorePath| {
             !again.contains(path) && matches!(store.path(path), Ok(Some(info)) if counts(path, &info.origin))
         };

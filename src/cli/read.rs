@@ -4,9 +4,10 @@
 use std::{fs::File, io::Read as _, path::Path};
 
 use super::Failure;
+use crate::{nix::secret_key::SecretKey, release::sign::SignError};
 
 /// Longest file of a secret key, in bytes: a key has some hundred.
-pub const MAX_KEY: u64 = 4096;
+const MAX_KEY: u64 = 4096;
 
 /// The bytes of a file: one more than `limit` at the most, so that whoever parses them says that they are too many.
 pub fn bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
@@ -33,4 +34,10 @@ pub fn text(path: &Path, limit: u64) -> Result<String, Failure> {
         let place = error.utf8_error().valid_up_to();
         Failure::usage(format!("{}: no text: byte {place} is not UTF-8", path.display()))
     })
+}
+
+/// The ed25519 key in a file, as `nix key generate-secret` makes them.
+pub fn secret_key(file: &Path) -> Result<SecretKey, Failure> {
+    let text = String::from_utf8_lossy(&named(file, MAX_KEY)?).into_owned();
+    Ok(text.parse().map_err(|source| SignError::SecretKey { file: file.to_owned(), source })?)
 }

@@ -134,6 +134,11 @@ impl Mirror {
         &self.location
     }
 
+    /// The same, when the mirror is no longer needed.
+    pub fn into_location(self) -> Location {
+        self.location
+    }
+
     /// What it admits.
     pub fn policy(&self) -> &Policy {
         &self.policy

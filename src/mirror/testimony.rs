@@ -15,7 +15,7 @@ use crate::{
     nix::store_path::StorePath,
     schedule::Realiser,
     store::PathInfo,
-    verify::{self, OutputResult, Verdict, conclusion::Comparison, session::TargetResult},
+    verify::{self, OutputResult, session::TargetResult},
 };
 
 /// The statements about an output that was built: how, and the verdict.
@@ -49,12 +49,7 @@ pub(super) fn statements(
     });
     let references = references.map(|one| Reference {
         reference: one.reference.to_string(),
-        verdict: match one.comparison {
-            Comparison::Equal { .. } => Verdict::Reproduced,
-            Comparison::Different => Verdict::Diverged,
-            Comparison::Missing { .. } | Comparison::Unlike { .. } => Verdict::NotChecked,
-        }
-        .to_string(),
+        verdict: one.comparison.verdict().to_string(),
         nar_hash: one.nar_hash.map(|hash| hash.to_string()),
     });
     // How its inputs came into this worker's store says nothing: they are those of the mirror, and rest on the same seeds.

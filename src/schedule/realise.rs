@@ -391,7 +391,7 @@ impl Realiser<'_> {
         let roots: Vec<StorePath> = graph.input_paths(index)?.into_iter().collect();
         let mut inputs = Inputs::new();
         for info in self.store.closure(&roots)? {
-            if matches!(info.origin, Origin::HostStore | Origin::Substituted { .. }) {
+            if info.origin.is_on_trust() {
                 self.rehash(&info)?;
             }
             let object = self.object(&info.path, info.nar_hash, info.nar_size, info.references)?;

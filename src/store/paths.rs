@@ -37,6 +37,13 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Whether it was taken as it is, from a place whose word was believed.
+    pub fn is_on_trust(&self) -> bool {
+        matches!(self, Origin::HostStore | Origin::Substituted { .. })
+    }
+}
+
 /// What is known about a store path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -24,6 +24,17 @@ pub enum Comparison {
     },
 }
 
+impl Comparison {
+    /// What it says by itself.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Comparison::Equal { .. } => Verdict::Reproduced,
+            Comparison::Different => Verdict::Diverged,
+            Comparison::Missing { .. } | Comparison::Unlike { .. } => Verdict::NotChecked,
+        }
+    }
+}
+
 /// The verdict on one output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conclusion {

@@ -68,8 +68,7 @@ impl Inputs {
                     }
                     Err(_) => continue,
                 };
-                let on_trust = matches!(info.origin, Origin::HostStore | Origin::Substituted { .. });
-                if (needed || on_trust) && seen.insert(info.path.clone()) {
+                if (needed || info.origin.is_on_trust()) && seen.insert(info.path.clone()) {
                     inputs.known.push(Input { path: info.path, origin: info.origin });
                 }
             }

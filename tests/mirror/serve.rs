@@ -17,7 +17,7 @@ use reprove::mirror::{
 };
 use tokio::sync::oneshot;
 
-use crate::fixture::{Fixture, files};
+use crate::fixture::{Fixture, files, replace};
 
 /// A server that ends when this is dropped.
 pub struct Running {
@@ -103,6 +103,16 @@ fn nar(folder: &Path) -> (String, Vec<u8>) {
         .filter(|(name, _)| name.starts_with("nar/"))
         .max_by_key(|(_, bytes)| bytes.len())
         .unwrap()
+}
+
+/// The size of a NAR that is more than the buffers of two sockets hold.
+const LARGE: usize = 64 << 20;
+
+/// Puts a file of that size in the place of a NAR, and gives its name.
+fn large_nar(folder: &Path) -> String {
+    let (name, _) = nar(folder);
+    replace(&folder.join(&name), &vec![7; LARGE]);
+    name
 }
 
 #[test]
@@ -233,10 +243,7 @@ fn who_asks_for_nothing_or_takes_nothing_is_cut_off() {
     let fixture = Fixture::new();
     fixture.mirror("mirror");
     let folder = fixture.folder("mirror");
-    // More than the buffers of two sockets hold.
-    let (name, _) = nar(&folder);
-    fs::remove_file(folder.join(&name)).unwrap();
-    fs::write(folder.join(&name), vec![7; 64 << 20]).unwrap();
+    let name = large_nar(&folder);
     let limits = Limits { patience: Duration::from_millis(200), ..Limits::default() };
     let running = Running::of(&folder, limits);
     let is_closed = |mut stream: TcpStream| {
@@ -246,19 +253,23 @@ fn who_asks_for_nothing_or_takes_nothing_is_cut_off() {
         bytes.len()
     };
     let silent = running.connect();
+    let mut idle = running.connect();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut slow = running.connect();
     slow.write_all(b"GET /nix-cache-info HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
     let mut greedy = running.connect();
     write!(greedy, "GET /{name} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     assert_eq!(is_closed(silent), 0);
     is_closed(slow);
+    assert!(is_closed(idle) > 0, "it got its answer");
     // It reads nothing until it is cut off.
     while running.metrics.open_connections() > 0 {
         thread::yield_now();
     }
-    assert!(is_closed(greedy) < 64 << 20);
+    assert!(is_closed(greedy) < LARGE);
     // Who takes it gets it.
-    assert_eq!(running.get(&format!("/{name}")).body.len(), 64 << 20);
+    let patient = Running::of(&folder, Limits::default());
+    assert_eq!(patient.get(&format!("/{name}")).body.len(), LARGE);
 }
 
 #[test]
@@ -266,20 +277,17 @@ fn a_file_that_ends_too_early_does_not_look_whole() {
     let fixture = Fixture::new();
     fixture.mirror("mirror");
     let folder = fixture.folder("mirror");
-    let (name, _) = nar(&folder);
-    fs::remove_file(folder.join(&name)).unwrap();
-    let len = 64_u64 << 20;
-    fs::write(folder.join(&name), vec![7; len as usize]).unwrap();
+    let name = large_nar(&folder);
     let running = Running::of(&folder, Limits::default());
     let mut stream = running.connect();
     write!(stream, "GET /{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     // It is being sent, and shortened.
     let mut first = [0; 1024];
     stream.read_exact(&mut first).unwrap();
-    fs::OpenOptions::new().write(true).open(folder.join(&name)).unwrap().set_len(len / 2).unwrap();
+    fs::OpenOptions::new().write(true).open(folder.join(&name)).unwrap().set_len(LARGE as u64 / 2).unwrap();
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
-    assert!((rest.len() as u64) < len, "all of {len} bytes were sent of a file of half of them");
+    assert!(rest.len() + first.len() < LARGE, "all of {LARGE} bytes were sent of a file of half of them");
 }
 
 #[test]

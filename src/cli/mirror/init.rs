@@ -9,7 +9,6 @@ use std::{
 
 use clap::Args;
 
-use super::secret_key;
 use crate::{
     cli::{Context, Exit, Failure, read},
     mirror::{
@@ -50,7 +49,7 @@ impl Init {
             make_key(&self.key, &self.key_name)
                 .map_err(|error| Failure::io(self.key.display().to_string(), &error))?;
         }
-        let key = secret_key(&self.key)?;
+        let key = read::secret_key(&self.key)?;
         let policy = Policy::from_toml(&text, &key)?;
         let mirror = Mirror::init(location, policy, &key)?;
         let mut out = anstream::stdout().lock();

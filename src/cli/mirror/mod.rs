@@ -6,16 +6,10 @@ mod serve;
 mod sources;
 pub mod verify;
 
-use std::path::Path;
-
 use clap::{Args, Subcommand};
 
-use super::{Context, Exit, Failure, read};
-use crate::{
-    mirror::{MirrorError, location::LocationError, policy::PolicyError},
-    nix::secret_key::SecretKey,
-    release::sign::SignError,
-};
+use super::{Context, Exit, Failure};
+use crate::mirror::{MirrorError, location::LocationError, policy::PolicyError};
 
 /// Make, fill and check a Nix binary cache in which every path carries its proof.
 ///
@@ -46,12 +40,6 @@ impl Mirror {
             Verb::Verify(verb) => verb.run(context),
         }
     }
-}
-
-/// The secret key in a file.
-fn secret_key(file: &Path) -> Result<SecretKey, Failure> {
-    let text = read::text(file, read::MAX_KEY)?;
-    Ok(text.parse().map_err(|source| SignError::SecretKey { file: file.to_owned(), source })?)
 }
 
 impl From<MirrorError> for Failure {

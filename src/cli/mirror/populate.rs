@@ -5,14 +5,13 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::secret_key;
 use crate::{
     cli::{
         Context, Exit, Failure,
         document::JsonTo,
         host_nix::HostNix,
         policies::shipped,
-        realising,
+        read, realising,
         running::Interrupted,
         workshop::{Work, Workshop},
     },
@@ -95,7 +94,7 @@ impl Populate {
     /// Fills it and prints what became of everything.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
-        let key = secret_key(&self.key)?;
+        let key = read::secret_key(&self.key)?;
         let mirror = Mirror::open(Location::parse(&self.location)?)?;
         let workshop = self.work.open(context, Interrupted::GoOn)?;
         let closure = &workshop.closure;

@@ -34,9 +34,8 @@ pub struct Serve {
 impl Serve {
     /// Serves until it is told to end.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let location = Location::parse(&self.location)?;
         // Who serves something else than a mirror wants to know now.
-        let mirror = Mirror::open(location)?;
+        let mirror = Mirror::open(Location::parse(&self.location)?)?;
         let keys: Vec<String> =
             mirror.signers().contributors.iter().flat_map(|one| &one.nix).map(ToString::to_string).collect();
         let failed = |error: std::io::Error| Failure::io(self.listen.clone(), &error);
@@ -49,9 +48,8 @@ impl Serve {
         ));
         allow_open_files();
         let limits = Limits { connections: self.connections.max(1), ..Limits::default() };
-        Arc::new(Server::new(Location::parse(&self.location)?))
-            .run(listener, limits, told_to_end)
-            .map_err(failed)?;
+        let server = Arc::new(Server::new(mirror.into_location()));
+        server.run(listener, limits, told_to_end).map_err(failed)?;
         Ok(Exit::Success)
     }
 }

@@ -139,35 +139,21 @@ fn exit(report: &Report) -> Exit {
 }
 
 fn document(report: Report) -> Document {
-    let Report {
-        paths,
-        seeds,
-        nar_bytes,
-        file_bytes,
-        sources,
-        refused,
-        claims,
-        signed,
-        left,
-        by_own_keys,
-        findings,
-    } = report;
     let finding =
         |one: check::Finding| Finding { kind: one.kind.to_string(), object: one.object, why: one.why };
-    let findings = findings.into_iter().map(finding).collect();
     Document {
         schema: SCHEMA,
-        paths,
-        seeds,
-        nar_bytes,
-        file_bytes,
-        sources,
-        refused,
-        claims,
-        signed,
-        by_own_keys,
-        left,
-        findings,
+        paths: report.paths,
+        seeds: report.seeds,
+        nar_bytes: report.nar_bytes,
+        file_bytes: report.file_bytes,
+        sources: report.sources,
+        refused: report.refused,
+        claims: report.claims,
+        signed: report.signed,
+        by_own_keys: report.by_own_keys,
+        left: report.left,
+        findings: report.findings.into_iter().map(finding).collect(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     },
     report::{diff as report, escape::escape, verify::write_inputs},
     store::{FileContent, Origin, PathInfo},
-    verify::{Input, Inputs},
+    verify::Inputs,
 };
 
 /// Build a release again, and compare each line of its manifest with the file of that name among the outputs.
@@ -184,8 +184,7 @@ fn inputs(workshop: &Workshop<'_>) -> Inputs {
 
 /// What of it was taken as it is.
 fn taken(inputs: &Inputs) -> impl Iterator<Item = String> {
-    let is_taken = |input: &&Input| matches!(input.origin, Origin::HostStore | Origin::Substituted { .. });
-    inputs.known.iter().filter(is_taken).map(|input| input.path.to_string())
+    inputs.known.iter().filter(|input| input.origin.is_on_trust()).map(|input| input.path.to_string())
 }
 
 /// What is in an output that was built here.

@@ -12,9 +12,8 @@ use crate::{
     cli::{
         Context, Exit, Failure,
         document::deliver,
-        read::{MAX_KEY, named},
+        read::{named, secret_key},
     },
-    nix::secret_key::SecretKey,
     release::{
         manifest::{self, Manifest, check_name},
         objection::Objection,
@@ -82,10 +81,7 @@ impl Sign {
 }
 
 fn by_nix(key: &Path, kind: &str, bytes: &[u8]) -> Result<(Vec<u8>, String), Failure> {
-    let text = String::from_utf8_lossy(&named(key, MAX_KEY)?).into_owned();
-    let secret: SecretKey = text
-        .parse()
-        .map_err(|source| Failure::from(SignError::SecretKey { file: key.to_owned(), source }))?;
+    let secret = secret_key(key)?;
     let signature = secret.sign(&statement::pre_authentication_encoding(kind, bytes));
     Ok((format!("{signature}\n").into_bytes(), format!("{}.sig", secret.name())))
 }

@@ -260,8 +260,10 @@ impl Checker<'_> {
                 continue;
             }
             let read = Said::read(&said.predicate_type, said.predicate, &said.path, said.nar_hash);
-            if let Said::Verdict(one) = read.map_err(|error| malformed(&error))? {
-                verdict = Some(one);
+            if let Said::Verdict(one) = read.map_err(|error| malformed(&error))?
+                && verdict.replace(one).is_some()
+            {
+                return Err(damaged("it says twice what was found"));
             }
         }
         let admission = admission.ok_or_else(|| damaged("it does not say why the path was admitted"))?;

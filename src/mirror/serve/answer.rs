@@ -56,6 +56,9 @@ impl Server {
 
     fn counted(&self, kind: Kind, response: Response<Body>) -> Response<Body> {
         self.metrics.answered(kind, response.status().as_u16());
+        if let Body::Whole(bytes) = response.body() {
+            self.metrics.sent(bytes.len() as u64);
+        }
         response
     }
 
@@ -108,10 +111,7 @@ impl Server {
             }
         };
         let body = match bytes {
-            Bytes::Read(bytes) => {
-                self.metrics.sent(bytes.len() as u64);
-                Body::Whole(bytes.into())
-            }
+            Bytes::Read(bytes) => Body::Whole(bytes.into()),
             Bytes::ToRead(reader) => Body::pieces(reader, len, self.metrics.clone()),
         };
         described(object, tag, builder.header(CONTENT_LENGTH, len), body)

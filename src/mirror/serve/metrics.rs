@@ -26,7 +26,7 @@ impl Metrics {
         self.answers[kind as usize][class].fetch_add(1, Relaxed);
     }
 
-    /// Bytes of objects were handed to a connection.
+    /// Bytes of an answer were handed to a connection.
     pub(super) fn sent(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Relaxed);
     }
@@ -63,7 +63,12 @@ impl Metrics {
             .collect();
         let one = |value: &AtomicU64| [(String::new(), value.load(Relaxed))];
         family("reprove_mirror_answers_total", "counter", "Answers by what was asked for.", &answers);
-        family("reprove_mirror_bytes_total", "counter", "Bytes of objects sent.", &one(&self.bytes));
+        family(
+            "reprove_mirror_bytes_total",
+            "counter",
+            "Bytes of answers sent, without headers.",
+            &one(&self.bytes),
+        );
         family(
             "reprove_mirror_connections_total",
             "counter",

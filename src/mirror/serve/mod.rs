@@ -78,13 +78,18 @@ impl Server {
         stop: impl FnOnce() -> io::Result<StopSignal>,
     ) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
+        // Another one than what is served: a location can have a runtime of its own, which must not be dropped within this one.
+        let server = self.clone();
+        let ended = runtime.block_on(async {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let stop = stop()?;
-            self.serve(listener, limits, stop).await;
+            server.serve(listener, limits, stop).await;
             Ok(())
-        })
+        });
+        // Who reads from a service that does not answer is not waited for.
+        runtime.shutdown_timeout(limits.leave);
+        ended
     }
 
     async fn serve(

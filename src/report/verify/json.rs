@@ -270,15 +270,14 @@ impl<'a> MadeOf<'a> {
 }
 
 fn reference(compared: &Compared) -> ReferenceOf {
-    let (verdict, reason) = match &compared.comparison {
-        Comparison::Equal { .. } => (Verdict::Reproduced, None),
-        Comparison::Different => (Verdict::Diverged, None),
-        Comparison::Missing { why } | Comparison::Unlike { why } => (Verdict::NotChecked, Some(escape(why))),
+    let reason = match &compared.comparison {
+        Comparison::Equal { .. } | Comparison::Different => None,
+        Comparison::Missing { why } | Comparison::Unlike { why } => Some(escape(why)),
     };
     let Compared { nar_hash, run, .. } = compared;
     ReferenceOf {
         reference: compared.reference.to_string(),
-        verdict,
+        verdict: compared.comparison.verdict(),
         nar_hash: *nar_hash,
         run: run.clone(),
         reason,
