@@ -6,6 +6,7 @@ use super::{location::LocationError, policy::PolicyError};
 use crate::{
     attest::AttestError,
     code::{Code, Explanation},
+    graph::GraphError,
     nix::store_path::StorePath,
     store::StoreError,
 };
@@ -23,6 +24,9 @@ pub enum MirrorError {
     /// A statement could not be made or read.
     #[error(transparent)]
     Attest(#[from] AttestError),
+    /// Its derivations do not go together, or one is not what its path says.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// Our store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -92,6 +96,7 @@ impl MirrorError {
             MirrorError::Location(error) => return error.code(),
             MirrorError::Policy(error) => return error.code(),
             MirrorError::Attest(error) => return error.code(),
+            MirrorError::Graph(error) => return error.code(),
             MirrorError::Store(error) => return error.code(),
             MirrorError::NotAMirror { .. } => 1420,
             MirrorError::OtherPolicy { .. } => 1421,
@@ -143,7 +148,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code(1426),
         title: "a path whose references are not in the mirror",
-        text: "A path enters only when everything it refers to is in: otherwise Nix could not copy it.",
+        text: "A path enters only when everything it refers to is in, and the derivation it was built by: otherwise Nix could not \
+               copy it, and nobody could build it again.",
     },
     Explanation {
         code: Code(1427),

@@ -4,12 +4,13 @@
 //! anything else, trees and files of the evaluation, as its NAR.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
-    io::{self, Seek as _, SeekFrom},
+    io::{self, Read, Seek as _, SeekFrom},
 };
 
 use super::{
-    MirrorError,
+    Mirror, MirrorError,
     layout::{FileHash, Object},
     location::Put,
     publish::Publisher,
@@ -17,11 +18,52 @@ use super::{
 };
 use crate::{
     nix::{
+        hash::Algorithm,
         make_path::Method,
         nar::{Event, Reader},
+        store_path::StorePath,
     },
+    source::{FixedOutput, Shelf},
     store::PathInfo,
 };
+
+/// The sources that a mirror keeps, as a place where sources are looked for.
+pub struct Kept<'a> {
+    mirror: &'a Mirror,
+    known: BTreeMap<StorePath, String>,
+}
+
+impl<'a> Kept<'a> {
+    /// All that are found by the hash their derivation names, which has to be SHA-256.
+    pub fn new(mirror: &'a Mirror) -> Self {
+        Kept { mirror, known: BTreeMap::new() }
+    }
+
+    /// Also these, whatever hash their derivations name: paths, and the SHA-256 under which each lies here.
+    pub fn knowing(self, known: BTreeMap<StorePath, String>) -> Self {
+        Kept { known, ..self }
+    }
+
+    fn name(&self, fixed: &FixedOutput) -> Option<String> {
+        let known = self.known.get(&fixed.path).and_then(|hex| FileHash::from_hex(hex));
+        let own =
+            || fixed.hash.bytes().try_into().ok().filter(|_| fixed.hash.algorithm() == Algorithm::Sha256);
+        Some(Object::Source(known.or_else(|| own().map(FileHash))?).name())
+    }
+}
+
+impl Shelf for Kept<'_> {
+    fn place(&self, fixed: &FixedOutput) -> String {
+        let location = self.mirror.location();
+        self.name(fixed).map_or_else(|| location.address().to_owned(), |name| location.url(&name))
+    }
+
+    fn find(&self, fixed: &FixedOutput) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let Some(name) = self.name(fixed) else { return Ok(None) };
+        let opened = self.mirror.location().open(&name).map_err(io::Error::other)?;
+        Ok(opened.map(|opened| opened.bytes))
+    }
+}
 
 impl Publisher<'_> {
     /// Keeps a source that is in our store, and says under which hash.

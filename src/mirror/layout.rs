@@ -92,6 +92,8 @@ pub enum Object {
     Nar(FileHash),
     /// `log/<derivation>`: what its builder said.
     Log(StorePath),
+    /// `derivations/<base name>`: the text of a derivation that something was built by, or that one of those needs.
+    Derivation(StorePath),
     /// `attestations/<hash part>/<key id>.jsonl`: why a path was admitted, in signed statements, one a line.
     Attestation(HashPart, KeyId),
     /// `sources/sha256/<SHA-256 of the file>`: a source, or the NAR of one.
@@ -138,6 +140,7 @@ impl Object {
         match folder {
             "nar" => Some(Object::Nar(FileHash(base32_hash(rest.strip_suffix(".nar.zst")?)?))),
             "log" => Some(Object::Log(StorePath::from_base_name(rest.as_bytes()).ok()?)),
+            "derivations" => Some(Object::Derivation(derivation(rest)?)),
             "attestations" => {
                 let (part, key) = rest.split_once('/')?;
                 Some(Object::Attestation(HashPart::parse(part)?, key_id(key.strip_suffix(".jsonl")?)?))
@@ -172,6 +175,7 @@ impl fmt::Display for Object {
             Object::Listing(part) => write!(f, "{part}.ls"),
             Object::Nar(file) => write!(f, "nar/{}.nar.zst", base32::encode(&file.0)),
             Object::Log(drv) => write!(f, "log/{}", drv.base_name()),
+            Object::Derivation(drv) => write!(f, "derivations/{}", drv.base_name()),
             Object::Attestation(part, key) => write!(f, "attestations/{part}/{key}.jsonl"),
             Object::Source(hash) => write!(f, "sources/sha256/{}", hash.hex()),
             Object::Seed(part) => write!(f, "seeds/{part}.json"),
@@ -180,6 +184,10 @@ impl fmt::Display for Object {
             Object::Claim(part, number) => write!(f, "claims/{part}/{number}"),
         }
     }
+}
+
+fn derivation(name: &str) -> Option<StorePath> {
+    StorePath::from_base_name(name.as_bytes()).ok().filter(StorePath::is_derivation)
 }
 
 fn base32_hash(digits: &str) -> Option<[u8; 32]> {
@@ -210,6 +218,7 @@ mod tests {
             Object::Listing(part()),
             Object::Nar(hash),
             Object::Log(path.clone()),
+            Object::Derivation(path.clone()),
             Object::Attestation(part(), key()),
             Object::Source(hash),
             Object::Seed(part()),
@@ -241,6 +250,7 @@ mod tests {
             format!("claims/{path}/-1"),
             format!("log/{path}"),
             format!("log/../{path}-a"),
+            format!("derivations/{path}-a"),
             "NIX-CACHE-INFO".to_owned(),
             String::new(),
             "..".to_owned(),

@@ -8,6 +8,7 @@
 //! | `nar/<SHA-256>.nar.zst` | its NAR, by the hash of the file |
 //! | `<hash>.ls` | the tree in its NAR |
 //! | `log/<derivation>` | what its builder said |
+//! | `derivations/<derivation>` | the text of one that something was built by, or that one of those needs |
 //! | `attestations/<hash>/<key>.jsonl` | why it was admitted: signed statements, a file for each key |
 //! | `seeds/<hash>.json` | a path that was taken as it is, and why; signed |
 //! | `sources/sha256/<SHA-256>` | a source, by the hash of the file |
@@ -22,7 +23,8 @@
 //! | [`policy`] | `mirror.json` |
 //! | [`statement`] | what is said of an admitted path |
 //! | [`publish`] | the way of a path into the mirror |
-//! | [`escrow`] | the way of a source into it |
+//! | [`escrow`] | the way of a source into it, and back |
+//! | [`derivations`] | the way of a derivation's text into it, and back |
 //! | [`car`] | sources under the names of content-addressed networks |
 //! | [`seeds`] | paths that are taken as they are |
 //! | [`bring`] | the way of a path from the mirror into our store |
@@ -43,6 +45,7 @@ pub mod bring;
 pub mod car;
 pub mod check;
 pub mod claims;
+pub mod derivations;
 mod error;
 pub mod escrow;
 pub mod layout;

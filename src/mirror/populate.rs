@@ -195,6 +195,8 @@ impl Populate<'_> {
     fn admit(&self, index: usize, needed: &BTreeSet<String>) -> Result<Published, Fate> {
         let node = &self.graph.nodes()[index];
         if self.holds(node, needed)? {
+            // Of a mirror that an earlier release filled it may be missing.
+            self.publisher.keep(self.graph, index)?;
             return Ok(Published::There);
         }
         let refused = Object::Refused(HashPart::of(&node.drv), KeyId::of(&self.publisher.key().public()));
@@ -235,6 +237,7 @@ impl Populate<'_> {
                 return Err(Fate::Refused(refusal));
             }
         }
+        self.publisher.keep(self.graph, index)?;
         let log = self.log(&target)?;
         let mut published = Published::There;
         for (output, info) in self.outputs(&target)? {

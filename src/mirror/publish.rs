@@ -133,7 +133,7 @@ impl<'a> Publisher<'a> {
     /// Admits a path.
     ///
     /// # Errors
-    /// [`MirrorError::NotClosed`] when something it refers to is not in; [`MirrorError::Left`] when an unfinished writer left
+    /// [`MirrorError::NotClosed`] when something it refers to is not in, or the derivation it was built by is not; [`MirrorError::Left`] when an unfinished writer left
     /// something else in its place; a NAR of our store that is damaged. Then it is not admitted.
     pub fn publish(&self, entry: &Entry<'_>) -> Result<Published, MirrorError> {
         let info = entry.info;
@@ -144,6 +144,11 @@ impl<'a> Publisher<'a> {
             if self.mirror.narinfo(reference)?.is_none() {
                 return Err(MirrorError::NotClosed { path: info.path.clone(), missing: reference.clone() });
             }
+        }
+        if let Some(drv) = entry.admission.deriver()
+            && self.mirror.location.open(&Object::Derivation(drv.clone()).name())?.is_none()
+        {
+            return Err(MirrorError::NotClosed { path: info.path.clone(), missing: drv.clone() });
         }
         let part = HashPart::of(&info.path);
         let mut packed = self.pack(info)?;

@@ -33,6 +33,6 @@ pub use files::{Added, Files};
 pub use fixed_output::FixedOutput;
 pub use mirror::{Mirror, MirrorError};
 pub use nix_program::{Natively, NixProgram};
-pub use provide::{Answer, Provided, Provider, Tried};
+pub use provide::{Answer, Provided, Provider, Shelf, Tried};
 pub use pypi::PypiError;
 pub use tool::ToolError;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use super::apt::{Apt, AptError};
@@ -26,9 +26,19 @@ use crate::store::{Origin, PathInfo, Store, StoreError};
 /// `file://` URLs. Networks are added one by one, by whoever may say so.
 pub struct Provider<'store> {
     store: &'store Store,
+    shelf: Option<&'store dyn Shelf>,
     mirrors: Vec<Mirror>,
     packages: Option<Apt>,
     nix: Option<NixProgram>,
+}
+
+/// Somebody who keeps sources, near enough to be asked before any network.
+pub trait Shelf: Send + Sync {
+    /// Where a source would lie, for people.
+    fn place(&self, fixed: &FixedOutput) -> String;
+
+    /// What lies there: the file, or the NAR of a tree; `None` when it has none. It is hashed before it is used.
+    fn find(&self, fixed: &FixedOutput) -> io::Result<Option<Box<dyn Read + Send>>>;
 }
 
 /// An input that is in the store now.
@@ -80,7 +90,14 @@ type Found = Result<Option<Contents>, Answer>;
 impl<'store> Provider<'store> {
     /// Looks only on this machine.
     pub fn new(store: &'store Store) -> Self {
-        Provider { store, mirrors: Vec::new(), packages: None, nix: None }
+        Provider { store, shelf: None, mirrors: Vec::new(), packages: None, nix: None }
+    }
+
+    /// Also looks on a shelf, right after this machine.
+    #[must_use]
+    pub fn with_shelf(mut self, shelf: &'store dyn Shelf) -> Self {
+        self.shelf = Some(shelf);
+        self
     }
 
     /// Also asks a hashed mirror.
@@ -187,6 +204,13 @@ impl<'store> Provider<'store> {
         let urls = fixed.urls.iter().filter_map(|url| Some((url, url.strip_prefix("file://")?)));
         std::iter::once(folder)
             .chain(urls.map(|(url, path)| (url.clone(), Box::new(move || file_url(path)) as Look<'a>)))
+            .chain(self.shelf.map(|shelf| {
+                let look = move || {
+                    let found = shelf.find(fixed).map_err(failed)?;
+                    found.map(Contents::read).transpose().map_err(failed)
+                };
+                (shelf.place(fixed), Box::new(look) as Look<'a>)
+            }))
     }
 
     fn remote_places<'a>(&'a self, fixed: &'a FixedOutput) -> impl Iterator<Item = (String, Look<'a>)> {

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     fixture::key,
-    killed::{spawn, to_the_end},
+    killed::{last, spawn, to_the_end},
     support::nix::Nix,
 };
 
@@ -93,7 +93,7 @@ fn t59_a_bucket_written_by_two_at_once_is_sound_and_stock_nix_takes_from_it() {
     // T52: a bucket that is not there, or that one may not read, is no empty mirror.
     assert_ne!(verify("s3://nobody/mirror").status.code(), Some(0));
     let program = Nix::new();
-    let path = format!("/nix/store/{:032}-link-11", 11);
+    let path = last().to_string();
     // moto lets those read who say who they are, whoever that is.
     let from = format!("http://test:test@{}/bucket/a/mirror", server.address);
     let mut copy = program.command("nix");

@@ -1,9 +1,14 @@
 //! A small mirror: a seed, a path that was built from it and refers to it and to itself, and one that was built from both.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use reprove::{
     attest::{statement::Statement, verdict},
+    graph::Graph,
     mirror::{
         Mirror,
         check::{self, Report, Request},
@@ -13,17 +18,82 @@ use reprove::{
         publish::{Entry, Published, Publisher},
         statement::{Admission, Ground},
     },
-    nix::{nar::Writer, secret_key, secret_key::SecretKey, store_path::StorePath},
+    nix::{
+        derivation::{Derivation, Output},
+        hash_modulo::{HashModulos, OutputCheck, own_path},
+        nar::Writer,
+        secret_key,
+        secret_key::SecretKey,
+        store_path::StorePath,
+    },
     store::{Origin, PathInfo, Store},
 };
 
 /// The log of everything that was "built".
 pub const LOG: &[u8] = b"building\nbuilt\n";
 
+/// Derivations, each made of some that were there before.
+#[derive(Default)]
+pub struct Derivations {
+    modulos: HashModulos,
+    all: BTreeMap<StorePath, Derivation>,
+}
+
+impl Derivations {
+    /// One more, by its name; returns its path and that of its output.
+    pub fn add(&mut self, name: &str, inputs: &[&StorePath]) -> (StorePath, StorePath) {
+        let with = |path: StorePath| Derivation {
+            outputs: [("out".to_owned(), Output::InputAddressed { path })].into(),
+            input_drvs: inputs.iter().map(|input| ((*input).clone(), ["out".to_owned()].into())).collect(),
+            input_srcs: BTreeSet::new(),
+            system: b"riscv64-linux".to_vec(),
+            builder: b"/bin/sh".to_vec(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+        };
+        let named = path('0', &format!("{name}.drv"));
+        let checked = self.modulos.check_outputs(&named, &with(path('0', name))).unwrap();
+        let OutputCheck::Different { computed: out, .. } = checked["out"].clone() else {
+            panic!("{checked:?}")
+        };
+        let derivation = with(out.clone());
+        let drv = own_path(&named, &derivation).unwrap();
+        self.modulos.insert(&drv, &derivation).unwrap();
+        self.all.insert(drv.clone(), derivation);
+        (drv, out)
+    }
+
+    /// Those that one is made of, and itself.
+    pub fn graph(&self, drv: &StorePath) -> (Graph, usize) {
+        let all = |drv: &StorePath| self.all.get(drv).cloned().ok_or(());
+        let Ok(graph) = Graph::load(std::slice::from_ref(drv), all) else { panic!("{drv} is missing") };
+        let index = graph.index_of(drv).unwrap();
+        (graph, index)
+    }
+
+    /// One without inputs that states the path of something else, under the name that its own text has.
+    pub fn claiming(&self, stated: &StorePath) -> (StorePath, Graph) {
+        let mut derivation = self.all.values().find(|one| one.input_drvs.is_empty()).unwrap().clone();
+        derivation.outputs = [("out".to_owned(), Output::InputAddressed { path: stated.clone() })].into();
+        let drv = own_path(&path('0', &format!("{}.drv", stated.name())), &derivation).unwrap();
+        let Ok(graph) = Graph::load(std::slice::from_ref(&drv), |_| Ok::<_, ()>(derivation.clone())) else {
+            panic!("it needs nothing")
+        };
+        (drv, graph)
+    }
+
+    /// Keeps one in a mirror.
+    pub fn keep(&self, publisher: &Publisher<'_>, drv: &StorePath) {
+        let (graph, index) = self.graph(drv);
+        publisher.keep(&graph, index).unwrap();
+    }
+}
+
 /// A store with three paths in it.
 pub struct Fixture {
     pub dir: tempfile::TempDir,
     pub store: Store,
+    pub derivations: Derivations,
     pub seed: PathInfo,
     pub lib: PathInfo,
     pub tool: PathInfo,
@@ -38,7 +108,12 @@ pub fn path(digit: char, name: &str) -> StorePath {
 }
 
 /// A tree with a program, a text and a link in it, of which the NAR is in the store.
-pub fn object(store: &Store, path: &StorePath, references: &[&StorePath], text: &str) -> PathInfo {
+pub fn object(
+    store: &Store,
+    (drv, path): &(StorePath, StorePath),
+    references: &[&StorePath],
+    text: &str,
+) -> PathInfo {
     let mut nar = Writer::new(Vec::new());
     nar.directory().unwrap();
     nar.entry(b"bin").unwrap();
@@ -55,13 +130,12 @@ pub fn object(store: &Store, path: &StorePath, references: &[&StorePath], text: 
     nar.leave().unwrap();
     let nar = store.import_nar(nar.finish().unwrap().as_slice(), None).unwrap();
     let references: BTreeSet<StorePath> = references.iter().map(|path| (*path).clone()).collect();
-    let deriver = StorePath::from_base_name(format!("{}.drv", path.base_name()).as_bytes()).unwrap();
     let info = PathInfo {
         path: path.clone(),
         nar_hash: nar.hash,
         nar_size: nar.size,
         references,
-        deriver: Some(deriver),
+        deriver: Some(drv.clone()),
         origin: Origin::HostStore,
     };
     store.register(&info).unwrap();
@@ -72,11 +146,14 @@ impl Fixture {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("state")).unwrap();
-        let (seed, lib, tool) = (path('1', "seed"), path('2', "lib-1.0"), path('3', "tool-2.0"));
+        let mut derivations = Derivations::default();
+        let seed = derivations.add("seed", &[]);
+        let lib = derivations.add("lib-1.0", &[&seed.0]);
+        let tool = derivations.add("tool-2.0", &[&seed.0, &lib.0]);
         let seed = object(&store, &seed, &[], "seed");
-        let lib = object(&store, &lib, &[&seed.path, &lib], "lib");
+        let lib = object(&store, &lib, &[&seed.path, &lib.1], "lib");
         let tool = object(&store, &tool, &[&lib.path], "tool");
-        Fixture { dir, store, seed, lib, tool }
+        Fixture { dir, store, derivations, seed, lib, tool }
     }
 
     pub fn location(&self, name: &str) -> Location {
@@ -107,8 +184,14 @@ impl Fixture {
         assert!(seeded.iter().all(|(_, published)| !matches!(published, Published::Conflict { .. })));
     }
 
+    /// Keeps the derivations of everything that is built.
+    pub fn keep(&self, publisher: &Publisher<'_>) {
+        self.derivations.keep(publisher, self.tool.deriver.as_ref().unwrap());
+    }
+
     pub fn publish_all(&self, publisher: &Publisher<'_>) {
         self.take_seed(publisher);
+        self.keep(publisher);
         for (info, admission) in self.entries() {
             assert_ne!(publish(publisher, info, &admission), Published::Conflict { admitted: info.nar_hash });
         }
@@ -169,8 +252,8 @@ pub fn check_at(folder: &Path, believed: &[&SecretKey], paths: &[StorePath]) -> 
 }
 
 /// Every file below a folder, by its path in it; not what is being written.
-pub fn files(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let mut found = std::collections::BTreeMap::new();
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
     let mut left = vec![folder.to_owned()];
     while let Some(at) = left.pop() {
         for entry in fs::read_dir(at).unwrap() {

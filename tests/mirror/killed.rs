@@ -23,7 +23,7 @@ use reprove::{
     store::{PathInfo, Store},
 };
 
-use crate::fixture::{check_at, files, key, object, publish};
+use crate::fixture::{Derivations, check_at, files, key, object, publish};
 
 const DIR: &str = "REPROVE_TEST_MIRROR";
 const NAME: &str = "REPROVE_TEST_MIRROR_NAME";
@@ -32,15 +32,26 @@ const AT: &str = "REPROVE_TEST_MIRROR_AT";
 /// How many paths each writer admits, each referring to the one before.
 const PATHS: usize = 12;
 
-fn chain_path(n: usize) -> StorePath {
-    let hash: String = format!("{n:032}").replace(' ', "0");
-    StorePath::from_base_name(format!("{hash}-link-{n}").as_bytes()).unwrap()
+/// The derivations of the chain, and their paths and outputs in order.
+fn derivations() -> (Derivations, Vec<(StorePath, StorePath)>) {
+    let (mut all, mut links) = (Derivations::default(), Vec::<(StorePath, StorePath)>::new());
+    for n in 0..PATHS {
+        let before: Vec<&StorePath> = links.last().map(|(drv, _)| drv).into_iter().collect();
+        let link = all.add(&format!("link-{n}"), &before);
+        links.push(link);
+    }
+    (all, links)
+}
+
+/// The last path of the chain.
+pub fn last() -> StorePath {
+    derivations().1.pop().unwrap().1
 }
 
 /// A chain of paths, some of them of hundreds of kilobytes that do not compress.
 fn chain(store: &Store) -> Vec<PathInfo> {
     let mut infos: Vec<PathInfo> = Vec::new();
-    for n in 0..PATHS {
+    for (n, link) in derivations().1.iter().enumerate() {
         let before: Vec<StorePath> = infos.last().map(|info| info.path.clone()).into_iter().collect();
         let mut state = n as u64 + 1;
         let noise: String = (0..n * 20_000)
@@ -49,7 +60,7 @@ fn chain(store: &Store) -> Vec<PathInfo> {
                 char::from(b' ' + (state >> 58) as u8)
             })
             .collect();
-        infos.push(object(store, &chain_path(n), &before.iter().collect::<Vec<_>>(), &noise));
+        infos.push(object(store, link, &before.iter().collect::<Vec<_>>(), &noise));
     }
     infos
 }
@@ -70,6 +81,7 @@ fn write(address: &str, store: &Store, infos: &[PathInfo]) {
     let location = Location::parse(address).unwrap();
     let mirror = Mirror::init(location, Policy::from_toml("", &key).unwrap(), &key).unwrap();
     let publisher = Publisher::new(&mirror, &key, store).unwrap();
+    let (derivations, _) = derivations();
     let seed = &infos[0].path;
     publisher.seed(std::slice::from_ref(seed), "the first").unwrap();
     for pair in infos.windows(2) {
@@ -81,6 +93,7 @@ fn write(address: &str, store: &Store, infos: &[PathInfo]) {
             seeds: [seed.clone()].into(),
             log: Some(reprove::mirror::layout::FileHash::of(crate::fixture::LOG).hex()),
         };
+        derivations.keep(&publisher, info.deriver.as_ref().unwrap());
         publish(&publisher, info, &admission);
     }
 }

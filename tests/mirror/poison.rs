@@ -125,12 +125,15 @@ fn who_makes_the_mirror_again_with_other_keys_is_caught_by_naming_ones_own() {
 
 /// Publishes the tool with another admission than the true one; everything is well signed.
 fn lie(change: impl FnOnce(&mut Admission), level: u64) -> Report {
-    let fixture = Fixture::new();
+    let mut fixture = Fixture::new();
+    let other = fixture.derivations.add("other", &[]);
     let key = key("test-1", 1);
     let mirror = fixture.init("mirror", "", &key);
     let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
     let [_, lib, (info, mut admission)] = fixture.entries();
     fixture.take_seed(&publisher);
+    fixture.keep(&publisher);
+    fixture.derivations.keep(&publisher, &other.0);
     publish(&publisher, lib.0, &lib.1);
     let statements = statements(info, &admission, level);
     change(&mut admission);
@@ -152,12 +155,94 @@ fn well_signed_lies_that_contradict_the_mirror_are_caught() {
         let hash = *admission.inputs.values().next().unwrap();
         admission.inputs.insert(crate::fixture::path('9', "unknown"), hash);
     };
-    assert_eq!(kinds(&lie(unknown, 2)), [Kind::NotClosed].into());
+    assert_eq!(kinds(&lie(unknown, 2)), [Kind::Damaged, Kind::NotClosed].into());
+    let (other, _) = Fixture::new().derivations.add("other", &[]);
     let other = |admission: &mut Admission| {
-        admission.ground =
-            Ground::Built { derivation: crate::fixture::path('8', "other.drv"), output: "out".to_owned() };
+        admission.ground = Ground::Built { derivation: other, output: "out".to_owned() };
     };
     assert_eq!(kinds(&lie(other, 2)), [Kind::Damaged].into());
+}
+
+#[test]
+fn a_path_is_only_what_the_derivation_it_is_said_to_be_built_by_makes_from_what_it_is_said_to_be_made_from() {
+    let mut fixture = Fixture::new();
+    let (drv, out) = fixture.derivations.add("other", &[fixture.seed.deriver.as_ref().unwrap()]);
+    let key = key("test-1", 1);
+    let folder = fixture.folder("mirror");
+    let other = crate::fixture::object(&fixture.store, &(drv, out), &[], "other");
+    let seeds = BTreeSet::from([fixture.seed.path.clone()]);
+    let true_one = Admission {
+        ground: Ground::Built { derivation: other.deriver.clone().unwrap(), output: "out".to_owned() },
+        inputs: [(fixture.seed.path.clone(), fixture.seed.nar_hash)].into(),
+        sources: Default::default(),
+        seeds: seeds.clone(),
+        log: None,
+    };
+    let with = |info: &reprove::store::PathInfo, admission: &Admission| {
+        let _ = fs::remove_dir_all(&folder);
+        let mirror = fixture.init("mirror", "", &key);
+        let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+        fixture.take_seed(&publisher);
+        fixture.derivations.keep(&publisher, admission.deriver().unwrap());
+        publish(&publisher, info, admission);
+        let found = check_at(&folder, &[&key], &[]).findings;
+        // Without a list of what there is it shows as well.
+        let asked = check_at(&folder, &[&key], std::slice::from_ref(&info.path)).findings;
+        assert_eq!(asked, found);
+        found.into_iter().map(|one| one.why).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(with(&other, &true_one), "");
+    // A signed word for another path.
+    let drv = other.deriver.clone().unwrap();
+    let another = crate::fixture::object(&fixture.store, &(drv, crate::fixture::path('7', "x")), &[], "x");
+    assert!(with(&another, &true_one).contains("makes another path"));
+    let without_inputs = Admission { inputs: Default::default(), ..true_one };
+    assert!(with(&other, &without_inputs).contains("the inputs it names are not those"));
+}
+
+#[test]
+fn a_derivation_that_states_another_output_than_follows_from_it_is_caught() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+    // It is the tool's as far as what it is built by, and claims the path of something that all the world takes.
+    let claimed = crate::fixture::path('7', "glibc-2.40");
+    let (drv, graph) = fixture.derivations.claiming(&claimed);
+    publisher.keep(&graph, graph.index_of(&drv).unwrap()).unwrap();
+    assert_eq!(mirror.graph(std::slice::from_ref(&drv)).unwrap_err().code().0, 122);
+    let info = crate::fixture::object(&fixture.store, &(drv.clone(), claimed), &[], "evil");
+    let admission = Admission {
+        ground: Ground::Built { derivation: drv, output: "out".to_owned() },
+        inputs: Default::default(),
+        sources: Default::default(),
+        seeds: Default::default(),
+        log: None,
+    };
+    publish(&publisher, &info, &admission);
+    let found = check_at(&fixture.folder("mirror"), &[&key], &[]).findings;
+    assert!(found.len() == 1 && found[0].why.contains("does not follow from it"), "{found:?}");
+}
+
+#[test]
+fn a_path_whose_derivation_is_not_kept_is_not_admitted() {
+    let fixture = Fixture::new();
+    let key = key("test-1", 1);
+    let mirror = fixture.init("mirror", "", &key);
+    let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+    fixture.take_seed(&publisher);
+    let [_, (info, admission), _] = fixture.entries();
+    let statements = statements(info, &admission, 2);
+    let log = Some(crate::fixture::LOG);
+    let entry = Entry { info, admission: &admission, statements: &statements, log };
+    let refused = publisher.publish(&entry);
+    assert!(matches!(refused, Err(MirrorError::NotClosed { missing, .. }) if missing.is_derivation()));
+    // Leaves come first: what is there is there with everything it needs.
+    fixture.keep(&publisher);
+    publisher.publish(&entry).unwrap();
+    let name = reprove::mirror::layout::Object::Derivation(fixture.seed.deriver.clone().unwrap()).name();
+    fs::remove_file(fixture.folder("mirror").join(&name)).unwrap();
+    let found = check_at(&fixture.folder("mirror"), &[&key], &[]).findings;
+    assert!(found.len() == 1 && found[0].kind == Kind::NotClosed && found[0].object == name, "{found:?}");
 }
 
 #[test]

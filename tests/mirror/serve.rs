@@ -129,6 +129,7 @@ fn every_object_is_served_as_it_is() {
         assert_eq!((got.status, &got.body), (200, bytes), "{name}");
         assert_eq!(got.header("content-length"), bytes.len().to_string(), "{name}");
         assert_eq!(got.header("x-content-type-options"), "nosniff");
+        let is_derivation = name.starts_with("derivations/");
         let expected = match name.rsplit_once('.').map_or(name.as_str(), |(_, ending)| ending) {
             "nix-cache-info" => "text/x-nix-cache-info",
             "narinfo" => "text/x-nix-narinfo",
@@ -136,6 +137,7 @@ fn every_object_is_served_as_it_is() {
             "html" => "text/html; charset=utf-8",
             "jsonl" => "application/jsonl",
             "json" | "ls" => "application/json",
+            "drv" if is_derivation => "application/octet-stream",
             _ => "text/plain; charset=utf-8",
         };
         assert_eq!(got.header("content-type"), expected, "{name}");

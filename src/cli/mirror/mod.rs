@@ -55,7 +55,9 @@ fn exit(error: &MirrorError) -> Exit {
             Exit::Usage
         }
         MirrorError::Unsigned { .. } | MirrorError::NotASigner { .. } => Exit::Unsigned,
-        MirrorError::Document { .. } | MirrorError::Left { .. } => Exit::HASH_MISMATCH,
+        MirrorError::Document { .. } | MirrorError::Left { .. } | MirrorError::Graph(_) => {
+            Exit::HASH_MISMATCH
+        }
         MirrorError::NotClosed { .. } => Exit::NotChecked,
         MirrorError::Attest(_) => Exit::Usage,
         _ => Exit::Internal,

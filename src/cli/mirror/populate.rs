@@ -19,6 +19,7 @@ use crate::{
     mirror::{
         Mirror,
         claims::Worker,
+        escrow::Kept,
         location::Location,
         populate::{Fate, OnRefused, Populate as Filling},
         publish::{Published, Publisher},
@@ -96,10 +97,12 @@ impl Populate {
         let json = self.json.open()?;
         let key = read::secret_key(&self.key)?;
         let mirror = Mirror::open(Location::parse(&self.location)?)?;
+        let kept = Kept::new(&mirror);
         let workshop = self.work.open(context, Interrupted::GoOn)?;
         let closure = &workshop.closure;
         policies_hold(&mirror, &closure.graph, &closure.drvs())?;
         let realiser = workshop.realiser()?;
+        let realiser = Realiser { sources: realiser.sources.with_shelf(&kept), ..realiser };
         let publisher = Publisher::new(&mirror, &key, &workshop.store)?;
         self.gather(&realiser, &workshop)?;
         let seeded = publisher.seed(&self.seeds, &self.why)?;

@@ -55,6 +55,8 @@ struct Document {
     nar_bytes: u64,
     file_bytes: u64,
     sources: u64,
+    /// Derivations that paths were built by, and what those need.
+    derivations: u64,
     refused: u64,
     claims: u64,
     /// Paths by the signers whose good signature they have.
@@ -107,12 +109,13 @@ fn print(report: &Report) -> std::io::Result<()> {
     let signed: Vec<String> = signed.collect();
     writeln!(
         out,
-        "{} paths ({} of them seeds), {} of NARs in {} of files, {} sources, {} refused; signed: {}",
+        "{} paths ({} of them seeds), {} of NARs in {} of files, {} sources, {} derivations, {} refused; signed: {}",
         report.paths,
         report.seeds,
         HumanBytes(report.nar_bytes),
         HumanBytes(report.file_bytes),
         report.sources,
+        report.derivations,
         report.refused,
         if signed.is_empty() { "none".to_owned() } else { signed.join(", ") }
     )?;
@@ -148,6 +151,7 @@ fn document(report: Report) -> Document {
         nar_bytes: report.nar_bytes,
         file_bytes: report.file_bytes,
         sources: report.sources,
+        derivations: report.derivations,
         refused: report.refused,
         claims: report.claims,
         signed: report.signed,

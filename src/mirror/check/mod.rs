@@ -5,6 +5,7 @@
 //! followed, statements read and held against each other. Every byte of an object of an admitted path is covered by a hash or a
 //! signature, or is written only one way.
 
+mod derivation;
 mod document;
 mod path;
 mod source;
@@ -88,6 +89,8 @@ pub struct Report {
     pub file_bytes: u64,
     /// Sources that are kept.
     pub sources: u64,
+    /// Derivations that paths were built by, and what those need.
+    pub derivations: u64,
     /// Derivations that were refused.
     pub refused: u64,
     /// Claims of who is at work.
@@ -192,7 +195,8 @@ impl Checker<'_> {
                 _ => {}
             }
         }
-        for used in paths.values().flat_map(|path| &path.uses) {
+        let derivations = self.derivations(&paths, jobs, report);
+        for used in paths.values().flat_map(|path| &path.uses).chain(&derivations) {
             others.remove(used);
         }
         report.left = others.into_iter().collect();
@@ -214,6 +218,7 @@ impl Checker<'_> {
             left =
                 paths.values().flat_map(PathResult::needs).filter(|part| !paths.contains_key(part)).collect();
         }
+        self.derivations(&paths, jobs, report);
         paths
     }
 

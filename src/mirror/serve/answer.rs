@@ -159,7 +159,8 @@ impl Found {
 
 /// A validator for what is named by its own hash.
 fn tag(object: &Object) -> Option<String> {
-    matches!(object, Object::Nar(_) | Object::Source(_)).then(|| format!("\"{}\"", object.name()))
+    matches!(object, Object::Nar(_) | Object::Source(_) | Object::Derivation(_))
+        .then(|| format!("\"{}\"", object.name()))
 }
 
 fn content_type(object: &Object) -> &'static str {
@@ -170,7 +171,7 @@ fn content_type(object: &Object) -> &'static str {
         Object::Page => "text/html; charset=utf-8",
         Object::Log(_) | Object::PolicySignature => "text/plain; charset=utf-8",
         Object::Attestation(..) => "application/jsonl",
-        Object::Source(_) => "application/octet-stream",
+        Object::Source(_) | Object::Derivation(_) => "application/octet-stream",
         _ => "application/json",
     }
 }

@@ -460,3 +460,33 @@ fn a_source_that_was_taken_on_trust_is_hashed_again() {
         }
     }
 }
+
+/// A shelf with one file under every name.
+struct OneFile(&'static [u8]);
+
+impl Shelf for OneFile {
+    fn place(&self, _fixed: &FixedOutput) -> String {
+        "shelf".to_owned()
+    }
+
+    fn find(&self, _fixed: &FixedOutput) -> io::Result<Option<Box<dyn Read + Send>>> {
+        Ok(Some(Box::new(self.0)))
+    }
+}
+
+#[test]
+fn a_shelf_is_asked_before_any_network_and_believed_no_more_than_one() {
+    let fixture = Fixture::new();
+    let (base, requests) = serve(|_| ok(HELLO));
+    let mirror = || Mirror::new(&base).unwrap();
+    let wanted = flat(Algorithm::Sha256, HELLO, &[]);
+    let full = OneFile(HELLO);
+    let provided = fixture.provider().with_shelf(&full).with_mirror(mirror()).provide(&wanted).unwrap();
+    assert_eq!((provided.place.as_str(), requests.try_recv().is_err()), ("shelf", true));
+    let other = flat(Algorithm::Sha512, HELLO, &[]);
+    let wrong = OneFile(b"evil");
+    let provided = fixture.provider().with_shelf(&wrong).with_mirror(mirror()).provide(&other).unwrap();
+    assert!(provided.place.starts_with(&base), "{}", provided.place);
+    let error = Fixture::new().provider().with_shelf(&wrong).provide(&other).unwrap_err();
+    assert!(error.is_hash_mismatch(), "{error}");
+}

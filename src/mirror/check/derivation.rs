@@ -1,0 +1,142 @@
+//! The derivations that paths were built by: that each is what its path says, with everything it needs, and that a path, its inputs
+//! and its sources are those that its derivation names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Found, Kind, Report, parallel, path::PathResult};
+use crate::{
+    graph::{Graph, MAX_DERIVATIONS},
+    mirror::{
+        derivations::{self, Unreadable},
+        layout::{HashPart, Object},
+        statement::{Admission, Ground},
+    },
+    nix::{
+        derivation::Derivation,
+        hash_modulo::{HashModulos, OutputCheck},
+        store_path::StorePath,
+    },
+};
+
+type Derivations = BTreeMap<StorePath, Derivation>;
+
+impl Checker<'_> {
+    /// Looks at the derivations of all paths. Returns the names of those that something needs.
+    pub(super) fn derivations(
+        &self,
+        paths: &BTreeMap<HashPart, PathResult>,
+        jobs: usize,
+        report: &mut Report,
+    ) -> BTreeSet<String> {
+        let derivers = paths.values().flat_map(|path| &path.admissions).filter_map(Admission::deriver);
+        let derivers: BTreeSet<StorePath> = derivers.cloned().collect();
+        let (read, asked) = self.read_all(derivers.clone(), jobs, report);
+        let mut found = Found::default();
+        for path in paths.values() {
+            for admission in &path.admissions {
+                names_what_it_was_made_from(&mut found, path, admission, &read);
+            }
+        }
+        follow(&mut found, &derivers, read);
+        report.add(found);
+        report.derivations = asked.len() as u64;
+        asked.into_iter().map(|drv| Object::Derivation(drv).name()).collect()
+    }
+
+    /// Reads derivations and everything they need. Also returns all that were asked for.
+    fn read_all(
+        &self,
+        roots: BTreeSet<StorePath>,
+        jobs: usize,
+        report: &mut Report,
+    ) -> (Derivations, BTreeSet<StorePath>) {
+        let (mut read, mut asked) = (Derivations::new(), roots.clone());
+        let mut left = roots;
+        while !left.is_empty() && asked.len() <= MAX_DERIVATIONS {
+            let batch: Vec<StorePath> = std::mem::take(&mut left).into_iter().collect();
+            let results = parallel(&batch, jobs, |drv| derivations::read(self.location, drv));
+            let mut found = Found::default();
+            for (drv, result) in batch.into_iter().zip(results) {
+                match result {
+                    Ok(derivation) => {
+                        let new = derivation.input_drvs.keys().filter(|input| !asked.contains(*input));
+                        left.extend(new.cloned());
+                        read.insert(drv, derivation);
+                    }
+                    Err(error) => {
+                        let kind = match error {
+                            Unreadable::Missing => Kind::NotClosed,
+                            Unreadable::Damaged(_) => Kind::Damaged,
+                            Unreadable::Location(_) => Kind::Unread,
+                        };
+                        found.fault(kind, &Object::Derivation(drv).name(), error.to_string());
+                    }
+                }
+            }
+            asked.extend(left.iter().cloned());
+            report.add(found);
+        }
+        (read, asked)
+    }
+}
+
+/// That a path is what its derivation makes, and that the statement names its inputs and sources.
+fn names_what_it_was_made_from(
+    found: &mut Found,
+    path: &PathResult,
+    admission: &Admission,
+    read: &Derivations,
+) {
+    let (Ground::Built { derivation, output }, Some(info)) = (&admission.ground, &path.info) else { return };
+    let name = path.name();
+    let Some(derivation) = read.get(derivation) else { return };
+    if derivation.output_path(output) != Some(&info.store_path) {
+        found.fault(Kind::Damaged, &name, "the derivation it is said to be built by makes another path");
+    }
+    let (mut inputs, mut sources): (BTreeSet<&StorePath>, BTreeSet<&StorePath>) =
+        (BTreeSet::new(), derivation.input_srcs.iter().collect());
+    for (drv, outputs) in &derivation.input_drvs {
+        // One that could not be read was told of.
+        let Some(input) = read.get(drv) else { return };
+        let made = outputs.iter().filter_map(|output| input.output_path(output));
+        if input.is_fixed_output() { sources.extend(made) } else { inputs.extend(made) }
+    }
+    if !inputs.iter().copied().eq(admission.inputs.keys()) {
+        found.fault(Kind::Damaged, &name, "the inputs it names are not those of its derivation");
+    }
+    if !sources.iter().all(|source| admission.sources.contains_key(*source)) {
+        found.fault(Kind::Damaged, &name, "it does not name every source of its derivation");
+    }
+}
+
+/// That every output's path follows from its derivation and what that needs.
+fn follow(found: &mut Found, roots: &BTreeSet<StorePath>, mut read: Derivations) {
+    let roots: Vec<StorePath> = roots.iter().cloned().collect();
+    let graph = match Graph::load(&roots, |drv| read.remove(drv).ok_or("a derivation is missing")) {
+        Ok(graph) => graph,
+        // What is missing was told of.
+        Err(crate::graph::LoadError::Resolve(_)) => return,
+        Err(crate::graph::LoadError::Graph(error)) => {
+            return found.fault(Kind::Damaged, "derivations/", error.to_string());
+        }
+    };
+    let mut modulos = HashModulos::new();
+    for node in graph.nodes() {
+        let name = Object::Derivation(node.drv.clone()).name();
+        match modulos.check_outputs(&node.drv, &node.derivation) {
+            Ok(outputs) => {
+                for (output, check) in outputs {
+                    if !matches!(check, OutputCheck::Equal | OutputCheck::NotComputable { .. }) {
+                        let why = format!("the path of its output `{output}` does not follow from it");
+                        found.fault(Kind::Damaged, &name, why);
+                    }
+                }
+            }
+            Err(error) => found.fault(Kind::Damaged, &name, error.to_string()),
+        }
+        if let Err(error) = modulos.insert(&node.drv, &node.derivation) {
+            // Nothing that needs it can be checked any more.
+            return found.fault(Kind::Damaged, &name, error.to_string());
+        }
+    }
+}
