@@ -28,6 +28,8 @@ use crate::fixture::{Derivations, check_at, files, key, object, publish};
 const DIR: &str = "REPROVE_TEST_MIRROR";
 const NAME: &str = "REPROVE_TEST_MIRROR_NAME";
 const AT: &str = "REPROVE_TEST_MIRROR_AT";
+/// Whether the last path is as large as what buckets take in parts.
+pub const LARGE: &str = "REPROVE_TEST_MIRROR_LARGE";
 
 /// How many paths each writer admits, each referring to the one before.
 const PATHS: usize = 12;
@@ -54,7 +56,9 @@ fn chain(store: &Store) -> Vec<PathInfo> {
     for (n, link) in derivations().1.iter().enumerate() {
         let before: Vec<StorePath> = infos.last().map(|info| info.path.clone()).into_iter().collect();
         let mut state = n as u64 + 1;
-        let noise: String = (0..n * 20_000)
+        let large = n + 1 == PATHS && env::var_os(LARGE).is_some();
+        // A character of it has six bits that do not compress.
+        let noise: String = (0..if large { 100_000_000 } else { n * 20_000 })
             .map(|_| {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 char::from(b' ' + (state >> 58) as u8)

@@ -11,5 +11,6 @@ mod killed;
 mod poison;
 mod populate;
 mod serve;
+mod service;
 mod stock_nix;
 mod writers;
