@@ -439,7 +439,7 @@ fn a_changed_closure_has_the_paths_that_nix_gives_it() {
     assert_eq!(repathed.now(&before[0]), &after[0]);
     assert!(repathed.derivations.len() >= 6, "{:?}", repathed.paths);
     for (path, derivation) in &repathed.derivations {
-        assert_eq!(*derivation, nix.derivation(path), "{path}");
+        assert_eq!(**derivation, nix.derivation(path), "{path}");
     }
 }
 

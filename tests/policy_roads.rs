@@ -86,7 +86,7 @@ fn compare(nix: &Nix, name: &str, policy: &Policy, at: &At, [before, after]: &[S
         panic!("{} of {name}: {now}, and by Nix {after}\n{}\n\n{}", policy.name, text(ours), text(&nixes));
     }
     for node in rewritten.graph.nodes() {
-        assert_eq!(node.derivation, nix.derivation(&node.drv), "{} of {name}: {}", policy.name, node.drv);
+        assert_eq!(*node.derivation, nix.derivation(&node.drv), "{} of {name}: {}", policy.name, node.drv);
     }
     // Where the policy holds nothing violates it, and making it hold again changes nothing.
     let asked = std::slice::from_ref(after);

@@ -1,6 +1,6 @@
 //! Reading a closure into a [`Graph`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Graph, GraphError, LoadError, MAX_DERIVATIONS, Node};
 use crate::nix::{
@@ -14,11 +14,11 @@ impl Graph {
     /// Reads `roots` and everything they need; `resolve` reads one derivation and is asked once for each.
     ///
     /// The derivations are ordered but not yet believed: [`check_paths`](Self::check_paths) does that.
-    pub fn load<E>(
+    pub fn load<E, D: Into<Arc<Derivation>>>(
         roots: &[StorePath],
-        mut resolve: impl FnMut(&StorePath) -> Result<Derivation, E>,
+        mut resolve: impl FnMut(&StorePath) -> Result<D, E>,
     ) -> Result<Graph, LoadError<E>> {
-        let mut found: BTreeMap<StorePath, Derivation> = BTreeMap::new();
+        let mut found: BTreeMap<StorePath, Arc<Derivation>> = BTreeMap::new();
         let mut pending: Vec<(StorePath, usize)> =
             roots.iter().enumerate().map(|(root, path)| (path.clone(), root)).collect();
         while let Some((path, root)) = pending.pop() {
@@ -29,7 +29,7 @@ impl Graph {
                 let error = GraphError::TooMany { root: roots[root].clone(), limit: MAX_DERIVATIONS };
                 return Err(error.into());
             }
-            let derivation = resolve(&path).map_err(LoadError::Resolve)?;
+            let derivation: Arc<Derivation> = resolve(&path).map_err(LoadError::Resolve)?.into();
             let unseen = derivation.input_drvs.keys().filter(|input| !found.contains_key(*input));
             pending.extend(unseen.map(|input| (input.clone(), root)));
             found.insert(path, derivation);
@@ -73,7 +73,7 @@ impl Graph {
 }
 
 /// Orders a closed set of derivations by depth, name and path.
-fn order(found: BTreeMap<StorePath, Derivation>, roots: &[StorePath]) -> Result<Graph, GraphError> {
+fn order(found: BTreeMap<StorePath, Arc<Derivation>>, roots: &[StorePath]) -> Result<Graph, GraphError> {
     // Places in the order of paths, until the depths are known.
     let places: BTreeMap<&StorePath, usize> = found.keys().zip(0..).collect();
     let inputs: Vec<Vec<usize>> = found

@@ -24,7 +24,10 @@ pub use plan::{Action, Kind, Plan, Step, Unsupported, plan};
 pub use rename::rename;
 pub use repath::Repathed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::nix::{derivation::Derivation, store_path::StorePath};
 
@@ -36,8 +39,8 @@ pub const MAX_DERIVATIONS: usize = 1_000_000;
 pub struct Node {
     /// Its path.
     pub drv: StorePath,
-    /// What it says.
-    pub derivation: Derivation,
+    /// What it says; shared by the graphs that have it unchanged.
+    pub derivation: Arc<Derivation>,
     /// The derivations it needs, as indices into the graph, ascending; all of them smaller than its own.
     pub inputs: Vec<usize>,
     /// Longest way down to a leaf, in derivations; 0 for a leaf.

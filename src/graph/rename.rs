@@ -11,11 +11,8 @@ use crate::nix::{
 /// Puts new paths in the place of old ones: in inputs, program, arguments and environment.
 ///
 /// A path is recognised by its base name, or by its hash where the name stays: a text may name it without the store's folder.
-pub fn rename(derivation: &mut Derivation, renames: &BTreeMap<StorePath, StorePath>) {
-    if renames.is_empty() {
-        return;
-    }
-    let now = |path: StorePath| renames.get(&path).cloned().unwrap_or(path);
+pub fn rename(derivation: &mut Derivation, renames: &BTreeMap<&StorePath, &StorePath>) {
+    let now = |path: StorePath| renames.get(&path).map_or(path, |new| StorePath::clone(new));
     let mut inputs: BTreeMap<StorePath, BTreeSet<String>> = BTreeMap::new();
     for (input, wanted) in std::mem::take(&mut derivation.input_drvs) {
         inputs.entry(now(input)).or_default().extend(wanted);
@@ -35,9 +32,9 @@ pub fn rename(derivation: &mut Derivation, renames: &BTreeMap<StorePath, StorePa
 struct Words<'a>(HashMap<&'a [u8], Vec<[&'a str; 2]>>);
 
 impl<'a> Words<'a> {
-    fn new(renames: &'a BTreeMap<StorePath, StorePath>) -> Self {
+    fn new(renames: &BTreeMap<&'a StorePath, &'a StorePath>) -> Self {
         let mut words: HashMap<&[u8], Vec<[&str; 2]>> = HashMap::new();
-        for (old, new) in renames {
+        for (old, new) in renames.iter().map(|(old, new)| (*old, *new)) {
             let word = match old.name() == new.name() {
                 true => [old.hash_part(), new.hash_part()],
                 false => [old.base_name(), new.base_name()],
@@ -79,7 +76,7 @@ mod tests {
         let mut user = derivation("user", &[]);
         user.env.insert(b"x".to_vec(), format!("{old}/bin:{old}").into());
         user.input_srcs.insert(old.clone());
-        rename(&mut user, &BTreeMap::from([(old, new.clone())]));
+        rename(&mut user, &BTreeMap::from([(&old, &new)]));
         assert_eq!(user.env_get("x"), Some(format!("{new}/bin:{new}").as_bytes()));
         assert_eq!(user.input_srcs.iter().collect::<Vec<_>>(), [&new]);
     }
@@ -89,8 +86,8 @@ mod tests {
         let path = |hash: char, name: &str| -> StorePath {
             format!("/nix/store/{}-{name}", hash.to_string().repeat(HASH_CHARS)).parse().unwrap()
         };
-        let renames =
-            BTreeMap::from([(path('1', "same"), path('2', "same")), (path('3', "old"), path('4', "new"))]);
+        let renames = [(path('1', "same"), path('2', "same")), (path('3', "old"), path('4', "new"))];
+        let renames = renames.iter().map(|(old, new)| (old, new)).collect();
         let replaced = |text: &str| {
             let renamed = Words::new(&renames).replaced(text.as_bytes());
             renamed.map(|text| String::from_utf8(text).unwrap())

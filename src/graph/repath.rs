@@ -3,7 +3,10 @@
 //! Paths of outputs are in the texts of whatever needs them, and the path of a derivation is made from its text: a change in a
 //! leaf is a change in everything above it. What is written here is what Nix's evaluation of the changed expressions would write.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{Graph, GraphError, rename};
 use crate::nix::{
@@ -16,7 +19,7 @@ use crate::nix::{
 #[derive(Clone, Debug, Default)]
 pub struct Repathed {
     /// The derivations that have another path now, leaves first.
-    pub derivations: Vec<(StorePath, Derivation)>,
+    pub derivations: Vec<(StorePath, Arc<Derivation>)>,
     /// The new path of each of them, by the old one.
     pub paths: BTreeMap<StorePath, StorePath>,
 }
@@ -38,23 +41,26 @@ impl Graph {
         let mut modulos = HashModulos::new();
         let mut repathed = Repathed::default();
         // The old and new paths of derivations and outputs that are others now, by derivation.
-        let mut renamed: BTreeMap<&StorePath, Renames> = BTreeMap::new();
+        let mut renamed: HashMap<&StorePath, Vec<(StorePath, StorePath)>> = HashMap::new();
         for node in self.nodes() {
             let mut derivation = node.derivation.clone();
             let inputs = node.derivation.input_drvs.keys().filter_map(|input| renamed.get(input));
-            let all: Renames = inputs.flatten().map(|(old, new)| (old.clone(), new.clone())).collect();
-            rename(&mut derivation, &all);
-            let mut own = Renames::new();
+            let all: BTreeMap<&StorePath, &StorePath> =
+                inputs.flatten().map(|(old, new)| (old, new)).collect();
+            if !all.is_empty() {
+                rename(Arc::make_mut(&mut derivation), &all);
+            }
+            let mut own = Vec::new();
             for (output, check) in modulos.check_outputs(&node.drv, &derivation)? {
                 if let OutputCheck::Different { stated, computed } = check {
                     own.extend(stated.map(|stated| (stated, computed.clone())));
-                    state(&mut derivation, &output, computed);
+                    state(Arc::make_mut(&mut derivation), &output, computed);
                 }
             }
             let drv = own_path(&node.drv, &derivation)?;
             modulos.insert(&drv, &derivation)?;
             if drv != node.drv {
-                own.insert(node.drv.clone(), drv.clone());
+                own.push((node.drv.clone(), drv.clone()));
                 repathed.paths.insert(node.drv.clone(), drv.clone());
                 repathed.derivations.push((drv, derivation));
                 renamed.insert(&node.drv, own);
@@ -63,9 +69,6 @@ impl Graph {
         Ok(repathed)
     }
 }
-
-/// New paths by old ones.
-type Renames = BTreeMap<StorePath, StorePath>;
 
 /// Sets the path of an output, where the derivation states it: in its outputs, and in the variable of that name.
 fn state(derivation: &mut Derivation, output: &str, path: StorePath) {
@@ -107,7 +110,7 @@ mod tests {
         let roots: Vec<StorePath> =
             graph.roots().iter().map(|root| graph.nodes()[*root].drv.clone()).collect();
         let resolve = |path: &StorePath| {
-            let mut derivation = graph.nodes()[graph.index_of(path).unwrap()].derivation.clone();
+            let mut derivation = Derivation::clone(&graph.nodes()[graph.index_of(path).unwrap()].derivation);
             if path.derivation_name() == Some(name) {
                 change(&mut derivation);
             }

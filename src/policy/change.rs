@@ -191,12 +191,12 @@ fn swap_input(
     let replacement = &graph.nodes()[graph.index_of(to).ok_or_else(missing)?];
     let mut renames = BTreeMap::new();
     for input in swapped {
-        renames.insert(input.drv.clone(), to.clone());
+        renames.insert(&input.drv, to);
         for output in derivation.input_drvs.get(&input.drv).into_iter().flatten() {
             let other = replacement.derivation.output_path(output).ok_or_else(|| {
                 PolicyError::NoSuchOutput { drv: node.drv.clone(), to: to.clone(), output: output.clone() }
             })?;
-            renames.extend(input.derivation.output_path(output).map(|path| (path.clone(), other.clone())));
+            renames.extend(input.derivation.output_path(output).map(|path| (path, other)));
         }
     }
     rename(derivation, &renames);

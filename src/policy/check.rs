@@ -56,10 +56,10 @@ pub fn check<'a>(
             continue;
         }
         checked.looked += 1;
-        let mut derivation = node.derivation.clone();
+        let mut derivation = Derivation::clone(&node.derivation);
         let held = hold(&policy.rules, graph, node, &mut derivation)?;
         checked.about += usize::from(held.about);
-        if derivation != node.derivation || !held.forbidden.is_empty() {
+        if derivation != *node.derivation || !held.forbidden.is_empty() {
             let changes = changes(graph, node, &node.derivation, &derivation)?;
             let way = way(&above, index);
             checked.violations.push(Violation { index, changes, forbidden: held.forbidden, way });

@@ -50,7 +50,7 @@ impl Match {
 }
 
 /// The direct inputs of a derivation that are in the graph, by path.
-pub(super) fn inputs<'a>(graph: &'a Graph, derivation: &'a Derivation) -> impl Iterator<Item = &'a Node> {
+pub(super) fn inputs<'a>(graph: &'a Graph, derivation: &Derivation) -> impl Iterator<Item = &'a Node> {
     let indices = derivation.input_drvs.keys().filter_map(|input| graph.index_of(input));
     indices.map(|index| &graph.nodes()[index])
 }

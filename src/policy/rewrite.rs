@@ -1,6 +1,9 @@
 //! A closure in which policies hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{At, Policy, PolicyError, change::changes, check::hold};
 use crate::{
@@ -47,18 +50,18 @@ pub fn rewrite(
     asked: &[StorePath],
     policies: &[(&Policy, &At)],
 ) -> Result<Rewritten, PolicyError> {
-    let mut changed: BTreeMap<&StorePath, Derivation> = BTreeMap::new();
+    let mut changed: BTreeMap<&StorePath, Arc<Derivation>> = BTreeMap::new();
     let mut edits = Vec::new();
     for node in graph.nodes() {
-        let mut derivation = None::<Derivation>;
+        let mut derivation = None::<Arc<Derivation>>;
         let mut by = Vec::new();
         for (policy, _) in policies.iter().filter(|(_, at)| at.selects(node, asked)) {
             let before = derivation.as_ref().unwrap_or(&node.derivation);
-            let mut after = before.clone();
+            let mut after = Derivation::clone(before);
             hold(&policy.rules, graph, node, &mut after)?;
-            if after != *before {
+            if after != **before {
                 by.push(policy.name.clone());
-                derivation = Some(after);
+                derivation = Some(Arc::new(after));
             }
         }
         if let Some(derivation) = derivation {
@@ -74,7 +77,7 @@ pub fn rewrite(
     let edited = Graph::load(asked, stated).map_err(of_load)?;
     let repathed = edited.repath()?;
     let roots: Vec<StorePath> = asked.iter().map(|drv| repathed.now(drv).clone()).collect();
-    let now: BTreeMap<&StorePath, &Derivation> =
+    let now: BTreeMap<&StorePath, &Arc<Derivation>> =
         repathed.derivations.iter().map(|(path, derivation)| (path, derivation)).collect();
     let resolve = |path: &StorePath| {
         let kept = || Some(&edited.nodes()[edited.index_of(path)?].derivation);

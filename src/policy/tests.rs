@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::*;
 use crate::{
@@ -34,7 +37,7 @@ fn derivation(env: &[(&str, &str)]) -> Derivation {
 
 /// A tool, a second one, and a program that needs the first; with the paths that they have.
 struct Bench {
-    all: BTreeMap<StorePath, Derivation>,
+    all: BTreeMap<StorePath, Arc<Derivation>>,
 }
 
 impl Bench {
@@ -51,7 +54,7 @@ impl Bench {
             derivation.env.insert(b"out".to_vec(), out.to_string().into_bytes());
         }
         let mut all = self.all.clone();
-        all.insert(forged.clone(), derivation);
+        all.insert(forged.clone(), derivation.into());
         let graph = Graph::load(std::slice::from_ref(&forged), |path| {
             all.get(path).cloned().ok_or_else(|| path.to_string())
         });
@@ -95,7 +98,7 @@ fn changed(env: &[(&str, &str)], policy: &Policy) -> Derivation {
     let drv = bench.add("one", derivation(env));
     let rewritten = bench.rewrite(&drv, policy).unwrap();
     rewritten.graph.check_paths().unwrap();
-    rewritten.graph.nodes()[rewritten.graph.roots()[0]].derivation.clone()
+    Derivation::clone(&rewritten.graph.nodes()[rewritten.graph.roots()[0]].derivation)
 }
 
 fn value(derivation: &Derivation, name: &str) -> Option<String> {
@@ -251,7 +254,7 @@ fn an_input_is_dropped_from_lists_and_from_nowhere_else() {
     let user = bench.user("user", &tool, &[("script", "run TOOL/bin/x --now")]);
     let rewritten = bench.rewrite(&user, &policy).unwrap();
     assert_eq!(value(&rewritten.graph.nodes()[0].derivation, "script").unwrap(), "run --now");
-    let mut named = bench.all[&user].clone();
+    let mut named = Derivation::clone(&bench.all[&user]);
     named.args.push(value(&named, "script").unwrap().into_bytes());
     let named = bench.add("user", named);
     let error = bench.rewrite(&named, &policy).unwrap_err();

@@ -101,7 +101,7 @@ mod tests {
 
         let text = br#"Derive([("out","/nix/store/00000000000000000000000000000000-a","","")],[],[],"x86_64-linux","/bin/sh",[],[])"#;
         let derivation = Derivation::parse(text).unwrap();
-        let node = Node { drv: path("a.drv"), derivation, inputs: Vec::new(), depth: 0 };
+        let node = Node { drv: path("a.drv"), derivation: derivation.into(), inputs: Vec::new(), depth: 0 };
         let nix = || CounterpartBy::Nix(Box::new(node.clone()));
         let tree = folder.path().join("tree");
         fs::write(&tree, "bits").unwrap();

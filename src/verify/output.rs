@@ -303,7 +303,7 @@ mod tests {
             args: Vec::new(),
             env: Default::default(),
         };
-        let node = Node { drv: path("two.drv"), derivation, inputs: Vec::new(), depth: 0 };
+        let node = Node { drv: path("two.drv"), derivation: derivation.into(), inputs: Vec::new(), depth: 0 };
         let plan = RoundPlan::new(2, Settings::default(), &[]);
         let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
         let (others, replay, accepted) = (Vec::new(), None, None);

@@ -29,7 +29,11 @@ pub(in crate::nix) fn write<'a>(
     outputs: Outputs,
 ) -> Vec<u8> {
     let masked = outputs == Outputs::Masked;
-    let mut out = b"Derive(".to_vec();
+    // Near enough that the text does not move while it grows.
+    let texts: usize = derivation.env.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
+    let paths = derivation.outputs.len() + derivation.input_drvs.len() + derivation.input_srcs.len();
+    let mut out = Vec::with_capacity(256 + texts + 96 * paths);
+    out.extend_from_slice(b"Derive(");
     list(&mut out, &derivation.outputs, |out, (name, output)| {
         let (path, algorithm, hash) = match output {
             Output::InputAddressed { path } => (Some(path), String::new(), String::new()),
@@ -94,8 +98,8 @@ fn tuple<const N: usize>(out: &mut Vec<u8>, fields: [&[u8]; N]) {
 fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut rest = text;
-    // Most texts have nothing to escape: copied in pieces, they cost half of what they cost byte by byte.
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t')) {
+    // Most texts have nothing to escape: they are copied in pieces.
+    while let Some(at) = first_special(rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(match rest[at] {
             b'"' => b"\\\"",
@@ -108,4 +112,14 @@ fn string(out: &mut Vec<u8>, text: &[u8]) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Where the first byte stands that is written as an escape.
+fn first_special(text: &[u8]) -> Option<usize> {
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t');
+    // A block is looked at to its end whatever is found, which compilers turn into a few vector instructions.
+    const BLOCK: usize = 64;
+    let in_block = |block: &[u8]| block.iter().fold(false, |any, byte| any | special(byte));
+    let block = text.chunks(BLOCK).position(in_block)? * BLOCK;
+    text[block..].iter().position(special).map(|at| block + at)
 }
