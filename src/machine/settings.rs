@@ -111,7 +111,9 @@ impl Default for Settings {
     /// The settings of a build nobody asked to vary.
     fn default() -> Self {
         Settings {
-            clock: 1_577_836_800, // 2020-01-01T00:00:00Z
+            // 2030-01-01T00:00:00Z: later than the files of any source that is built. `make` believes that what is
+            // newer than the clock is never up to date, and builds it again and again.
+            clock: 1_893_456_000,
             seed: 1,
             rate: 0,
             memory: 3 << 30,
@@ -131,8 +133,9 @@ impl Settings {
         let mut other = self.clone();
         let step = u64::from(n);
         match which {
-            // Another year, month, weekday, hour and minute, and never a whole multiple of a day.
-            Setting::Clock => other.clock += step * 43_210_987,
+            // Another year, month, weekday, hour and minute, and never a whole multiple of a day. Five of them, in
+            // turn: the sixth would lie behind 2038, where times of 32 bits end.
+            Setting::Clock => other.clock += (1 + (step - 1) % 5) * 43_210_987,
             Setting::Seed => other.seed = self.seed.wrapping_add(step * 0x9e37_79b9),
             // One of the two other rates, in turn.
             Setting::Rate => other.rate = (self.rate + 1 + ((n.max(1) - 1) % 2) as u8) % 3,
@@ -204,6 +207,18 @@ impl Default for Caps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_clock_is_later_than_sources_and_fits_into_32_bits() {
+        let base = Settings::default();
+        let clocks: Vec<u64> = (1..20).map(|n| base.varied(Setting::Clock, n).clock).collect();
+        assert!(
+            clocks.iter().all(|clock| base.clock < *clock && i32::try_from(*clock).is_ok()),
+            "{clocks:?}"
+        );
+        let others: std::collections::BTreeSet<u64> = clocks.into_iter().collect();
+        assert_eq!(others.len(), 5);
+    }
 
     #[test]
     fn a_setting_varied_is_another_one_and_no_other_changes() {
