@@ -119,6 +119,11 @@ impl Running {
         self.jobs.map_or_else(|| cores().min(fit()).max(1), NonZeroUsize::get)
     }
 
+    /// How much is done at once where nothing runs in machines.
+    pub fn threads(&self) -> usize {
+        self.jobs.or(thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
+
     /// What to do after a failure.
     pub fn on_failure(&self) -> OnFailure {
         if self.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop }

@@ -29,7 +29,12 @@
 //! | [`seeds`] | paths that are taken as they are |
 //! | [`bring`] | the way of a path from the mirror into our store |
 //! | [`admission`] | whether what a verification showed is enough, pure |
+//! | [`workbench`] | one derivation, built from what the mirror holds |
 //! | `testimony` | what a verification showed, as statements |
+//! | `made` | the way of what was built into the mirror |
+//! | `supply` | the way of sources out of the mirror into our store |
+//! | `follows` | whether the path of a source follows from its bits |
+//! | [`rebuild`] | admitted paths proved again, from the mirror alone |
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
 //! | [`serve`] | the mirror over HTTP |
@@ -48,16 +53,21 @@ pub mod claims;
 pub mod derivations;
 mod error;
 pub mod escrow;
+mod follows;
 pub mod layout;
 pub mod location;
+mod made;
 pub mod policy;
 pub mod populate;
 pub mod publish;
+pub mod rebuild;
 pub mod seeds;
 pub mod serve;
 pub mod statement;
 mod stream;
+mod supply;
 mod testimony;
+pub mod workbench;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -158,11 +168,22 @@ impl Mirror {
     /// [`MirrorError::Document`] for a narinfo that is none or is about another path, [`MirrorError::Unsigned`] for one that
     /// none of the signers signed: neither is the same as having none.
     pub fn narinfo(&self, path: &StorePath) -> Result<Option<NarInfo>, MirrorError> {
-        let name = Object::NarInfo(HashPart::of(path)).name();
+        let part = HashPart::of(path);
+        let Some(info) = self.narinfo_of(&part)? else { return Ok(None) };
+        if info.store_path != *path {
+            let object = self.location.url(&Object::NarInfo(part).name());
+            return Err(MirrorError::Document { object, why: format!("it is about {}", info.store_path) });
+        }
+        Ok(Some(info))
+    }
+
+    /// The same, of the path that is found by these characters.
+    pub fn narinfo_of(&self, part: &HashPart) -> Result<Option<NarInfo>, MirrorError> {
+        let name = Object::NarInfo(part.clone()).name();
         let Some(text) = self.location.get(&name, narinfo::MAX_LEN as u64)? else { return Ok(None) };
         let document = |why: String| MirrorError::Document { object: self.location.url(&name), why };
         let info = NarInfo::parse(&text).map_err(|error| document(error.to_string()))?;
-        if info.store_path != *path {
+        if HashPart::of(&info.store_path) != *part {
             return Err(document(format!("it is about {}", info.store_path)));
         }
         if self.signers.who_signed(info.fingerprint().as_bytes(), &info.signatures).is_empty() {

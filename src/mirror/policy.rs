@@ -251,6 +251,17 @@ impl Policy {
         names.iter().filter_map(|name| Engine::from_str(name).ok()).collect()
     }
 
+    /// Every kind of machine that it names for some system, in the order of the systems.
+    pub fn all_engines(&self) -> Vec<Engine> {
+        let mut engines = Vec::new();
+        for engine in self.systems.keys().flat_map(|system| self.engines(system.as_bytes())) {
+            if !engines.contains(&engine) {
+                engines.push(engine);
+            }
+        }
+        engines
+    }
+
     /// `nix-cache-info`.
     pub fn cache_info(&self) -> String {
         format!("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: {}\n", self.priority)

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read as _,
     time::{Duration, SystemTime},
 };
 
@@ -11,24 +10,19 @@ use super::{
     Mirror, MirrorError,
     admission::{self, Decision, REFUSAL_KIND, Refusal},
     claims::{Claimed, Worker},
-    layout::{FileHash, HashPart, KeyId, Object},
-    publish::{Entry, Published, Publisher},
-    statement::{Admission, Ground},
-    testimony,
+    layout::{HashPart, KeyId, Object},
+    made::Made,
+    publish::{Published, Publisher},
+    statement::Ground,
+    workbench::{Obstacle, Workbench},
 };
 use crate::{
-    graph::{self, Choice, Frontier, Graph, Node, Plan},
-    machine::Arch,
-    nix::{hash::NarHash, make_path::Method, store_path::StorePath},
+    graph::{Graph, Node},
+    nix::{make_path::Method, store_path::StorePath},
     schedule::{self, OnFailure, Outcome, RealiseError, Realiser},
     source::FixedOutput,
-    store::{Origin, PathInfo, RunId, StoreError},
-    verify::{
-        reference::Native,
-        rounds::RoundPlan,
-        session::{Request, Target, TargetResult, verify},
-        target::KeptRounds,
-    },
+    store::StoreError,
+    verify::reference::Native,
 };
 
 /// Between two looks at what other workers are at.
@@ -94,6 +88,16 @@ impl Fate {
 impl From<MirrorError> for Fate {
     fn from(error: MirrorError) -> Self {
         Fate::Failed(error)
+    }
+}
+
+impl From<Obstacle> for Fate {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::NotNow(why) => Fate::NotNow(why),
+            Obstacle::NotBuilt(error) => Fate::NotBuilt(error),
+            Obstacle::Failed(error) => Fate::Failed(error),
+        }
     }
 }
 
@@ -224,9 +228,15 @@ impl Populate<'_> {
 
     fn build(&self, index: usize) -> Result<Published, Fate> {
         let node = &self.graph.nodes()[index];
-        let inputs = self.inputs(index)?;
+        let bench = Workbench {
+            mirror: self.mirror,
+            graph: self.graph,
+            realiser: self.realiser,
+            native: self.native,
+        };
+        let inputs = bench.inputs(index)?;
         let sources = self.sources(index)?;
-        let target = self.verify(index)?;
+        let target = bench.verify(index)?;
         match admission::decide(self.mirror.policy(), &target) {
             Decision::Admit => {}
             Decision::NotNow(why) => return Err(Fate::NotNow(why)),
@@ -237,194 +247,25 @@ impl Populate<'_> {
                 return Err(Fate::Refused(refusal));
             }
         }
-        self.publisher.keep(self.graph, index)?;
-        let log = self.log(&target)?;
-        let mut published = Published::There;
-        for (output, info) in self.outputs(&target)? {
-            self.sources_in(&info)?;
-            let others = inputs.iter().map(|(path, _)| path).chain(&info.references);
-            let seeds = self.mirror.seeds_of(others.filter(|path| **path != info.path))?;
-            let admission = Admission {
-                ground: Ground::Built { derivation: node.drv.clone(), output: output.output.clone() },
-                inputs: inputs.iter().cloned().collect(),
-                sources: sources.iter().map(|(path, hash)| (path.clone(), hash.hex())).collect(),
-                seeds,
-                log: log.as_ref().map(|log| FileHash::of(log).hex()),
-            };
-            let statements = testimony::statements(&target, output, &info, &admission.seeds, self.realiser)?;
-            let entry =
-                Entry { info: &info, admission: &admission, statements: &statements, log: log.as_deref() };
-            match self.publisher.publish(&entry)? {
-                Published::New => published = Published::New,
-                Published::There => {}
-                conflict @ Published::Conflict { .. } => return Ok(conflict),
-            }
-        }
-        Ok(published)
-    }
-
-    /// The outputs of derivations that one is built from, brought from the mirror into our store, with the bits that they have.
-    fn inputs(&self, index: usize) -> Result<Vec<(StorePath, NarHash)>, Fate> {
-        let node = &self.graph.nodes()[index];
-        let mut inputs = Vec::new();
-        for (drv, outputs) in &node.derivation.input_drvs {
-            let Some(input) = self.graph.index_of(drv).map(|input| &self.graph.nodes()[input]) else {
-                continue;
-            };
-            if input.derivation.is_fixed_output() {
-                continue;
-            }
-            for path in outputs.iter().filter_map(|output| input.derivation.output_path(output)) {
-                self.mirror.bring(path, self.realiser.store)?;
-                let info = self.realiser.store.path(path)?;
-                inputs.extend(info.map(|info| (path.clone(), info.nar_hash)));
-            }
-        }
-        Ok(inputs)
+        Ok(Made { index, target, inputs, sources }.publish(&bench, self.publisher)?)
     }
 
     /// The sources that it is built from: found by hash, and kept in the mirror.
-    fn sources(&self, index: usize) -> Result<Vec<(StorePath, FileHash)>, Fate> {
+    fn sources(&self, index: usize) -> Result<BTreeMap<StorePath, String>, Fate> {
         let node = &self.graph.nodes()[index];
-        let mut sources = Vec::new();
+        let mut sources = BTreeMap::new();
         for drv in node.derivation.input_drvs.keys() {
             let input = self.graph.index_of(drv).map(|input| &self.graph.nodes()[input]);
             let fixed = input.and_then(|input| FixedOutput::of(&input.drv, &input.derivation));
             let Some(fixed) = fixed else { continue };
             let info = self.realiser.sources.provide(&fixed).map_err(RealiseError::from)?.info;
-            sources.push((info.path.clone(), self.publisher.escrow(&info, fixed.method)?));
+            sources.insert(info.path.clone(), self.publisher.escrow(&info, fixed.method)?.hex());
         }
         let files = node.derivation.input_srcs.iter().cloned();
         for info in self.realiser.evaluated.import_all(files, self.realiser.store)? {
-            sources.push((info.path.clone(), self.publisher.escrow(&info, Method::Recursive)?));
+            let hash = self.publisher.escrow(&info, Method::Recursive)?;
+            sources.insert(info.path, hash.hex());
         }
         Ok(sources)
     }
-
-    /// Sources that an output refers to come in before it.
-    fn sources_in(&self, info: &PathInfo) -> Result<(), Fate> {
-        for reference in &info.references {
-            let held = self.realiser.store.path(reference)?;
-            let is_source = held.is_some_and(|held| matches!(held.origin, Origin::Source { .. }));
-            if is_source && self.mirror.narinfo(reference)?.is_none() {
-                self.publisher.source(reference)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Builds it as often and in as many machines as the policy says.
-    fn verify(&self, index: usize) -> Result<TargetResult, Fate> {
-        let node = &self.graph.nodes()[index];
-        let policy = self.mirror.policy();
-        let engines = policy.engines(&node.derivation.system);
-        let system = || String::from_utf8_lossy(&node.derivation.system).into_owned();
-        let arch = Arch::of_system(&node.derivation.system);
-        let (Some(first), Some(arch)) = (engines.first(), arch) else {
-            return Err(Fate::NotNow(format!("the mirror's policy admits nothing for {}", system())));
-        };
-        match self.realiser.machines.engine(arch) {
-            Ok(engine) if engine == *first => {}
-            _ => {
-                let why =
-                    format!("the mirror's policy wants {} builds in the machine {}", system(), first.name());
-                return Err(Fate::NotNow(format!("{why}: name it with --machine")));
-            }
-        }
-        let rounds = RoundPlan::new(policy.rounds, self.realiser.settings.clone(), &[]);
-        let outputs = node.derivation.outputs.keys().cloned().collect();
-        let target = Target {
-            installable: node.drv.to_string(),
-            index,
-            outputs,
-            policies: Vec::new(),
-            system: None,
-            counterpart: None,
-        };
-        let request = Request {
-            graph: self.graph,
-            plan: &self.plan(index),
-            targets: &[target],
-            rounds: &rounds,
-            references: &[],
-            engines: &engines,
-            replay: policy.level == crate::verify::Level::Replayed as u8,
-            accepted: None,
-            jobs: 1,
-            on_failure: OnFailure::Stop,
-            kept: KeptRounds::TakeUp,
-        };
-        let mut verification = verify(&request, self.realiser, self.native);
-        if let Some(error) = verification.failed_inputs.pop() {
-            return Err(error.into());
-        }
-        verification.forget_rounds(self.realiser.store)?;
-        let target = verification.targets.pop();
-        let target = target.ok_or_else(|| Fate::NotNow("nothing was verified".to_owned()))?;
-        failure_of(target)
-    }
-
-    /// A plan in which this derivation is built and nothing else is: its inputs are there.
-    fn plan(&self, index: usize) -> Plan {
-        let frontier =
-            Frontier { choices: vec![Choice::Build; self.graph.nodes().len()], targets: vec![index] };
-        let outputs = &self.graph.nodes()[index].derivation.outputs;
-        let own = |path: &StorePath| outputs.values().any(|output| output.path() == Some(path));
-        let present = |path: &StorePath| !own(path) && matches!(self.realiser.store.path(path), Ok(Some(_)));
-        graph::plan(self.graph, &frontier, |system| Arch::of_system(system).is_some(), present, |_| false)
-    }
-
-    /// What the builder said in the first round.
-    fn log(&self, target: &TargetResult) -> Result<Option<Vec<u8>>, Fate> {
-        let first = target.rounds.as_ref().and_then(|rounds| rounds.rounds.first()?.built());
-        let Some(run) = first.and_then(|built| built.run.parse::<RunId>().ok()) else { return Ok(None) };
-        let Some(run) = self.realiser.store.run(run)? else { return Ok(None) };
-        let mut log = Vec::new();
-        run.open("log")?.read_to_end(&mut log).map_err(MirrorError::from)?;
-        Ok(Some(log))
-    }
-
-    /// The outputs as they are registered in our store, each after those it refers to.
-    fn outputs<'t>(
-        &self,
-        target: &'t TargetResult,
-    ) -> Result<Vec<(&'t crate::verify::OutputResult, PathInfo)>, Fate> {
-        let mut found = Vec::new();
-        for output in &target.outputs {
-            let info = output.path.as_ref().map(|path| self.realiser.store.path(path)).transpose()?.flatten();
-            match info {
-                Some(info) if Some(info.nar_hash) == output.finding.nar_hash => found.push((output, info)),
-                _ => {
-                    let why = format!("our store has other bits of {}, or none", output.output);
-                    return Err(Fate::NotNow(why));
-                }
-            }
-        }
-        let mut ordered: Vec<(&crate::verify::OutputResult, PathInfo)> = Vec::new();
-        while !found.is_empty() {
-            let waits = |info: &PathInfo| {
-                found
-                    .iter()
-                    .any(|(_, other)| other.path != info.path && info.references.contains(&other.path))
-            };
-            let Some(at) = found.iter().position(|(_, info)| !waits(info)) else {
-                return Err(Fate::NotNow("its outputs refer to each other in a circle".to_owned()));
-            };
-            ordered.push(found.remove(at));
-        }
-        Ok(ordered)
-    }
-}
-
-/// A target that never came to bits, because a round could not be built.
-fn failure_of(mut target: TargetResult) -> Result<TargetResult, Fate> {
-    let rounds = target.rounds.iter_mut().flat_map(|rounds| &mut rounds.rounds);
-    for round in rounds {
-        if let Some(Err(_)) = &round.result
-            && let Some(Err(error)) = round.result.take()
-        {
-            return Err(Fate::NotBuilt(error));
-        }
-    }
-    Ok(target)
 }

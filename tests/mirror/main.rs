@@ -10,6 +10,7 @@ mod fixture;
 mod killed;
 mod poison;
 mod populate;
+mod rebuild;
 mod serve;
 mod service;
 mod stock_nix;

@@ -17,7 +17,7 @@ use crate::{
     support::nix::Nix,
 };
 
-fn command(args: &[&str]) -> Command {
+pub fn command(args: &[&str]) -> Command {
     let state: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("end-to-end-state");
     let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("REPROVE_STATE").arg("--state").arg(state);
@@ -25,18 +25,18 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-fn reprove(args: &[&str]) -> Output {
+pub fn reprove(args: &[&str]) -> Output {
     let output = command(args).output().unwrap();
     eprintln!("$ reprove {}", args.join(" "));
     eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     output
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-const HELLO: &str = "examples/hello#packages.riscv64-linux";
+pub const HELLO: &str = "examples/hello#packages.riscv64-linux";
 
 /// What became of each derivation, by its name.
 fn fates(document: &Value) -> BTreeMap<String, String> {

@@ -1,5 +1,6 @@
 //! `reprove mirror`: a binary cache in which every path was rebuilt before it was admitted.
 
+mod bench;
 mod init;
 pub mod populate;
 mod serve;

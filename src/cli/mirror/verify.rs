@@ -1,16 +1,19 @@
 //! `reprove mirror verify`: everything that a stranger can check of a mirror.
 
-use std::{io::Write as _, num::NonZeroUsize, thread};
+use std::io::Write as _;
 
 use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use super::bench::Bench;
 use crate::{
-    cli::{Context, Exit, Failure, document::JsonTo},
+    cli::{Context, Exit, Failure, document::JsonTo, running::Running},
     mirror::{
+        Mirror,
         check::{self, Kind, Report, Request},
         location::Location,
+        rebuild::{Rebuild, Rebuilt, Subject},
     },
     nix::{signature::PublicKey, store_path::StorePath},
     report::escape::escape,
@@ -22,8 +25,12 @@ use crate::{
 /// Without --trusted-public-keys the mirror is held against the keys that it names itself: that finds damage and mistakes, and
 /// nobody who made a mirror of their own.
 ///
-/// Exit codes: 0 all is well, 102 something is damaged, 104 other bits are on record for an admitted path, 120 something is below
-/// the mirror's own policy, 121 too few of those who have to have signed, 122 something is missing or could not be read.
+/// With --rebuild every path that was built, or of PATH… each, is proved again: its derivation, inputs and sources come from the
+/// mirror and from nowhere else, it is built as often and in the machines that the mirror's policy says, and the bits are compared.
+///
+/// Exit codes: 0 all is well, 102 something is damaged, 104 other bits are on record for an admitted path or were built, 120
+/// something is below the mirror's own policy, 121 too few of those who have to have signed, 122 something is missing, could not be
+/// read, or could not be built again.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The mirror
@@ -35,11 +42,13 @@ pub struct Verify {
     /// The keys to believe, as nix.conf spells them: NAME:BASE64
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     trusted_public_keys: Vec<PublicKey>,
-    /// How many threads [default: the cores of this host]
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    /// Build again what was built
+    #[arg(long)]
+    rebuild: bool,
     #[command(flatten)]
     json: JsonTo,
+    #[command(flatten)]
+    running: Running,
 }
 
 /// The version of the document.
@@ -66,6 +75,23 @@ struct Document {
     /// Objects that no path refers to.
     left: Vec<String>,
     findings: Vec<Finding>,
+    /// What came of building it again; none without `--rebuild`.
+    rebuilt: Option<Vec<Again>>,
+}
+
+/// A derivation that was built again.
+#[derive(Serialize, schemars::JsonSchema)]
+struct Again {
+    /// The derivation, or a path that was not built by any.
+    drv: StorePath,
+    /// Its outputs in the mirror.
+    paths: Vec<StorePath>,
+    /// `reproduced`, `diverged` or `not-checked`.
+    verdict: &'static str,
+    /// The level of assurance of what was reproduced.
+    level: Option<u8>,
+    /// What is different, or why nothing was shown.
+    why: Option<String>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -78,23 +104,93 @@ struct Finding {
 
 impl Verify {
     /// Checks and prints.
-    pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let location = Location::parse(&self.location)?;
-        let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let request = Request {
-            paths: &self.paths,
-            believed: &self.trusted_public_keys,
-            jobs: self.jobs.unwrap_or_else(cores).get(),
-        };
+        let request =
+            Request { paths: &self.paths, believed: &self.trusted_public_keys, jobs: self.running.threads() };
         let report = check::check(&location, &request)?;
         if !json.is_stdout() {
             print(&report).map_err(|error| Failure::io("standard output", &error))?;
         }
-        let exit = exit(&report);
-        json.write(&document(report))?;
+        let mut exit = exit(&report);
+        let rebuilt = self.rebuild.then(|| self.again(context, location)).transpose()?;
+        for again in rebuilt.iter().flatten() {
+            exit = exit.and(match again.verdict {
+                REPRODUCED => Exit::Success,
+                DIVERGED => Exit::DIVERGED,
+                _ => Exit::NotChecked,
+            });
+        }
+        if !json.is_stdout() {
+            print_again(rebuilt.as_deref().unwrap_or_default())
+                .map_err(|error| Failure::io("standard output", &error))?;
+        }
+        json.write(&document(report, rebuilt))?;
         Ok(exit)
     }
+
+    /// Builds again.
+    fn again(&self, context: &Context, location: Location) -> Result<Vec<Again>, Failure> {
+        let mirror = Mirror::open(location)?;
+        let bench = Bench::open(context, &self.running, &mirror)?;
+        let realiser = bench.realiser();
+        let (subjects, others) = mirror.subjects(&self.paths)?;
+        let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs() };
+        let rebuilt = rebuild.run(&subjects);
+        let mut again: Vec<Again> =
+            subjects.iter().zip(&rebuilt).map(|(subject, rebuilt)| told(subject, rebuilt)).collect();
+        // Of a whole mirror it is no fault that it rests on seeds.
+        let asked = others.into_iter().filter(|_| !self.paths.is_empty());
+        again.extend(asked.map(|path| Again {
+            paths: vec![path.clone()],
+            drv: path,
+            verdict: NOT_CHECKED,
+            level: None,
+            why: Some("it was not built: it was taken as it is, or is a source".to_owned()),
+        }));
+        Ok(again)
+    }
+}
+
+const REPRODUCED: &str = "reproduced";
+const DIVERGED: &str = "diverged";
+const NOT_CHECKED: &str = "not-checked";
+
+fn told(subject: &Subject, rebuilt: &Rebuilt) -> Again {
+    let (verdict, level, why) = match rebuilt {
+        Rebuilt::Same { level } => (REPRODUCED, Some(*level as u8), None),
+        Rebuilt::Other(others) => {
+            let other = others.iter().map(|one| {
+                if one.made == one.admitted {
+                    return format!("{} refers to something else than the mirror says", one.output);
+                }
+                format!("{} is {}, and admitted as {}", one.output, one.made, one.admitted)
+            });
+            (DIVERGED, None, Some(other.collect::<Vec<_>>().join("; ")))
+        }
+        Rebuilt::Diverged(refusal) => {
+            let outputs =
+                refusal.outputs.iter().map(|one| format!("{}: {}", one.output, one.causes.join(", ")));
+            let why = format!("from build to build, {}", outputs.collect::<Vec<_>>().join("; "));
+            (DIVERGED, None, Some(why))
+        }
+        Rebuilt::NotChecked(why) => (NOT_CHECKED, None, Some(why.clone())),
+    };
+    let paths = subject.outputs.values().map(|info| info.store_path.clone()).collect();
+    Again { drv: subject.drv.clone(), paths, verdict, level, why }
+}
+
+fn print_again(rebuilt: &[Again]) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    for one in rebuilt {
+        write!(out, "{:<12}  {}", one.verdict, one.drv)?;
+        match &one.why {
+            Some(why) => writeln!(out, "  {}", escape(why))?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(())
 }
 
 fn print(report: &Report) -> std::io::Result<()> {
@@ -141,7 +237,7 @@ fn exit(report: &Report) -> Exit {
     })
 }
 
-fn document(report: Report) -> Document {
+fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
     let finding =
         |one: check::Finding| Finding { kind: one.kind.to_string(), object: one.object, why: one.why };
     Document {
@@ -158,6 +254,7 @@ fn document(report: Report) -> Document {
         by_own_keys: report.by_own_keys,
         left: report.left,
         findings: report.findings.into_iter().map(finding).collect(),
+        rebuilt,
     }
 }
 

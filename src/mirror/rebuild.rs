@@ -1,0 +1,228 @@
+//! Paths of a mirror proved again: derivations, inputs and sources come from the mirror and from nowhere else, everything is built
+//! as the policy asks, and the bits are compared with those that are admitted.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Mirror, MirrorError,
+    admission::{self, Decision, Refusal},
+    layout::Object,
+    made::Made,
+    statement::{Admission, Ground},
+    workbench::{Obstacle, Workbench},
+};
+use crate::{
+    graph::Graph,
+    nix::{hash::NarHash, narinfo::NarInfo, store_path::StorePath},
+    schedule::{self, OnFailure, Outcome, Realiser},
+    store::Origin,
+    verify::{Level, session::TargetResult},
+};
+
+/// A derivation whose outputs a mirror has, all or some, and what it says of them.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The derivation.
+    pub drv: StorePath,
+    /// Its outputs in the mirror, by name.
+    pub outputs: BTreeMap<String, NarInfo>,
+    /// What it was made from, and which bits that had.
+    pub inputs: BTreeMap<StorePath, NarHash>,
+    /// Its sources, and the SHA-256 under which each lies.
+    pub sources: BTreeMap<StorePath, String>,
+}
+
+/// What came of building it again.
+#[derive(Debug)]
+pub enum Rebuilt {
+    /// Every output that the mirror has came out with the very bits.
+    Same {
+        /// How much that shows.
+        level: Level,
+    },
+    /// It comes out the same every time, and not as the mirror has it.
+    Other(Vec<OtherBits>),
+    /// It comes out otherwise from build to build.
+    Diverged(Refusal),
+    /// Nothing was shown, and why.
+    NotChecked(String),
+}
+
+/// An output that came out otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherBits {
+    /// Its name.
+    pub output: String,
+    /// Its path.
+    pub path: StorePath,
+    /// The bits that the mirror has.
+    pub admitted: NarHash,
+    /// Those that it came out with; the same when only what it refers to is not.
+    pub made: NarHash,
+}
+
+/// Who builds.
+pub struct Rebuild<'a> {
+    /// The mirror.
+    pub mirror: &'a Mirror,
+    /// Who builds.
+    pub realiser: &'a Realiser<'a>,
+    /// Machines that run at once.
+    pub jobs: usize,
+}
+
+impl Mirror {
+    /// Everything in the mirror that was built, or the derivations of these paths. Paths that were not built come second: seeds,
+    /// and sources, whose paths follow from their bits.
+    ///
+    /// # Errors
+    /// [`MirrorError::Document`] for a path that was asked for and is not there, or does not say why it was admitted.
+    pub fn subjects(&self, paths: &[StorePath]) -> Result<(Vec<Subject>, Vec<StorePath>), MirrorError> {
+        let mut infos = Vec::new();
+        for path in paths {
+            let missing = || MirrorError::Document {
+                object: self.location.url(&Object::NarInfo(super::layout::HashPart::of(path)).name()),
+                why: format!("{path} is not in this mirror"),
+            };
+            infos.push(self.narinfo(path)?.ok_or_else(missing)?);
+        }
+        if paths.is_empty() {
+            for (name, _) in self.location.list("")? {
+                if let Some(Object::NarInfo(part)) = Object::parse(&name) {
+                    infos.extend(self.narinfo_of(&part)?);
+                }
+            }
+        }
+        let (mut subjects, mut others) = (BTreeMap::<StorePath, Subject>::new(), Vec::new());
+        for info in infos {
+            let Admission { ground, inputs, sources, .. } = self.admission(&info.store_path)?;
+            let Ground::Built { derivation, output } = ground else {
+                others.push(info.store_path);
+                continue;
+            };
+            let subject = subjects.entry(derivation.clone()).or_insert_with(|| Subject {
+                drv: derivation,
+                outputs: BTreeMap::new(),
+                inputs,
+                sources,
+            });
+            subject.outputs.insert(output, info);
+        }
+        Ok((subjects.into_values().collect(), others))
+    }
+}
+
+impl Rebuild<'_> {
+    /// Builds each again, and says what came of it.
+    pub fn run(&self, subjects: &[Subject]) -> Vec<Rebuilt> {
+        // All at once where everything is well; otherwise one that is damaged costs only those that need it.
+        let drvs: Vec<StorePath> = subjects.iter().map(|subject| subject.drv.clone()).collect();
+        let whole = self.mirror.graph(&drvs).ok();
+        let needs = vec![Vec::new(); subjects.len()];
+        let outcomes = schedule::run(&needs, self.jobs, OnFailure::KeepGoing, |task| {
+            let subject = &subjects[task];
+            let own = match &whole {
+                Some(_) => None,
+                None => match self.mirror.graph(std::slice::from_ref(&subject.drv)) {
+                    Ok(graph) => Some(graph),
+                    Err(error) => return Ok(Rebuilt::NotChecked(error.to_string())),
+                },
+            };
+            Ok(match own.as_ref().or(whole.as_ref()) {
+                Some(graph) => self.again(graph, subject).0,
+                None => Rebuilt::NotChecked("its derivation is not there".to_owned()),
+            })
+        });
+        let rebuilt = outcomes.into_iter().map(|outcome: Outcome<Rebuilt, ()>| match outcome {
+            Outcome::Done(rebuilt) => rebuilt,
+            _ => Rebuilt::NotChecked("it was not tried".to_owned()),
+        });
+        rebuilt.collect()
+    }
+
+    /// Builds one again. What was made comes with it if it has the very bits.
+    pub(super) fn again(&self, graph: &Graph, subject: &Subject) -> (Rebuilt, Option<Made>) {
+        let bench = Workbench { mirror: self.mirror, graph, realiser: self.realiser, native: None };
+        match self.try_again(&bench, subject) {
+            Ok((rebuilt, made)) => (rebuilt, made),
+            Err(Obstacle::NotNow(why)) => (Rebuilt::NotChecked(why), None),
+            Err(Obstacle::NotBuilt(error)) => (Rebuilt::NotChecked(error.to_string()), None),
+            Err(Obstacle::Failed(error)) => (Rebuilt::NotChecked(error.to_string()), None),
+        }
+    }
+
+    fn try_again(
+        &self,
+        bench: &Workbench<'_>,
+        subject: &Subject,
+    ) -> Result<(Rebuilt, Option<Made>), Obstacle> {
+        let Some(index) = bench.graph.index_of(&subject.drv) else {
+            return Err(Obstacle::NotNow("its derivation is not there".to_owned()));
+        };
+        let store = self.realiser.store;
+        let _alone = store.lock(&subject.drv, || {
+            let name = subject.drv.name();
+            self.realiser.observer.note(&format!("waiting for another process that builds {name}"))
+        })?;
+        let inputs = bench.inputs(index)?;
+        if inputs != subject.inputs {
+            let why =
+                "the mirror holds other inputs, or other bits of them, than it was made from".to_owned();
+            return Err(Obstacle::NotNow(why));
+        }
+        bench.supply(index, &subject.sources)?;
+        let target = bench.verify(index)?;
+        match admission::decide(self.mirror.policy(), &target) {
+            Decision::Admit => {}
+            Decision::NotNow(why) => return Err(Obstacle::NotNow(why)),
+            Decision::Refuse(refusal) => return Ok((Rebuilt::Diverged(refusal), None)),
+        }
+        let others = differing(bench, subject, &target)?;
+        if !others.is_empty() {
+            return Ok((Rebuilt::Other(others), None));
+        }
+        let level = target.outputs.iter().map(|output| output.conclusion.level).min();
+        let level = level.unwrap_or(Level::Built);
+        let made = Made { index, target, inputs, sources: subject.sources.clone() };
+        Ok((Rebuilt::Same { level }, Some(made)))
+    }
+}
+
+/// The outputs that came out otherwise than the mirror has them.
+fn differing(
+    bench: &Workbench<'_>,
+    subject: &Subject,
+    target: &TargetResult,
+) -> Result<Vec<OtherBits>, Obstacle> {
+    let mut others = Vec::new();
+    for (output, info) in &subject.outputs {
+        let result = target.outputs.iter().find(|result| result.output == *output);
+        let made = result.and_then(|result| result.finding.nar_hash);
+        let Some(made) = made.filter(|_| result.and_then(|one| one.path.as_ref()) == Some(&info.store_path))
+        else {
+            let why = format!("its derivation makes no {} as its output {output}", info.store_path);
+            return Err(Obstacle::NotNow(why));
+        };
+        if made != info.nar_hash {
+            let (output, path) = (output.clone(), info.store_path.clone());
+            others.push(OtherBits { output, path, admitted: info.nar_hash, made });
+        }
+    }
+    if !others.is_empty() {
+        return Ok(others);
+    }
+    // Equal bits are registered as ours; what they refer to is then what was found in them.
+    for (result, made) in bench.outputs(target)? {
+        let Some(info) = subject.outputs.get(&result.output) else { continue };
+        if !matches!(made.origin, Origin::Built { .. }) {
+            let why = format!("our store has something else on record for {}", info.store_path);
+            return Err(Obstacle::NotNow(why));
+        }
+        if made.references != info.references {
+            let (output, path) = (result.output.clone(), info.store_path.clone());
+            let (admitted, made) = (info.nar_hash, made.nar_hash);
+            others.push(OtherBits { output, path, admitted, made });
+        }
+    }
+    Ok(others)
+}
