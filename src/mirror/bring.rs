@@ -1,8 +1,15 @@
 //! From a mirror into our store: what a build is given is what the mirror holds.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read as _,
+};
 
-use super::{Mirror, MirrorError, layout::Object};
+use super::{
+    Mirror, MirrorError,
+    layout::Object,
+    parallel::{cores, parallel},
+};
 use crate::{
     nix::{narinfo::NarInfo, store_path::StorePath},
     schedule::register_closed,
@@ -16,31 +23,35 @@ impl Mirror {
     /// [`MirrorError::NotClosed`] when the mirror lacks something of it; [`crate::store::StoreError::Conflict`] when our store has
     /// other bits for it.
     pub fn bring(&self, path: &StorePath, store: &Store) -> Result<(), MirrorError> {
-        let mut found: BTreeMap<StorePath, PathInfo> = BTreeMap::new();
-        let mut left = vec![path.clone()];
-        while let Some(next) = left.pop() {
-            if found.contains_key(&next) {
-                continue;
+        let mut narinfos: BTreeMap<StorePath, NarInfo> = BTreeMap::new();
+        let mut left = BTreeSet::from([path.clone()]);
+        while !left.is_empty() {
+            let batch: Vec<StorePath> = std::mem::take(&mut left).into_iter().collect();
+            let read = parallel(&batch, cores(), |next| self.narinfo(next));
+            for (next, narinfo) in batch.into_iter().zip(read) {
+                let missing = || MirrorError::NotClosed { path: path.clone(), missing: next.clone() };
+                let narinfo = narinfo?.ok_or_else(missing)?;
+                left.extend(narinfo.references.iter().cloned());
+                narinfos.insert(next, narinfo);
             }
-            let narinfo = self.narinfo(&next)?;
-            let narinfo = narinfo
-                .ok_or_else(|| MirrorError::NotClosed { path: path.clone(), missing: next.clone() })?;
-            left.extend(narinfo.references.iter().cloned());
-            let info = self.fetch(narinfo, store)?;
-            found.insert(next, info);
+            left.retain(|reference| !narinfos.contains_key(reference));
         }
+        let narinfos: Vec<NarInfo> = narinfos.into_values().collect();
+        let fetched = parallel(&narinfos, cores(), |narinfo| self.fetch(narinfo, store));
+        let infos: Result<Vec<PathInfo>, MirrorError> = fetched.into_iter().collect();
+        let infos = infos?.into_iter().map(|info| (info.path.clone(), info)).collect();
         // What is there in other bits is refused by our store, and nothing is written over.
-        Ok(register_closed(found, store)?)
+        Ok(register_closed(infos, store)?)
     }
 
     /// The NAR of a path, in our store.
-    fn fetch(&self, narinfo: NarInfo, store: &Store) -> Result<PathInfo, MirrorError> {
+    fn fetch(&self, narinfo: &NarInfo, store: &Store) -> Result<PathInfo, MirrorError> {
         let signed = self.signers.who_signed(narinfo.fingerprint().as_bytes(), &narinfo.signatures);
         let info = PathInfo {
-            path: narinfo.store_path,
+            path: narinfo.store_path.clone(),
             nar_hash: narinfo.nar_hash,
             nar_size: narinfo.nar_size,
-            references: narinfo.references,
+            references: narinfo.references.clone(),
             // Nobody signs what a narinfo says of it.
             deriver: None,
             origin: Origin::Substituted {
@@ -52,7 +63,7 @@ impl Mirror {
             // Hashed again before a build is given it.
             return Ok(info);
         }
-        let file = narinfo.file_hash.and_then(|hash| hash.bytes().try_into().ok());
+        let file = narinfo.file_hash.as_ref().and_then(|hash| hash.bytes().try_into().ok());
         let object = file.map(|hash| Object::Nar(super::layout::FileHash(hash)).name());
         let missing = |object: &str| MirrorError::Document {
             object: self.location.url(object),

@@ -37,6 +37,7 @@
 //! | [`rebuild`] | admitted paths proved again, from the mirror alone |
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
+//! | `parallel` | the same work for many objects, on all cores |
 //! | [`serve`] | the mirror over HTTP |
 //! | [`check`] | everything that a stranger can check |
 //!
@@ -57,6 +58,7 @@ mod follows;
 pub mod layout;
 pub mod location;
 mod made;
+mod parallel;
 pub mod policy;
 pub mod populate;
 pub mod publish;
@@ -68,8 +70,6 @@ mod stream;
 mod supply;
 mod testimony;
 pub mod workbench;
-
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{
     attest::check as attested,
@@ -106,9 +106,7 @@ impl Mirror {
     pub fn init(location: Location, policy: Policy, key: &SecretKey) -> Result<Mirror, MirrorError> {
         let signers = policy.signers()?;
         check_signer(&signers, key)?;
-        // Two who make one mirror at once must not meet each other's probe.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        location.prove_create_once(&format!("claims/probe-{}-{since}", std::process::id()))?;
+        location.prove_create_once("claims/probe")?;
         let document = policy.to_json();
         let put = |object: Object, bytes: &[u8]| -> Result<(), MirrorError> {
             let name = object.name();

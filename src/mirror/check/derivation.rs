@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Found, Kind, Report, parallel, path::PathResult};
+use super::{Checker, Found, Kind, Report, path::PathResult};
 use crate::{
     graph::{Graph, MAX_DERIVATIONS},
     mirror::{
         derivations::{self, Unreadable},
         layout::{HashPart, Object},
+        parallel::parallel,
         statement::{Admission, Ground},
     },
     nix::{

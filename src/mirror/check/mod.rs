@@ -15,17 +15,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     io::{self, Read as _},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
 
 use super::{
     MirrorError,
     layout::{FileHash, HashPart, Object},
     location::{Location, LocationError, Opened},
+    parallel::parallel,
     policy::{self, Policy},
     stream::Hashed,
 };
@@ -253,27 +249,6 @@ impl Report {
         self.nar_bytes += found.nar_bytes;
         self.file_bytes += found.file_bytes;
     }
-}
-
-/// Does `work` for each of `items`, `jobs` at once; the answers are in the order of the items.
-fn parallel<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, R)>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, items.len().max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { return };
-                    let result = work(item);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 impl Checker<'_> {

@@ -18,6 +18,9 @@ pub use folder::Folder;
 /// Objects that are listed; each costs its name.
 pub const MAX_OBJECTS: usize = 20_000_000;
 
+/// How often a location is tried before it is said not to keep its promise.
+const PROBES: usize = 32;
+
 /// What [`Objects::put_new`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -254,19 +257,21 @@ impl Location {
         self.objects.delete(name).map_err(self.failed(name))
     }
 
-    /// Finds out whether the location keeps the promise that everything stands on: a name is created once.
+    /// Finds out whether the location keeps the promise that everything stands on: a name is created once. `probe` is a name for
+    /// this alone. It is always the same, so that what a killed process left of it goes with the next one's.
     ///
     /// # Errors
     /// [`LocationError::Overwrites`] when it does not.
     pub fn prove_create_once(&self, probe: &str) -> Result<(), LocationError> {
-        self.delete(probe)?;
-        let first = self.put_new(probe, b"first\n")?;
-        let second = self.put_new(probe, b"second\n")?;
-        let kept = self.get(probe, 64)?;
-        self.delete(probe)?;
-        let kept = kept.as_deref() == Some(b"first\n");
-        if (first, second, kept) == (Put::New, Put::There, true) {
-            return Ok(());
+        // Somebody else who tries at the same moment may remove ours: that is no answer, and neither is what was left there.
+        for _ in 0..PROBES {
+            self.put_new(probe, b"first\n")?;
+            let second = self.put_new(probe, b"second\n")?;
+            let kept = self.get(probe, 64)?;
+            self.delete(probe)?;
+            if second == Put::There && kept.as_deref() == Some(b"first\n") {
+                return Ok(());
+            }
         }
         Err(LocationError::Overwrites { address: self.address.clone() })
     }
@@ -319,6 +324,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let good = Location::parse(dir.path().join("new").to_str().unwrap()).unwrap();
         good.prove_create_once("probe").unwrap();
+        assert_eq!(good.list("").unwrap(), []);
+        // Left by one that was killed.
+        for left in ["first\n", "second\n"] {
+            good.put_new("probe", left.as_bytes()).unwrap();
+            good.prove_create_once("probe").unwrap();
+            assert_eq!(good.list("").unwrap(), []);
+        }
+        std::thread::scope(|scope| {
+            (0..4).for_each(|_| _ = scope.spawn(|| good.prove_create_once("probe").unwrap()));
+        });
         assert_eq!(good.list("").unwrap(), []);
     }
 
