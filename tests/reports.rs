@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::schema;
+use support::{browser, schema};
 
 /// Runs the program; its exit code and standard output.
 fn reprove(args: &[&str]) -> (i32, Vec<u8>) {
@@ -164,47 +164,12 @@ fn sarif_is_what_oasis_says() {
     }
 }
 
-/// Runs Chromium on a page; what it printed, and what it said on standard error.
-fn chromium(page: &Path, args: &[&str]) -> (String, String) {
-    let profile = tempfile::tempdir().unwrap();
-    let output = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-        ])
-        .args([
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--enable-logging=stderr",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(args)
-        .arg(format!("file://{}", page.display()))
-        .stdin(Stdio::null())
-        .output()
-        .expect("chromium is there: scripts/install-deps --tests");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    (text(&output.stdout), text(&output.stderr))
-}
-
-/// The width and height that a PNG's header states.
-fn size_of_png(bytes: &[u8]) -> (u32, u32) {
-    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
-    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
-    (number(16), number(20))
-}
-
 #[test]
 fn the_page_works_in_a_browser_and_no_name_of_a_file_runs_in_it() {
     let folder = folders();
     let page = folder.path().join("page.html");
     assert_eq!(diff(folder.path(), &["--html", &page.to_string_lossy()]).0, 104);
-    let (dom, said) = chromium(&page, &["--dump-dom"]);
+    let (dom, said) = browser::chromium(&page, &["--dump-dom"]);
     // Its own script ran under its own policy, and found what it looks for.
     let search = dom.split("<input").nth(1).unwrap().split('>').next().unwrap();
     assert!(search.contains("type=\"search\"") && !search.contains("hidden"), "{search}");
@@ -221,9 +186,9 @@ fn the_page_works_in_a_browser_and_no_name_of_a_file_runs_in_it() {
     assert!(dom.contains("<svg"));
     let picture = folder.path().join("page.png");
     let screenshot = format!("--screenshot={}", picture.display());
-    chromium(&page, &[&screenshot, "--window-size=1200,2000"]);
+    browser::chromium(&page, &[&screenshot, "--window-size=1200,2000"]);
     let picture = fs::read(picture).unwrap();
-    assert_eq!(size_of_png(&picture), (1200, 2000));
+    assert_eq!(browser::size_of_png(&picture), (1200, 2000));
     // A page of one colour packs to a few kilobytes.
     assert!(picture.len() > 40_000, "{}", picture.len());
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use reprove::mirror::{
+    Mirror,
     location::Location,
     serve::{Limits, Server, StopSignal, allow_open_files},
 };
@@ -32,7 +33,8 @@ pub fn measure(folder: &Path) {
     let infos = objects(folder, ".narinfo");
     let large = format!("nar/{}.nar.zst", "0".repeat(52));
     fs::write(folder.join(&large), vec![7; LARGE]).unwrap();
-    let server = Arc::new(Server::new(Location::parse(folder.to_str().unwrap()).unwrap()));
+    let mirror = Mirror::open(Location::parse(folder.to_str().unwrap()).unwrap()).unwrap();
+    let server = Arc::new(Server::new(mirror));
     let (address, metrics) = start(server.clone());
     let answer = fs::read(folder.join(&infos[0])).unwrap();
     let bare = bare(answer);

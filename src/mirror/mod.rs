@@ -15,6 +15,7 @@
 //! | `refused/<hash of the derivation>/<key>.json` | what was not admitted, and why; signed |
 //! | `conflicts/<hash>-<NAR hash>.json` | other bits that were found for an admitted path; signed |
 //! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
+//! | `index.html` | what is in, for people: follows from all the others, and is the only object that is ever replaced |
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -38,6 +39,9 @@
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
 //! | `parallel` | the same work for many objects, on all cores |
+//! | [`document`] | signed documents, read back |
+//! | [`holdings`] | what is in, and what is said of it, to be looked at |
+//! | [`page`] | the page at the root: where it lies, and whether it is the one that follows |
 //! | [`serve`] | the mirror over HTTP |
 //! | [`check`] | everything that a stranger can check |
 //!
@@ -52,12 +56,15 @@ pub mod car;
 pub mod check;
 pub mod claims;
 pub mod derivations;
+pub mod document;
 mod error;
 pub mod escrow;
 mod follows;
+pub mod holdings;
 pub mod layout;
 pub mod location;
 mod made;
+pub mod page;
 mod parallel;
 pub mod policy;
 pub mod populate;
@@ -143,11 +150,6 @@ impl Mirror {
     /// Where it lies.
     pub fn location(&self) -> &Location {
         &self.location
-    }
-
-    /// The same, when the mirror is no longer needed.
-    pub fn into_location(self) -> Location {
-        self.location
     }
 
     /// What it admits.

@@ -9,6 +9,7 @@ pub mod drv_diff;
 pub mod escape;
 pub mod html;
 pub mod junit;
+pub mod mirror;
 pub mod policy;
 pub mod release;
 pub mod sarif;

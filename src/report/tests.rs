@@ -88,7 +88,7 @@ fn report<'a>(comparison: &'a Comparison, causes: &'a [Cause]) -> Report<'a> {
 }
 
 /// What `python3` makes of `document` with a program that reads it from standard input.
-fn python(program: &str, document: &str) -> String {
+pub(in crate::report) fn python(program: &str, document: &str) -> String {
     let mut child = Command::new("python3")
         .args(["-c", program])
         .stdin(Stdio::piped())

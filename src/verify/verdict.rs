@@ -48,6 +48,10 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them, the least first.
+    pub const ALL: [Level; 5] =
+        [Level::Built, Level::Repeated, Level::Varied, Level::Replayed, Level::CrossEngine];
+
     /// The name in the table of levels.
     pub fn name(self) -> &'static str {
         match self {

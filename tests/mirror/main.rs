@@ -8,6 +8,7 @@ mod support;
 mod bucket;
 mod fixture;
 mod killed;
+mod page;
 mod poison;
 mod populate;
 mod rebuild;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use reprove::mirror::{
+    Mirror,
     location::Location,
     serve::{Limits, Server, metrics::Metrics},
 };
@@ -29,7 +30,11 @@ pub struct Running {
 
 impl Running {
     pub fn of(folder: &Path, limits: Limits) -> Running {
-        let server = Arc::new(Server::new(Location::parse(folder.to_str().unwrap()).unwrap()));
+        Running::serving(Server::new(mirror_at(folder)), limits)
+    }
+
+    pub fn serving(server: Server, limits: Limits) -> Running {
+        let server = Arc::new(server);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, metrics) = (listener.local_addr().unwrap(), server.metrics().clone());
         let (stop, stopped) = oneshot::channel();
@@ -60,7 +65,7 @@ impl Running {
         Answer::read(&bytes)
     }
 
-    fn get(&self, target: &str) -> Answer {
+    pub fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, &[])
     }
 }
@@ -74,10 +79,10 @@ impl Drop for Running {
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
@@ -91,9 +96,13 @@ impl Answer {
         Answer { status, headers, body: bytes[end + 4..].to_vec() }
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
+}
+
+pub fn mirror_at(folder: &Path) -> Mirror {
+    Mirror::open(Location::parse(folder.to_str().unwrap()).unwrap()).unwrap()
 }
 
 /// The name and bytes of the largest NAR of a mirror.

@@ -1,6 +1,8 @@
 //! What several test programs share.
 
 #[allow(dead_code)] // not every test program uses every helper
+pub mod browser;
+#[allow(dead_code)]
 pub mod go;
 #[allow(dead_code)]
 pub mod guest;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod init;
+mod page;
 pub mod populate;
 mod serve;
 mod sources;
@@ -24,6 +25,7 @@ pub struct Mirror {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Init),
+    Page(page::Page),
     Populate(Box<populate::Populate>),
     Sources(sources::Sources),
     Serve(serve::Serve),
@@ -35,6 +37,7 @@ impl Mirror {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match &self.verb {
             Verb::Init(verb) => verb.run(context),
+            Verb::Page(verb) => verb.run(context),
             Verb::Populate(verb) => verb.run(context),
             Verb::Sources(verb) => verb.run(context),
             Verb::Serve(verb) => verb.run(context),

@@ -4,6 +4,7 @@ use std::{net::TcpListener, sync::Arc};
 
 use clap::Args;
 
+use super::page;
 use crate::{
     cli::{Context, Exit, Failure},
     mirror::{
@@ -11,6 +12,7 @@ use crate::{
         location::Location,
         serve::{Limits, Server, allow_open_files, told_to_end},
     },
+    report::mirror::Address,
 };
 
 /// Serve a mirror over HTTP, for stock Nix: its objects and its page, `/healthz` and `/metrics`; nothing can be uploaded.
@@ -26,6 +28,9 @@ pub struct Serve {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// The address by which people reach the mirror, for the commands on its page [default: that of --listen]
+    #[arg(long, value_name = "URL", value_parser = page::address)]
+    address: Option<Address>,
     /// Connections at once; more wait
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
     connections: usize,
@@ -46,9 +51,11 @@ impl Serve {
             "nix copy --from http://{address} --trusted-public-keys '{}' PATH",
             keys.join(" ")
         ));
+        let told = || (!address.ip().is_unspecified()).then(|| Address::parse(&format!("http://{address}")));
+        let address = self.address.clone().or_else(|| told().flatten());
         allow_open_files();
         let limits = Limits { connections: self.connections.max(1), ..Limits::default() };
-        let server = Arc::new(Server::new(mirror.into_location()));
+        let server = Arc::new(Server::new(mirror).making_pages(page::maker(address)));
         server.run(listener, limits, told_to_end).map_err(failed)?;
         Ok(Exit::Success)
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::bench::Bench;
+use super::{bench::Bench, page};
 use crate::{
     cli::{Context, Exit, Failure, document::JsonTo, running::Running},
     mirror::{
@@ -96,7 +96,7 @@ struct Again {
 
 #[derive(Serialize, schemars::JsonSchema)]
 struct Finding {
-    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict` or `unread`.
+    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `outdated` or `unread`.
     kind: String,
     object: String,
     why: String,
@@ -109,7 +109,14 @@ impl Verify {
         let location = Location::parse(&self.location)?;
         let request =
             Request { paths: &self.paths, believed: &self.trusted_public_keys, jobs: self.running.threads() };
-        let report = check::check(&location, &request)?;
+        let mut report = check::check(&location, &request)?;
+        if self.paths.is_empty() {
+            // A mirror that none of its signers stands for has no page of its own; that was found already.
+            if let Ok(mirror) = Mirror::open(Location::parse(&self.location)?) {
+                report.findings.extend(page::fault(&mirror)?);
+                report.findings.sort();
+            }
+        }
         if !json.is_stdout() {
             print(&report).map_err(|error| Failure::io("standard output", &error))?;
         }

@@ -44,6 +44,8 @@ pub enum Kind {
     BelowPolicy,
     /// Other bits are on record for an admitted path.
     Conflict,
+    /// It follows from other objects, and is not what follows from them now.
+    Outdated,
     /// It could not be read, so nothing is known of it.
     Unread,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Kind {
             Kind::NotClosed => "not-closed",
             Kind::BelowPolicy => "below-policy",
             Kind::Conflict => "conflict",
+            Kind::Outdated => "outdated",
             Kind::Unread => "unread",
         })
     }
@@ -170,7 +173,8 @@ impl Checker<'_> {
         for (name, _) in listed {
             match Object::parse(&name) {
                 Some(Object::NarInfo(part)) => parts.push(part),
-                Some(Object::CacheInfo | Object::Policy | Object::PolicySignature) => {}
+                // The page follows from the others, and whoever makes pages holds it against them.
+                Some(Object::CacheInfo | Object::Policy | Object::PolicySignature | Object::Page) => {}
                 Some(Object::Claim(..)) => report.claims += 1,
                 Some(object @ (Object::Source(_) | Object::Refused(..) | Object::Conflict(..))) => {
                     documents.push(object)

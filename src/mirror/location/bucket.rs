@@ -12,7 +12,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{
-    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload,
+    Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, PutPayload,
     aws::{AmazonS3Builder, S3ConditionalPut},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
@@ -157,6 +158,13 @@ impl Objects for Bucket {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         self.create(&path, bytes.into())
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], content_type: &'static str) -> io::Result<()> {
+        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let payload = PutPayload::from_bytes(Bytes::copy_from_slice(bytes));
+        self.runtime.block_on(self.store.put_opts(&path(name)?, payload, options)).map(drop).map_err(failed)
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {

@@ -135,6 +135,13 @@ impl Objects for Folder {
         self.put(name, |to| io::copy(file, to).map(drop))
     }
 
+    fn replace(&self, name: &str, bytes: &[u8], _content_type: &'static str) -> io::Result<()> {
+        let to = self.root.join(plain(name)?);
+        let mut pending = Pending::new(&self.staging()?).map_err(into_io)?;
+        pending.file().write_all(bytes)?;
+        pending.replace(&to).map_err(into_io)
+    }
+
     fn delete(&self, name: &str) -> io::Result<()> {
         match fs::remove_file(self.root.join(plain(name)?)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -59,6 +59,9 @@ pub trait Objects: Send + Sync {
     /// Creates an object of a file's bytes, from where it stands, durably.
     fn put_new_file(&self, name: &str, file: &mut File) -> io::Result<Put>;
 
+    /// Puts an object in the place of whatever has its name, durably and at once: who reads gets the one or the other.
+    fn replace(&self, name: &str, bytes: &[u8], content_type: &'static str) -> io::Result<()>;
+
     /// Removes an object; that it is not there is fine.
     fn delete(&self, name: &str) -> io::Result<()>;
 }
@@ -252,6 +255,16 @@ impl Location {
         self.objects.put_new_file(name, file).map_err(self.failed(name))
     }
 
+    /// Puts an object in the place of whatever has its name: for what follows from other objects, and for nothing else.
+    pub(super) fn replace(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        content_type: &'static str,
+    ) -> Result<(), LocationError> {
+        self.objects.replace(name, bytes, content_type).map_err(self.failed(name))
+    }
+
     /// Removes an object.
     pub fn delete(&self, name: &str) -> Result<(), LocationError> {
         self.objects.delete(name).map_err(self.failed(name))
@@ -310,6 +323,9 @@ mod tests {
         }
         fn put_new_file(&self, _name: &str, _file: &mut File) -> io::Result<Put> {
             unreachable!("a probe is small")
+        }
+        fn replace(&self, _name: &str, _bytes: &[u8], _content_type: &'static str) -> io::Result<()> {
+            unreachable!("a probe is created")
         }
         fn delete(&self, name: &str) -> io::Result<()> {
             self.0.lock().unwrap().remove(name);

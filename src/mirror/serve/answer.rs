@@ -27,8 +27,8 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 const A_WHILE: &str = "public, max-age=60";
 /// For answers that are true now.
 const NEVER: &str = "no-store";
-/// The page has no scripts and loads nothing.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+/// For a page that lies in the mirror, and could be anybody's: it has no scripts and loads nothing.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 impl Server {
     /// Answers a request, whatever it is.
@@ -46,6 +46,7 @@ impl Server {
         let mut response = match asked {
             Asked::Metrics => text(StatusCode::OK, self.metrics.text()),
             Asked::Health => self.clone().health().await,
+            Asked::Object(Object::Page) if self.pages.is_some() => self.clone().page().await,
             Asked::Object(object) => self.clone().object(object, request.headers()).await,
         };
         if head {
@@ -64,11 +65,23 @@ impl Server {
 
     async fn health(self: Arc<Self>) -> Response<Body> {
         let is_there =
-            move || self.location.open(&Object::CacheInfo.name()).is_ok_and(|found| found.is_some());
+            move || self.mirror.location().open(&Object::CacheInfo.name()).is_ok_and(|found| found.is_some());
         match spawn_blocking(is_there).await {
             Ok(true) => text(StatusCode::OK, "ok\n"),
             _ => text(StatusCode::SERVICE_UNAVAILABLE, "the mirror cannot be read\n"),
         }
+    }
+
+    /// The page, made of what the mirror holds.
+    async fn page(self: Arc<Self>) -> Response<Body> {
+        let Some(pages) = &self.pages else { return not_found() };
+        let Some(page) = pages.get(&self.mirror).await else {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the mirror cannot be read\n");
+        };
+        let builder = Response::builder().header(CONTENT_TYPE, content_type(&Object::Page));
+        let builder = builder.header(CACHE_CONTROL, A_WHILE).header(CONTENT_LENGTH, page.html.len());
+        let builder = builder.header(CONTENT_SECURITY_POLICY, &*page.content_security_policy);
+        finish(builder, Body::Whole(page.html))
     }
 
     async fn object(self: Arc<Self>, object: Object, headers: &HeaderMap) -> Response<Body> {
@@ -88,7 +101,8 @@ impl Server {
         let is_same = header(IF_RANGE).is_none_or(|known| Some(known) == tag.as_deref());
         let range = header(RANGE).filter(|_| tag.is_some() && is_same).map(str::to_owned);
         let (server, name) = (self.clone(), object.name());
-        let found = spawn_blocking(move || Found::open(&server.location, &name, range.as_deref())).await;
+        let found =
+            spawn_blocking(move || Found::open(server.mirror.location(), &name, range.as_deref())).await;
         match found {
             Ok(Ok(Some(found))) => self.found(&object, tag.as_deref(), found),
             Ok(Ok(None)) => not_found(),

@@ -5,6 +5,7 @@
 //! | [`request`] | what a request asks for |
 //! | `answer` | the answer |
 //! | `body` | bytes on their way |
+//! | `pages` | the page at the root |
 //! | [`metrics`] | what is counted |
 //!
 //! HTTP/1.1 is hyper's; what encrypts stands in front. A connection costs a task, 32 KiB for what it asks and one piece of the object
@@ -14,6 +15,7 @@
 mod answer;
 mod body;
 pub mod metrics;
+mod pages;
 pub mod request;
 
 use std::{convert::Infallible, future::Future, io, net::TcpListener, pin::pin, sync::Arc, time::Duration};
@@ -26,8 +28,9 @@ use hyper_util::{
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
-use super::location::Location;
+use super::{Mirror, page};
 use metrics::Metrics;
+use pages::Pages;
 
 /// What a server gives to those who connect.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +53,22 @@ impl Default for Limits {
 const REQUEST: usize = 32 << 10;
 
 /// A mirror that is served.
-#[derive(Debug)]
 pub struct Server {
-    location: Location,
+    mirror: Arc<Mirror>,
+    pages: Option<Arc<Pages>>,
     metrics: Arc<Metrics>,
 }
 
 impl Server {
-    /// Of the mirror in a location.
-    pub fn new(location: Location) -> Self {
-        Server { location, metrics: Arc::default() }
+    /// Of a mirror; the page is the one that lies in it.
+    pub fn new(mirror: Mirror) -> Self {
+        Server { mirror: Arc::new(mirror), pages: None, metrics: Arc::default() }
+    }
+
+    /// The same, but the page is made when somebody asks for it.
+    #[must_use]
+    pub fn making_pages(self, make: Box<page::Maker>) -> Self {
+        Server { pages: Some(Arc::new(Pages::new(make))), ..self }
     }
 
     /// What was asked for so far.

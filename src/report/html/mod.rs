@@ -54,12 +54,12 @@ pub fn page(report: &Report<'_>) -> String {
 }
 
 /// Adds to a page; writing to a String cannot fail.
-fn add(out: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub(in crate::report) fn add(out: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(arguments);
 }
 
 /// Text from outside, as it can stand in an element or a quoted attribute.
-fn text(from: &str) -> String {
+pub(in crate::report) fn text(from: &str) -> String {
     escaped(&escape(from))
 }
 

@@ -1,0 +1,95 @@
+//! `reprove mirror page`: the page at a mirror's root.
+
+use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, thread};
+
+use clap::Args;
+
+use crate::{
+    cli::{Context, Exit, Failure, document::deliver},
+    mirror::{
+        Mirror,
+        check::{Finding, Kind},
+        layout::Object,
+        location::Location,
+        page::{Maker, Standing},
+    },
+    report::{escape::escape, mirror::Address},
+};
+
+/// Write the page at a mirror's root, index.html: what it holds and how sure each package is, on what it rests, who signs, what was
+/// refused, conflicts, and the commands to use it.
+///
+/// `mirror serve` makes the page itself, whenever it is asked for. This is for mirrors that another server serves, or nobody. Once it
+/// is there, `mirror populate` makes it again at its end, and `mirror verify` says when it is not the one that follows from the
+/// mirror.
+#[derive(Debug, Args)]
+pub struct Page {
+    /// The mirror
+    #[arg(value_name = "LOCATION")]
+    location: String,
+    /// The address by which people reach the mirror, for the commands on the page [default: the one on the page that is there]
+    #[arg(long, value_name = "URL", value_parser = address)]
+    address: Option<Address>,
+    /// Write it to FILE and not into the mirror; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Page {
+    /// Makes and writes it.
+    pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
+        let mirror = Mirror::open(Location::parse(&self.location)?)?;
+        let address = match &self.address {
+            Some(address) => Some(address.clone()),
+            None => mirror.stored_page()?.as_deref().and_then(Address::of_page),
+        };
+        let make = maker(address);
+        if let Some(file) = &self.output {
+            deliver(file, make(&mirror.holdings(jobs())?).html.as_bytes())?;
+            return Ok(Exit::Success);
+        }
+        mirror.write_page(&make, jobs())?;
+        let name = mirror.location().url(&Object::Page.name());
+        writeln!(anstream::stdout().lock(), "{}", escape(&name))
+            .map_err(|error| Failure::io("standard output", &error))?;
+        Ok(Exit::Success)
+    }
+}
+
+/// Makes pages that tell people this address.
+pub(super) fn maker(address: Option<Address>) -> Box<Maker> {
+    Box::new(move |holdings| crate::report::mirror::page(holdings, address.as_ref()))
+}
+
+/// What `--address` takes.
+pub(super) fn address(text: &str) -> Result<Address, String> {
+    let wrong = || {
+        "an address begins with http://, https://, file:/// or s3://, and has nothing in it that a shell reads".to_owned()
+    };
+    Address::parse(text).ok_or_else(wrong)
+}
+
+/// Makes the page again if there is one: the mirror has changed.
+pub(super) fn renew(mirror: &Mirror) -> Result<(), Failure> {
+    if let Some(stored) = mirror.stored_page()? {
+        mirror.write_page(&maker(Address::of_page(&stored)), jobs())?;
+    }
+    Ok(())
+}
+
+/// What is wrong with the page that lies in a mirror.
+pub(super) fn fault(mirror: &Mirror) -> Result<Option<Finding>, Failure> {
+    let Some(stored) = mirror.stored_page()? else { return Ok(None) };
+    let standing = mirror.page_standing(&maker(Address::of_page(&stored)), jobs())?;
+    let why = "it is not the page that follows from the mirror: older, or altered; `reprove mirror page` makes it again";
+    Ok((standing == Standing::Other).then(|| Finding {
+        kind: Kind::Outdated,
+        object: Object::Page.name(),
+        why: why.to_owned(),
+    }))
+}
+
+/// As many objects are read at once.
+fn jobs() -> usize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get()
+}

@@ -1,0 +1,272 @@
+//! The page at a mirror's root: what stands on it, that it is the one that follows, and how a browser shows it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use reprove::{
+    mirror::{
+        Mirror,
+        holdings::{Held, Holdings, Shown, Testimony, Totals},
+        page::{Maker, Standing},
+        publish::Publisher,
+        serve::{Limits, Server},
+        statement::Ground,
+    },
+    nix::{hash::NarHash, store_path::StorePath},
+    report::mirror::{Address, page},
+};
+
+use crate::{
+    fixture::{Fixture, check_at, files, object, publish},
+    serve::{Running, mirror_at},
+    support::browser,
+};
+
+fn maker() -> Box<Maker> {
+    Box::new(|holdings| page(holdings, Address::parse("https://mirror.example").as_ref()))
+}
+
+/// A page without its style, which changes more often than what it says.
+fn without_style(html: &str) -> String {
+    let (before, rest) = html.split_once("<style>").unwrap();
+    let (_, after) = rest.split_once("</style>").unwrap();
+    let (policy, rest) = before.split_once("'sha256-").unwrap();
+    let (_, rest) = rest.split_once('\'').unwrap();
+    format!("{policy}'sha256-…'{rest}<style>…</style>{after}")
+}
+
+#[test]
+fn everything_that_a_small_mirror_holds_is_on_its_page() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    // Other bits for an admitted path.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let store = reprove::store::Store::open(elsewhere.path()).unwrap();
+    let lib = (fixture.lib.deriver.clone().unwrap(), fixture.lib.path.clone());
+    let other = object(&store, &lib, &[&fixture.seed.path], "another lib");
+    let [_, (_, admission), _] = fixture.entries();
+    publish(&Publisher::new(&mirror, &key, &store).unwrap(), &other, &admission);
+    mirror.write_page(&maker(), 2).unwrap();
+    let html = fs::read_to_string(fixture.folder("mirror").join("index.html")).unwrap();
+    insta::assert_snapshot!(without_style(&html));
+    // Where it lies is no part of it.
+    fixture.mirror("elsewhere");
+    assert!(!html.contains(fixture.dir.path().to_str().unwrap()));
+}
+
+#[test]
+fn the_page_is_the_one_object_that_is_replaced_and_follows_from_the_others() {
+    let fixture = Fixture::new();
+    let key = crate::fixture::key("test-1", 1);
+    let mirror = fixture.init("mirror", "", &key);
+    let (make, folder) = (maker(), fixture.folder("mirror"));
+    let standing = || mirror.page_standing(&make, 1).unwrap();
+    assert_eq!(standing(), Standing::None);
+    mirror.write_page(&make, 1).unwrap();
+    let empty = fs::read(folder.join("index.html")).unwrap();
+    assert_eq!(standing(), Standing::Current);
+    fixture.publish_all(&Publisher::new(&mirror, &key, &fixture.store).unwrap());
+    assert_eq!(standing(), Standing::Other);
+    // It never counts as an object that nobody refers to.
+    assert_eq!(check_at(&folder, &[&key], &[]).left, [""; 0]);
+    mirror.write_page(&make, 1).unwrap();
+    assert_eq!(standing(), Standing::Current);
+    // A mirror that was filled by somebody else in another way ends with the same bytes.
+    let (again, _) = fixture.mirror("again");
+    again.write_page(&make, 2).unwrap();
+    assert!(files(&folder) == files(&fixture.folder("again")));
+    for altered in [&empty[..], b"", b"<p>trust me"] {
+        crate::fixture::replace(&folder.join("index.html"), altered);
+        assert_eq!(standing(), Standing::Other);
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_believed_is_an_alarm_and_no_package() {
+    let fixture = Fixture::new();
+    let (mirror, _) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let at = |path: &StorePath| folder.join(format!("{}.narinfo", path.hash_part()));
+    let text = fs::read_to_string(at(&fixture.tool.path)).unwrap();
+    let unsigned: String =
+        text.lines().filter(|line| !line.starts_with("Sig:")).map(|line| format!("{line}\n")).collect();
+    crate::fixture::replace(&at(&fixture.tool.path), unsigned.as_bytes());
+    crate::fixture::replace(&at(&fixture.lib.path), b"nonsense");
+    let holdings = mirror.holdings(2).unwrap();
+    assert_eq!((holdings.totals.paths, holdings.totals.unread), (1, 2));
+    let html = page(&holdings, None).html;
+    assert!(html.contains("2 objects cannot be read or believed"));
+    assert!(!html.contains(fixture.dir.path().to_str().unwrap()), "where it lies is no part of it");
+}
+
+#[test]
+fn a_server_makes_the_page_itself_and_not_for_each_who_asks() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    fs::write(folder.join("index.html"), "<p>somebody's").unwrap();
+    let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (counted, make) = (made.clone(), maker());
+    let make: Box<Maker> = Box::new(move |holdings| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        make(holdings)
+    });
+    let running = Running::serving(Server::new(mirror_at(&folder)).making_pages(make), Limits::default());
+    let expected =
+        page(&mirror_at(&folder).holdings(1).unwrap(), Address::parse("https://mirror.example").as_ref());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for target in ["/", "/index.html"] {
+                    let got = running.get(target);
+                    assert_eq!((got.status, got.body.as_slice()), (200, expected.html.as_bytes()));
+                    assert_eq!(got.header("content-security-policy"), expected.content_security_policy);
+                }
+            });
+        }
+    });
+    assert_eq!(made.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(!expected.content_security_policy.contains("unsafe"));
+}
+
+/// A mirror of `number` packages, as real ones are: a toolchain that nearly everything is made from, libraries, and programs.
+fn holdings(number: usize, mirror: &Mirror) -> Holdings {
+    const NAMES: [&str; 20] = [
+        "toolchain-12.2",
+        "zlib-1.3.1",
+        "bzip2-1.0.8",
+        "xz-5.4.1",
+        "lz4-1.9.4",
+        "zstd-1.5.4",
+        "ncurses-6.4",
+        "readline-8.2",
+        "lua-5.4.4",
+        "sqlite-3.40.1",
+        "hello-2.12",
+        "sed-4.9",
+        "grep-3.8",
+        "make-4.3",
+        "gawk-5.2.1",
+        "libpng-1.6.39",
+        "a-library-with-a-very-long-name-2024.11.22-unstable",
+        "curl-7.88.1",
+        "git-2.39.5",
+        "openssl-3.0.15",
+    ];
+    let path = |at: usize| {
+        let name = if at < NAMES.len() { NAMES[at].to_owned() } else { format!("package-{at}-1.{}", at % 7) };
+        StorePath::from_base_name(format!("{at:032}-{name}").as_bytes()).unwrap()
+    };
+    let mut totals = Totals {
+        paths: number,
+        seeds: 1,
+        built: number - 1,
+        kept_sources: (number, 1 << 27),
+        ..Totals::default()
+    };
+    let paths: Vec<Held> = (0..number)
+        .map(|at| {
+            let mut inputs = BTreeSet::new();
+            if at > 0 {
+                inputs.insert(path(0));
+            }
+            // Some need one or two of those that are early in the list; most of a large mirror need nothing but the toolchain.
+            if at > 5 && (at < 40 || at % 3 == 0) {
+                inputs.insert(path(1 + at * 7 % (at.min(30) - 1)));
+                inputs.insert(path(1 + at * 5 % at.min(12)));
+            }
+            inputs.remove(&path(at));
+            inputs.retain(|input| *input < path(at));
+            let level = 2 + (at as u64 / 3) % 3;
+            let name = ["varied", "replayed", "cross-engine"][level as usize - 2];
+            if at > 0 {
+                *totals.levels.entry(level).or_default() += 1;
+                *totals.resting_on.entry(path(0)).or_default() += 1;
+            }
+            totals.nar_bytes += 3_000_000 + at as u64 * 77_777;
+            totals.file_bytes += 1_000_000 + at as u64 * 22_222;
+            *totals.signed.entry("test-1".to_owned()).or_default() += 1;
+            let ground = if at == 0 {
+                Ground::Seed {
+                    why: "Debian's gcc, binutils and busybox, unpacked: not built from source yet".to_owned(),
+                }
+            } else {
+                let drv =
+                    StorePath::from_base_name(format!("{}.drv", path(at).base_name()).as_bytes()).unwrap();
+                Ground::Built { derivation: drv, output: "out".to_owned() }
+            };
+            let shown = Shown {
+                verdict: "reproduced".to_owned(),
+                level,
+                level_name: name.to_owned(),
+                rounds: BTreeMap::from([("embedded 1.2".to_owned(), 2)]),
+                references: Vec::new(),
+            };
+            Held {
+                path: path(at),
+                nar_hash: NarHash([at as u8; 32]),
+                nar_size: 3_000_000 + at as u64 * 77_777,
+                file_size: Some(1_000_000 + at as u64 * 22_222),
+                references: BTreeSet::new(),
+                signed: vec!["test-1".to_owned()],
+                said: vec![Testimony {
+                    by: "test-1".to_owned(),
+                    object: format!("attestations/{}/x.jsonl", path(at).hash_part()),
+                    shown: (at > 0).then_some(shown),
+                    ground,
+                    inputs,
+                    seeds: BTreeSet::from([path(0)]),
+                    sources: 1,
+                    log: at > 0,
+                }],
+            }
+        })
+        .collect();
+    let mut holdings = mirror.holdings(1).unwrap();
+    holdings.paths = paths;
+    holdings.totals = totals;
+    holdings
+}
+
+#[test]
+fn a_browser_shows_it_wide_and_narrow_light_and_dark_and_complains_of_nothing() {
+    let fixture = Fixture::new();
+    let key = crate::fixture::key("test-1", 1);
+    let policy = "[[trusted]]\nwhat = \"the guest's kernel\"\nwhy = \"Debian's, by its hash\"\n";
+    let mirror = fixture.init("mirror", policy, &key);
+    // They stay, to be looked at.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mirror-pages");
+    fs::create_dir_all(&folder).unwrap();
+    for number in [0, 5, 200, 2000] {
+        let held = if number == 0 { mirror.holdings(1).unwrap() } else { holdings(number, &mirror) };
+        let file = folder.join(format!("{number}.html"));
+        let html = page(&held, Address::parse("https://mirror.example").as_ref()).html;
+        fs::write(&file, &html).unwrap();
+        let (dom, said) = browser::chromium(&file, &["--dump-dom"]);
+        let complaints: Vec<&str> = said.lines().filter(|line| line.contains(":CONSOLE")).collect();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        assert_eq!(dom.contains("class=\"graph\""), number > 0, "{number}");
+        assert_eq!(dom.matches("id=\"p-").count(), number);
+        // A few megabytes of the largest one.
+        assert!(html.len() < 8_000_000, "{}", html.len());
+        if number == 2000 {
+            continue;
+        }
+        for (width, scheme) in [(1400, "light"), (1400, "dark"), (400, "light"), (400, "dark")] {
+            let picture = folder.join(format!("{number}-{width}-{scheme}.png"));
+            let (shot, size) =
+                (format!("--screenshot={}", picture.display()), format!("--window-size={width},2400"));
+            let mut args = vec![shot.as_str(), size.as_str(), "--hide-scrollbars"];
+            if scheme == "dark" {
+                args.push("--blink-settings=preferredColorScheme=0");
+            }
+            browser::chromium(&file, &args);
+            let picture = fs::read(picture).unwrap();
+            assert_eq!(browser::size_of_png(&picture), (width, 2400));
+            assert!(picture.len() > 20_000, "{}", picture.len());
+        }
+    }
+}
