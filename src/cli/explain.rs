@@ -48,6 +48,7 @@ fn all() -> Vec<Explanation> {
         crate::guest::EXPLANATIONS,
         crate::machine::EXPLANATIONS,
         crate::mirror::EXPLANATIONS,
+        crate::mirror::challenge::EXPLANATIONS,
         crate::mirror::location::EXPLANATIONS,
         crate::mirror::policy::EXPLANATIONS,
         crate::nix::EXPLANATIONS,

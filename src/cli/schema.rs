@@ -32,6 +32,7 @@ const DOCUMENTS: &[Document] = &[
     ("manifest", release::manifest::schema),
     ("mirror", report::schema::of::<room::policy::Policy>),
     ("mirror-admission", report::schema::of::<room::statement::Admission>),
+    ("mirror-challenge", report::challenge::schema),
     ("mirror-conflict", report::schema::of::<room::publish::Conflict>),
     ("mirror-populate", mirror::populate::schema),
     ("mirror-refusal", report::schema::of::<room::admission::Refusal>),

@@ -43,6 +43,7 @@
 //! | [`holdings`] | what is in, and what is said of it, to be looked at |
 //! | [`page`] | the page at the root: where it lies, and whether it is the one that follows |
 //! | [`serve`] | the mirror over HTTP |
+//! | [`challenge`] | whether several caches say the same, and what differs |
 //! | [`check`] | everything that a stranger can check |
 //!
 //! An object is written once, as a whole, under a name that nothing had (`location`): that is the only promise asked of the place.
@@ -53,6 +54,7 @@
 pub mod admission;
 pub mod bring;
 pub mod car;
+pub mod challenge;
 pub mod check;
 pub mod claims;
 pub mod derivations;

@@ -2,6 +2,7 @@
 
 pub mod accepted;
 mod brought;
+pub mod challenge;
 pub mod count;
 pub mod diagnosis;
 pub mod diff;

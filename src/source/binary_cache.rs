@@ -5,9 +5,11 @@
 //! narinfo itself is believed is [`Trust`]'s to say.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, BufReader, Read},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -64,6 +66,12 @@ impl Trust {
     }
 }
 
+/// The files of a cache that lies elsewhere than this room knows of.
+pub trait CacheFiles: fmt::Debug + Send + Sync {
+    /// The file of a name below the cache's address; `None` when it is not there. How much is read is the caller's to bound.
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn Read>>>;
+}
+
 /// A binary cache by its address: `http://…`, `https://…` or `file://…`.
 #[derive(Clone, Debug)]
 pub struct BinaryCache {
@@ -75,6 +83,7 @@ pub struct BinaryCache {
 enum Place {
     Folder(PathBuf),
     Web(Web),
+    Elsewhere(Arc<dyn CacheFiles>),
 }
 
 /// Why a cache could not give what it was asked for. That it has no such path is not an error.
@@ -191,6 +200,11 @@ impl BinaryCache {
         Ok(BinaryCache { address, place })
     }
 
+    /// The cache that consists of these files, called `address`.
+    pub fn over(address: &str, files: Arc<dyn CacheFiles>) -> Self {
+        BinaryCache { address: address.trim_end_matches('/').to_owned(), place: Place::Elsewhere(files) }
+    }
+
     /// Its address.
     pub fn address(&self) -> &str {
         &self.address
@@ -253,6 +267,7 @@ impl BinaryCache {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(failed(error)),
             },
+            Place::Elsewhere(files) => files.open(name).map_err(failed),
             Place::Web(web) => {
                 let body = web.get(self.url(name)).map_err(failed)?;
                 Ok(body.map(|body| Box::new(body) as Box<dyn Read>))

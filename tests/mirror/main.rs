@@ -6,6 +6,7 @@
 mod support;
 
 mod bucket;
+mod challenge;
 mod fixture;
 mod killed;
 mod page;

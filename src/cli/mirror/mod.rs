@@ -1,6 +1,7 @@
 //! `reprove mirror`: a binary cache in which every path was rebuilt before it was admitted.
 
 mod bench;
+pub mod challenge;
 mod init;
 mod page;
 pub mod populate;
@@ -24,6 +25,7 @@ pub struct Mirror {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Challenge(challenge::Challenge),
     Init(init::Init),
     Page(page::Page),
     Populate(Box<populate::Populate>),
@@ -36,6 +38,7 @@ impl Mirror {
     /// Runs the verb.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match &self.verb {
+            Verb::Challenge(verb) => verb.run(context),
             Verb::Init(verb) => verb.run(context),
             Verb::Page(verb) => verb.run(context),
             Verb::Populate(verb) => verb.run(context),
