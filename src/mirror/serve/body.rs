@@ -13,8 +13,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::metrics::Metrics;
 
-/// What is read at once, and with what is under way the memory that a connection costs.
-pub(super) const PIECE: usize = 64 << 10;
+/// What is read at once. A connection costs two of them: one on its way to the client, and the next one, read meanwhile.
+pub(super) const PIECE: usize = 128 << 10;
 
 /// Where an object is read from, on a thread that may wait for it.
 type Reader = Box<dyn Read + Send>;
@@ -60,15 +60,9 @@ impl Pieces {
             return Poll::Ready(None);
         }
         if let State::Idle(_) = self.state
-            && let State::Idle(mut reader) = std::mem::replace(&mut self.state, State::Over)
+            && let State::Idle(reader) = std::mem::replace(&mut self.state, State::Over)
         {
-            let most = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
-            self.state = State::Reading(spawn_blocking(move || {
-                let mut piece = vec![0; most];
-                let read = read_some(&mut reader, &mut piece)?;
-                piece.truncate(read);
-                Ok((reader, piece.into()))
-            }));
+            self.state = begin(reader, self.left);
         }
         let State::Reading(reading) = &mut self.state else { return Poll::Ready(None) };
         let read = ready!(Pin::new(reading).poll(context)).unwrap_or_else(|gone| Err(io::Error::other(gone)));
@@ -79,7 +73,7 @@ impl Pieces {
             }
             Ok((reader, piece)) => {
                 self.left -= piece.len() as u64;
-                self.state = State::Idle(reader);
+                self.state = if self.left == 0 { State::Over } else { begin(reader, self.left) };
                 self.metrics.sent(piece.len() as u64);
                 Ok(piece)
             }
@@ -89,6 +83,17 @@ impl Pieces {
             }
         }))
     }
+}
+
+/// Reads the next piece of what is `left`, on a thread of its own.
+fn begin(mut reader: Reader, left: u64) -> State {
+    let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+    State::Reading(spawn_blocking(move || {
+        let mut piece = vec![0; most];
+        let read = read_some(&mut reader, &mut piece)?;
+        piece.truncate(read);
+        Ok((reader, piece.into()))
+    }))
 }
 
 /// As much as one reading gives.
