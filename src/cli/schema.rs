@@ -34,6 +34,7 @@ const DOCUMENTS: &[Document] = &[
     ("mirror-admission", report::schema::of::<room::statement::Admission>),
     ("mirror-challenge", report::challenge::schema),
     ("mirror-conflict", report::schema::of::<room::publish::Conflict>),
+    ("mirror-cosign", mirror::cosign::schema),
     ("mirror-populate", mirror::populate::schema),
     ("mirror-refusal", report::schema::of::<room::admission::Refusal>),
     ("mirror-seed", report::schema::of::<room::seeds::Seed>),

@@ -1,9 +1,11 @@
 //! Whether what a verification showed is enough for a mirror: pure.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{policy::Policy, testimony::causes};
+use super::{policy::Policy, statement::Admission, testimony::causes};
 use crate::{
     nix::{hash::NarHash, store_path::StorePath},
     verify::{Verdict, session::TargetResult},
@@ -92,4 +94,56 @@ pub fn decide(policy: &Policy, target: &TargetResult) -> Decision {
         }
     }
     if target.outputs.is_empty() { Decision::NotNow("it has no output".to_owned()) } else { Decision::Admit }
+}
+
+/// How many signers say the same of a path, at the most: on the same ground, made from the same, resting on the same seeds. Each
+/// signer counts once, whatever keys they have; who takes something as it is does not confirm who has built it.
+pub fn agreeing(said: &[(&str, &Admission)]) -> usize {
+    let with = |one: &Admission| {
+        let same = said.iter().filter(|(_, other)| one.same_ground(other)).map(|(signer, _)| *signer);
+        same.collect::<BTreeSet<&str>>().len()
+    };
+    said.iter().map(|(_, one)| with(one)).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::statement::Ground;
+
+    fn seed(why: &str) -> Admission {
+        Admission {
+            ground: Ground::Seed { why: why.to_owned() },
+            inputs: Default::default(),
+            sources: Default::default(),
+            seeds: Default::default(),
+            log: None,
+        }
+    }
+
+    fn built(output: &str) -> Admission {
+        let derivation = StorePath::from_base_name(format!("{}-x.drv", "1".repeat(32)).as_bytes()).unwrap();
+        Admission { ground: Ground::Built { derivation, output: output.to_owned() }, ..seed("") }
+    }
+
+    #[test]
+    fn a_signer_counts_once_whatever_keys_they_have() {
+        let said = built("out");
+        assert_eq!(agreeing(&[]), 0);
+        assert_eq!(agreeing(&[("a", &said), ("a", &said)]), 1);
+        assert_eq!(agreeing(&[("a", &said), ("b", &said), ("a", &said)]), 2);
+    }
+
+    #[test]
+    fn who_takes_it_as_it_is_does_not_confirm_who_has_built_it() {
+        let (out, dev, taken) = (built("out"), built("dev"), seed("I like it"));
+        assert_eq!(agreeing(&[("a", &out), ("b", &taken)]), 1);
+        assert_eq!(agreeing(&[("a", &out), ("b", &dev)]), 1);
+        assert_eq!(agreeing(&[("a", &out), ("b", &taken), ("c", &out)]), 2);
+        // Why somebody takes a seed is their own.
+        assert_eq!(agreeing(&[("a", &seed("mine")), ("b", &seed("mine as well"))]), 2);
+        let on_another =
+            Admission { seeds: [crate::verify::session::tests::path("s")].into(), ..built("out") };
+        assert_eq!(agreeing(&[("a", &out), ("b", &on_another)]), 1);
+    }
 }

@@ -96,6 +96,8 @@ pub enum Object {
     Derivation(StorePath),
     /// `attestations/<hash part>/<key id>.jsonl`: why a path was admitted, in signed statements, one a line.
     Attestation(HashPart, KeyId),
+    /// `attestations/<hash part>/<key id>.narinfo`: the narinfo of a path as one signer signs it, whether enough others do or not.
+    Signature(HashPart, KeyId),
     /// `sources/sha256/<SHA-256 of the file>`: a source, or the NAR of one.
     Source(FileHash),
     /// `seeds/<hash part>.json`: a path that was taken as it is, and why, signed.
@@ -143,7 +145,12 @@ impl Object {
             "derivations" => Some(Object::Derivation(derivation(rest)?)),
             "attestations" => {
                 let (part, key) = rest.split_once('/')?;
-                Some(Object::Attestation(HashPart::parse(part)?, key_id(key.strip_suffix(".jsonl")?)?))
+                let (part, (key, kind)) = (HashPart::parse(part)?, key.split_once('.')?);
+                match kind {
+                    "jsonl" => Some(Object::Attestation(part, key_id(key)?)),
+                    "narinfo" => Some(Object::Signature(part, key_id(key)?)),
+                    _ => None,
+                }
             }
             "sources" => Some(Object::Source(FileHash::from_hex(rest.strip_prefix("sha256/")?)?)),
             "seeds" => Some(Object::Seed(HashPart::parse(rest.strip_suffix(".json")?)?)),
@@ -177,6 +184,7 @@ impl fmt::Display for Object {
             Object::Log(drv) => write!(f, "log/{}", drv.base_name()),
             Object::Derivation(drv) => write!(f, "derivations/{}", drv.base_name()),
             Object::Attestation(part, key) => write!(f, "attestations/{part}/{key}.jsonl"),
+            Object::Signature(part, key) => write!(f, "attestations/{part}/{key}.narinfo"),
             Object::Source(hash) => write!(f, "sources/sha256/{}", hash.hex()),
             Object::Seed(part) => write!(f, "seeds/{part}.json"),
             Object::Refused(part, key) => write!(f, "refused/{part}/{key}.json"),
@@ -220,6 +228,7 @@ mod tests {
             Object::Log(path.clone()),
             Object::Derivation(path.clone()),
             Object::Attestation(part(), key()),
+            Object::Signature(part(), key()),
             Object::Source(hash),
             Object::Seed(part()),
             Object::Refused(part(), key()),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    layout::FileHash,
+    MirrorError,
+    layout::{FileHash, Object},
     publish::{Entry, Published, Publisher},
     statement::{Admission, Ground},
     testimony,
@@ -35,7 +36,14 @@ impl Made {
         publisher: &Publisher<'_>,
     ) -> Result<Published, Obstacle> {
         publisher.keep(bench.graph, self.index)?;
+        // One log is kept for a derivation, the first one. Who has another one, by another machine's memory, speaks of none.
         let log = bench.log(&self.target)?;
+        let name = Object::Log(self.target.drv.clone()).name();
+        let kept = log.as_ref().map(|log| publisher.put_bytes(&name, log)).transpose();
+        let log = match kept {
+            Err(MirrorError::Left { .. }) => None,
+            kept => kept.map(|_| log)?,
+        };
         let mut published = Published::There;
         for (output, info) in bench.outputs(&self.target)? {
             sources_in(bench, publisher, &info)?;
@@ -54,8 +62,9 @@ impl Made {
             let entry =
                 Entry { info: &info, admission: &admission, statements: &statements, log: log.as_deref() };
             match publisher.publish(&entry)? {
-                Published::New => published = Published::New,
-                Published::There => {}
+                Published::Pending => published = Published::Pending,
+                Published::New if published == Published::There => published = Published::New,
+                Published::New | Published::There => {}
                 conflict @ Published::Conflict { .. } => return Ok(conflict),
             }
         }
@@ -63,12 +72,12 @@ impl Made {
     }
 }
 
-/// Sources that an output refers to come in before it.
+/// Sources that an output refers to come in before it, by whoever has them.
 fn sources_in(bench: &Workbench<'_>, publisher: &Publisher<'_>, info: &PathInfo) -> Result<(), Obstacle> {
     for reference in &info.references {
         let held = bench.realiser.store.path(reference)?;
         let is_source = held.is_some_and(|held| matches!(held.origin, Origin::Source { .. }));
-        if is_source && bench.mirror.narinfo(reference)?.is_none() {
+        if is_source {
             publisher.source(reference)?;
         }
     }

@@ -10,6 +10,7 @@
 //! | `log/<derivation>` | what its builder said |
 //! | `derivations/<derivation>` | the text of one that something was built by, or that one of those needs |
 //! | `attestations/<hash>/<key>.jsonl` | why it was admitted: signed statements, a file for each key |
+//! | `attestations/<hash>/<key>.narinfo` | the narinfo as this key signs it, where others have to or may as well |
 //! | `seeds/<hash>.json` | a path that was taken as it is, and why; signed |
 //! | `sources/sha256/<SHA-256>` | a source, by the hash of the file |
 //! | `refused/<hash of the derivation>/<key>.json` | what was not admitted, and why; signed |
@@ -35,6 +36,8 @@
 //! | `made` | the way of what was built into the mirror |
 //! | `supply` | the way of sources out of the mirror into our store |
 //! | `follows` | whether the path of a source follows from its bits |
+//! | `signatures` | what each signer signs, and the narinfo that follows from it |
+//! | [`cosign`] | what others have admitted or testified to, proved again and signed |
 //! | [`rebuild`] | admitted paths proved again, from the mirror alone |
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
@@ -57,6 +60,7 @@ pub mod car;
 pub mod challenge;
 pub mod check;
 pub mod claims;
+pub mod cosign;
 pub mod derivations;
 pub mod document;
 mod error;
@@ -74,6 +78,7 @@ pub mod publish;
 pub mod rebuild;
 pub mod seeds;
 pub mod serve;
+mod signatures;
 pub mod statement;
 mod stream;
 mod supply;
@@ -82,11 +87,7 @@ pub mod workbench;
 
 use crate::{
     attest::check as attested,
-    nix::{
-        narinfo::{self, NarInfo},
-        secret_key::SecretKey,
-        store_path::StorePath,
-    },
+    nix::{narinfo::NarInfo, secret_key::SecretKey, signature::PublicKey, store_path::StorePath},
     release::signers::Signers,
 };
 
@@ -104,6 +105,8 @@ pub struct Mirror {
     location: Location,
     policy: Policy,
     signers: Signers,
+    /// Whose testimony is enough for whoever looks.
+    seen_by: Option<PublicKey>,
 }
 
 impl Mirror {
@@ -129,7 +132,7 @@ impl Mirror {
         put(Object::PolicySignature, format!("{}\n", key.sign(&Policy::signed_bytes(&document))).as_bytes())?;
         // Last: what has none is no mirror to Nix.
         put(Object::CacheInfo, policy.cache_info().as_bytes())?;
-        Ok(Mirror { location, policy, signers })
+        Ok(Mirror { location, policy, signers, seen_by: None })
     }
 
     /// Opens a mirror, and believes its policy.
@@ -140,7 +143,7 @@ impl Mirror {
             document.ok_or_else(|| MirrorError::NotAMirror { address: location.address().to_owned() })?;
         let policy = Policy::from_json(&document)?;
         let signers = policy.signers()?;
-        let mirror = Mirror { location, policy, signers };
+        let mirror = Mirror { location, policy, signers, seen_by: None };
         let signed = mirror.policy_signatures()?;
         if mirror.signers.who_signed(&Policy::signed_bytes(&document), &signed).is_empty() {
             let why = "none of the signers it names has signed it".to_owned();
@@ -164,11 +167,12 @@ impl Mirror {
         &self.signers
     }
 
-    /// What it says of a path that at least one of its signers has signed; `None` when it does not have it.
+    /// What it says of a path that as many of its signers have signed as have to; for one of them also of what they have testified to
+    /// themselves. `None` when it does not have it.
     ///
     /// # Errors
-    /// [`MirrorError::Document`] for a narinfo that is none or is about another path, [`MirrorError::Unsigned`] for one that
-    /// none of the signers signed: neither is the same as having none.
+    /// [`MirrorError::Document`] for a narinfo that is none or is about another path, [`MirrorError::Unsigned`] for one that too
+    /// few of the signers signed: neither is the same as having none.
     pub fn narinfo(&self, path: &StorePath) -> Result<Option<NarInfo>, MirrorError> {
         let part = HashPart::of(path);
         let Some(info) = self.narinfo_of(&part)? else { return Ok(None) };
@@ -181,18 +185,10 @@ impl Mirror {
 
     /// The same, of the path that is found by these characters.
     pub fn narinfo_of(&self, part: &HashPart) -> Result<Option<NarInfo>, MirrorError> {
-        let name = Object::NarInfo(part.clone()).name();
-        let Some(text) = self.location.get(&name, narinfo::MAX_LEN as u64)? else { return Ok(None) };
-        let document = |why: String| MirrorError::Document { object: self.location.url(&name), why };
-        let info = NarInfo::parse(&text).map_err(|error| document(error.to_string()))?;
-        if HashPart::of(&info.store_path) != *part {
-            return Err(document(format!("it is about {}", info.store_path)));
+        match (self.admitted(part)?, &self.seen_by) {
+            (None, Some(key)) => self.signed_by(part, key),
+            (admitted, _) => Ok(admitted),
         }
-        if self.signers.who_signed(info.fingerprint().as_bytes(), &info.signatures).is_empty() {
-            let why = "none of the mirror's signers has signed it".to_owned();
-            return Err(MirrorError::Unsigned { object: self.location.url(&name), why });
-        }
-        Ok(Some(info))
     }
 
     /// Why a path of the mirror was admitted, as one of those who signed it says.
@@ -206,22 +202,33 @@ impl Mirror {
             why: why.to_owned(),
         };
         let info = self.narinfo(path)?.ok_or_else(|| document("it is not there"))?;
-        for key in self.signers.contributors.iter().flat_map(|one| &one.nix) {
-            if !info.signatures.iter().any(|signature| key.has_signed(&info, signature)) {
-                continue;
-            }
-            let object = Object::Attestation(part.clone(), KeyId::of(key)).name();
-            let Some(lines) = self.location.get(&object, attested::MAX_LEN)? else { continue };
-            for line in String::from_utf8_lossy(&lines).lines() {
-                let said = attested::signed(line, std::slice::from_ref(key))?;
-                let about_it = said.path == *path && said.nar_hash == info.nar_hash;
-                if about_it && said.predicate_type == statement::TYPE {
-                    let admission = serde_json::from_value(said.predicate);
-                    return admission.map_err(|error| document(&error.to_string()));
-                }
+        for key in self.keys() {
+            if info.signatures.iter().any(|signature| key.has_signed(&info, signature))
+                && let Some(admission) = self.said_by(&info, key)?
+            {
+                return Ok(admission);
             }
         }
         Err(document("nobody says why it was admitted"))
+    }
+
+    /// Why a path was admitted, as the owner of a key says.
+    fn said_by(&self, info: &NarInfo, key: &PublicKey) -> Result<Option<Admission>, MirrorError> {
+        let object = Object::Attestation(HashPart::of(&info.store_path), KeyId::of(key)).name();
+        let Some(lines) = self.location.get(&object, attested::MAX_LEN)? else { return Ok(None) };
+        for line in String::from_utf8_lossy(&lines).lines() {
+            let said = attested::signed(line, std::slice::from_ref(key))?;
+            let about_it = said.path == info.store_path && said.nar_hash == info.nar_hash;
+            if about_it && said.predicate_type == statement::TYPE {
+                let admission = serde_json::from_value(said.predicate);
+                let document = |error: serde_json::Error| MirrorError::Document {
+                    object: self.location.url(&object),
+                    why: error.to_string(),
+                };
+                return admission.map(Some).map_err(document);
+            }
+        }
+        Ok(None)
     }
 
     /// The signatures of `mirror.json`, as they stand.

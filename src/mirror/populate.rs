@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     graph::{Graph, Node},
-    nix::{make_path::Method, store_path::StorePath},
+    nix::{derivation::Output, make_path::Method, store_path::StorePath},
     schedule::{self, OnFailure, Outcome, RealiseError, Realiser},
     source::FixedOutput,
     store::StoreError,
@@ -195,13 +195,26 @@ impl Populate<'_> {
         Ok(all || (seeds && !needed.is_empty()))
     }
 
+    /// What has become of a derivation that this signer has admitted or testified to.
+    fn standing(&self, node: &Node) -> Result<Published, Fate> {
+        for path in node.derivation.outputs.values().filter_map(Output::path) {
+            // Whatever was settled since is not told apart from what was there.
+            if self.mirror.narinfo(path)?.is_some()
+                && self.mirror.settle(&HashPart::of(path))? == Published::Pending
+            {
+                return Ok(Published::Pending);
+            }
+        }
+        Ok(Published::There)
+    }
+
     /// Builds, verifies and admits one derivation whose inputs are in.
     fn admit(&self, index: usize, needed: &BTreeSet<String>) -> Result<Published, Fate> {
         let node = &self.graph.nodes()[index];
         if self.holds(node, needed)? {
             // Of a mirror that an earlier release filled it may be missing.
             self.publisher.keep(self.graph, index)?;
-            return Ok(Published::There);
+            return self.standing(node);
         }
         let refused = Object::Refused(HashPart::of(&node.drv), KeyId::of(&self.publisher.key().public()));
         if self.refused == OnRefused::Keep
@@ -216,7 +229,7 @@ impl Populate<'_> {
                 .note(&format!("waiting for another process that builds {}", node.drv.name()))
         })?;
         if self.holds(node, needed)? {
-            return Ok(Published::There);
+            return self.standing(node);
         }
         if self.mirror.claim(&node.drv, self.worker, SystemTime::now())? == Claimed::Theirs {
             return Err(Fate::Theirs);

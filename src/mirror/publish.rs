@@ -1,4 +1,5 @@
-//! The way of a path into a mirror: NAR, listing, log, attestation, and the narinfo last, each only if there is none.
+//! The way of a path into a mirror: NAR, listing, log, attestation, and the narinfo last, each only if there is none. Where several
+//! have to agree, what one of them has to say ends with the narinfo that they sign, and `signatures` makes one of theirs.
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use super::{
     layout::{FileHash, HashPart, KeyId, Object},
     location::Put,
     policy::ZSTD_LEVEL,
+    signatures::agree,
     statement::{self, Admission},
     stream::{Hashed, Tee, same},
 };
@@ -34,6 +36,16 @@ pub struct Publisher<'a> {
     pub(super) mirror: &'a Mirror,
     key: &'a SecretKey,
     pub(super) store: &'a Store,
+    admitted: Admitted,
+}
+
+/// What to do about a path that is admitted already, with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// It is enough that others have admitted it.
+    Leave,
+    /// One's own signature is added.
+    Cosign,
 }
 
 /// A path that is to be admitted; its NAR is in our store.
@@ -55,6 +67,8 @@ pub enum Published {
     New,
     /// It was there, with the same bits.
     There,
+    /// This signer has testified to it, and too few others have: nobody is told to use it yet.
+    Pending,
     /// It is there with other bits, and stays so; a record of that was left.
     Conflict {
         /// The bits that are admitted.
@@ -107,7 +121,13 @@ impl<'a> Publisher<'a> {
     /// Somebody with a key that the mirror's policy names, who admits what is in our store.
     pub fn new(mirror: &'a Mirror, key: &'a SecretKey, store: &'a Store) -> Result<Self, MirrorError> {
         check_signer(&mirror.signers, key)?;
-        Ok(Publisher { mirror, key, store })
+        Ok(Publisher { mirror, key, store, admitted: Admitted::Leave })
+    }
+
+    /// The same, who adds a signature to what others have admitted.
+    #[must_use]
+    pub fn cosigning(self) -> Self {
+        Publisher { admitted: Admitted::Cosign, ..self }
     }
 
     /// The key that is signed with.
@@ -130,29 +150,73 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Admits a path.
+    /// Admits a path, or testifies to it where several have to.
     ///
     /// # Errors
-    /// [`MirrorError::NotClosed`] when something it refers to is not in, or the derivation it was built by is not; [`MirrorError::Left`] when an unfinished writer left
-    /// something else in its place; a NAR of our store that is damaged. Then it is not admitted.
+    /// [`MirrorError::NotClosed`] when something it refers to is not in, or the derivation it was built by is not;
+    /// [`MirrorError::Left`] when an unfinished writer left something else in its place; a NAR of our store that is damaged. Then it
+    /// is not admitted.
     pub fn publish(&self, entry: &Entry<'_>) -> Result<Published, MirrorError> {
         let info = entry.info;
-        if let Some(there) = self.mirror.narinfo(&info.path)? {
-            return self.compare(&there, info);
+        let part = HashPart::of(&info.path);
+        let admitted = self.mirror.admitted(&part)?;
+        let signed = self.mirror.signed(&part)?;
+        if let Some(other) = admitted.iter().chain(signed.values()).find(|there| !same_bits(there, info)) {
+            return self.conflict(other, info);
         }
-        for reference in info.references.iter().filter(|reference| **reference != info.path) {
+        let own = self.key.public();
+        let mine =
+            |there: &NarInfo| there.signatures.iter().any(|signature| own.has_signed(there, signature));
+        if admitted.iter().chain(signed.values()).any(mine) {
+            return self.mirror.settle(&part);
+        }
+        if admitted.is_some() && self.admitted == Admitted::Leave {
+            return Ok(Published::There);
+        }
+        self.closed(entry)?;
+        let narinfo = self.put_proof(entry)?;
+        // Another release may compress otherwise, and where a NAR lies is not signed: all have to say the same of that.
+        if let Some(other) = admitted.iter().chain(signed.values()).find(|other| !agree(other, &narinfo)) {
+            return Err(self.left(&other.url));
+        }
+        let text = narinfo.to_string();
+        if self.mirror.policy.threshold > 1 || admitted.is_some() {
+            self.put_bytes(&Object::Signature(part.clone(), KeyId::of(&own)).name(), text.as_bytes())?;
+            return self.mirror.settle(&part);
+        }
+        match self.mirror.location.put_new(&Object::NarInfo(part.clone()).name(), text.as_bytes())? {
+            Put::New => Ok(Published::New),
+            // Somebody else was faster.
+            Put::There => match self.mirror.admitted(&part)? {
+                Some(there) if same_bits(&there, info) => Ok(Published::There),
+                Some(there) => self.conflict(&there, info),
+                None => Err(self.left(&narinfo.store_path.to_string())),
+            },
+        }
+    }
+
+    /// Whether everything is in, as far as this signer is concerned, that has to be in before a path.
+    fn closed(&self, entry: &Entry<'_>) -> Result<(), MirrorError> {
+        let path = &entry.info.path;
+        let missing =
+            |missing: &StorePath| MirrorError::NotClosed { path: path.clone(), missing: missing.clone() };
+        for reference in entry.info.references.iter().filter(|reference| *reference != path) {
             if self.mirror.narinfo(reference)?.is_none() {
-                return Err(MirrorError::NotClosed { path: info.path.clone(), missing: reference.clone() });
+                return Err(missing(reference));
             }
         }
-        if let Some(drv) = entry.admission.deriver()
-            && self.mirror.location.open(&Object::Derivation(drv.clone()).name())?.is_none()
-        {
-            return Err(MirrorError::NotClosed { path: info.path.clone(), missing: drv.clone() });
+        match entry.admission.deriver() {
+            Some(drv) if self.mirror.location.open(&Object::Derivation(drv.clone()).name())?.is_none() => {
+                Err(missing(drv))
+            }
+            _ => Ok(()),
         }
-        let part = HashPart::of(&info.path);
-        let mut packed = self.pack(info)?;
-        let narinfo = self.narinfo(entry, &packed);
+    }
+
+    /// Everything of a path but its narinfo, which it returns.
+    fn put_proof(&self, entry: &Entry<'_>) -> Result<NarInfo, MirrorError> {
+        let part = HashPart::of(&entry.info.path);
+        let mut packed = self.pack(entry.info)?;
         let object = Object::Nar(packed.hash).name();
         if self.mirror.location.put_new_file(&object, &mut packed.file)? == Put::There {
             // Its name is its hash; a length that differs is damage that shows without reading it.
@@ -168,18 +232,9 @@ impl<'a> Publisher<'a> {
             // The same for every output of a derivation, and no part of any proof: the first one stays.
             self.mirror.location.put_new(&Object::Log(drv.clone()).name(), log)?;
         }
-        let key = KeyId::of(&self.key.public());
         let lines = statement::lines(entry, self.key)?;
-        self.put_bytes(&Object::Attestation(part.clone(), key).name(), &lines)?;
-        let text = narinfo.to_string();
-        match self.mirror.location.put_new(&Object::NarInfo(part).name(), text.as_bytes())? {
-            Put::New => Ok(Published::New),
-            // Somebody else was faster.
-            Put::There => match self.mirror.narinfo(&info.path)? {
-                Some(there) => self.compare(&there, info),
-                None => Err(self.left(&narinfo.store_path.to_string())),
-            },
-        }
+        self.put_bytes(&Object::Attestation(part, KeyId::of(&self.key.public())).name(), &lines)?;
+        Ok(self.narinfo(entry, &packed))
     }
 
     /// Creates an object; one that is there has to be the same.
@@ -210,12 +265,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// A path that is there keeps its bits; others leave a record.
-    fn compare(&self, there: &NarInfo, info: &PathInfo) -> Result<Published, MirrorError> {
-        if (there.nar_hash, there.nar_size) == (info.nar_hash, info.nar_size)
-            && there.references == info.references
-        {
-            return Ok(Published::There);
-        }
+    pub(super) fn conflict(&self, there: &NarInfo, info: &PathInfo) -> Result<Published, MirrorError> {
         let conflict = Conflict {
             schema: CONFLICT_SCHEMA.to_owned(),
             path: info.path.clone(),
@@ -281,6 +331,11 @@ impl<'a> Publisher<'a> {
         let listing = listing.finish()?.map(rewound).transpose()?;
         Ok(Packed { file: rewound(file)?, hash, size, listing })
     }
+}
+
+/// Whether a narinfo is about the very bits of a path.
+fn same_bits(there: &NarInfo, info: &PathInfo) -> bool {
+    (there.nar_hash, there.nar_size, &there.references) == (info.nar_hash, info.nar_size, &info.references)
 }
 
 fn rewound(file: io::BufWriter<File>) -> io::Result<File> {

@@ -1,21 +1,21 @@
 //! Paths of a mirror proved again: derivations, inputs and sources come from the mirror and from nowhere else, everything is built
 //! as the policy asks, and the bits are compared with those that are admitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Mirror, MirrorError,
     admission::{self, Decision, Refusal},
-    layout::Object,
+    layout::{HashPart, Object},
     made::Made,
     statement::{Admission, Ground},
     workbench::{Obstacle, Workbench},
 };
 use crate::{
+    build::RunRecord,
     graph::Graph,
     nix::{hash::NarHash, narinfo::NarInfo, store_path::StorePath},
     schedule::{self, OnFailure, Outcome, Realiser},
-    store::Origin,
     verify::{Level, session::TargetResult},
 };
 
@@ -59,6 +59,8 @@ pub struct OtherBits {
     pub admitted: NarHash,
     /// Those that it came out with; the same when only what it refers to is not.
     pub made: NarHash,
+    /// What it refers to as it came out.
+    pub references: BTreeSet<StorePath>,
 }
 
 /// Who builds.
@@ -72,30 +74,30 @@ pub struct Rebuild<'a> {
 }
 
 impl Mirror {
-    /// Everything in the mirror that was built, or the derivations of these paths. Paths that were not built come second: seeds,
-    /// and sources, whose paths follow from their bits.
+    /// Everything in the mirror that was built, or the derivations of these paths; for one of its signers also what is pending. Paths
+    /// that were not built come second: seeds, and sources, whose paths follow from their bits.
     ///
     /// # Errors
     /// [`MirrorError::Document`] for a path that was asked for and is not there, or does not say why it was admitted.
     pub fn subjects(&self, paths: &[StorePath]) -> Result<(Vec<Subject>, Vec<StorePath>), MirrorError> {
-        let mut infos = Vec::new();
+        let mut told = Vec::new();
         for path in paths {
+            let part = HashPart::of(path);
             let missing = || MirrorError::Document {
-                object: self.location.url(&Object::NarInfo(super::layout::HashPart::of(path)).name()),
+                object: self.location.url(&Object::NarInfo(part.clone()).name()),
                 why: format!("{path} is not in this mirror"),
             };
-            infos.push(self.narinfo(path)?.ok_or_else(missing)?);
+            told.push(
+                self.testified(&part)?.filter(|(info, _)| info.store_path == *path).ok_or_else(missing)?,
+            );
         }
         if paths.is_empty() {
-            for (name, _) in self.location.list("")? {
-                if let Some(Object::NarInfo(part)) = Object::parse(&name) {
-                    infos.extend(self.narinfo_of(&part)?);
-                }
+            for part in self.parts()? {
+                told.extend(self.testified(&part)?);
             }
         }
         let (mut subjects, mut others) = (BTreeMap::<StorePath, Subject>::new(), Vec::new());
-        for info in infos {
-            let Admission { ground, inputs, sources, .. } = self.admission(&info.store_path)?;
+        for (info, Admission { ground, inputs, sources, .. }) in told {
             let Ground::Built { derivation, output } = ground else {
                 others.push(info.store_path);
                 continue;
@@ -109,6 +111,19 @@ impl Mirror {
             subject.outputs.insert(output, info);
         }
         Ok((subjects.into_values().collect(), others))
+    }
+
+    /// Everything that has a narinfo; for one of the signers also what somebody has testified to.
+    fn parts(&self) -> Result<BTreeSet<HashPart>, MirrorError> {
+        let mut parts = BTreeSet::new();
+        for (name, _) in self.location.list("")? {
+            match Object::parse(&name) {
+                Some(Object::NarInfo(part)) => parts.insert(part),
+                Some(Object::Signature(part, _)) if self.seen_by.is_some() => parts.insert(part),
+                _ => continue,
+            };
+        }
+        Ok(parts)
     }
 }
 
@@ -194,34 +209,30 @@ fn differing(
     subject: &Subject,
     target: &TargetResult,
 ) -> Result<Vec<OtherBits>, Obstacle> {
+    let first = target.rounds.as_ref().and_then(|rounds| rounds.rounds.first()?.built());
+    let Some(first) = first else { return Err(Obstacle::NotNow("nothing was built".to_owned())) };
+    let record: RunRecord = bench.realiser.record(&first.run)?;
     let mut others = Vec::new();
     for (output, info) in &subject.outputs {
-        let result = target.outputs.iter().find(|result| result.output == *output);
-        let made = result.and_then(|result| result.finding.nar_hash);
-        let Some(made) = made.filter(|_| result.and_then(|one| one.path.as_ref()) == Some(&info.store_path))
-        else {
+        let made = target.outputs.iter().find(|made| made.output == *output);
+        let made = made.filter(|made| made.path.as_ref() == Some(&info.store_path));
+        let recorded = record.outputs.iter().find(|recorded| recorded.output == *output);
+        let (Some(nar_hash), Some(recorded)) = (made.and_then(|made| made.finding.nar_hash), recorded) else {
             let why = format!("its derivation makes no {} as its output {output}", info.store_path);
             return Err(Obstacle::NotNow(why));
         };
-        if made != info.nar_hash {
-            let (output, path) = (output.clone(), info.store_path.clone());
-            others.push(OtherBits { output, path, admitted: info.nar_hash, made });
-        }
-    }
-    if !others.is_empty() {
-        return Ok(others);
-    }
-    // Equal bits are registered as ours; what they refer to is then what was found in them.
-    for (result, made) in bench.outputs(target)? {
-        let Some(info) = subject.outputs.get(&result.output) else { continue };
-        if !matches!(made.origin, Origin::Built { .. }) {
-            let why = format!("our store has something else on record for {}", info.store_path);
-            return Err(Obstacle::NotNow(why));
-        }
-        if made.references != info.references {
-            let (output, path) = (result.output.clone(), info.store_path.clone());
-            let (admitted, made) = (info.nar_hash, made.nar_hash);
-            others.push(OtherBits { output, path, admitted, made });
+        let references = recorded.references.iter().map(|path| path.parse()).collect::<Result<_, _>>();
+        let Ok(references) = references else {
+            return Err(Obstacle::NotNow(format!("the record of the run {} is damaged", first.run)));
+        };
+        if (nar_hash, &references) != (info.nar_hash, &info.references) {
+            others.push(OtherBits {
+                output: output.clone(),
+                path: info.store_path.clone(),
+                admitted: info.nar_hash,
+                made: nar_hash,
+                references,
+            });
         }
     }
     Ok(others)

@@ -67,6 +67,11 @@ impl Publisher<'_> {
 
     fn seed_one(&self, info: &PathInfo, why: &str) -> Result<Published, MirrorError> {
         // What was built for the mirror is no seed because somebody names it as one.
+        let part = HashPart::of(&info.path);
+        let told = self.mirror.testified(&part)?;
+        if told.is_some_and(|(_, admission)| !matches!(admission.ground, Ground::Seed { .. })) {
+            return self.mirror.settle(&part);
+        }
         let there = self.mirror.narinfo(&info.path)?.is_some();
         let others = info.references.iter().filter(|reference| **reference != info.path);
         let mut seeds = self.mirror.seeds_of(others)?;

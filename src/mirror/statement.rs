@@ -67,6 +67,15 @@ impl Admission {
         }
     }
 
+    /// Whether another one says the same of a path, whatever each has to say of why it is a seed, and of the log.
+    pub(super) fn same_ground(&self, other: &Admission) -> bool {
+        let ground = match (&self.ground, &other.ground) {
+            (Ground::Seed { .. }, Ground::Seed { .. }) => true,
+            (one, other) => one == other,
+        };
+        ground && (&self.inputs, &self.sources, &self.seeds) == (&other.inputs, &other.sources, &other.seeds)
+    }
+
     /// The statement about a path.
     pub fn statement(&self, info: &PathInfo) -> Result<Statement, AttestError> {
         let value = serde_json::to_value(self);

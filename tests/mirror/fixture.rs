@@ -103,6 +103,15 @@ pub fn key(name: &str, seed: u8) -> SecretKey {
     secret_key::spelled(name, &[seed; 32]).parse().unwrap()
 }
 
+/// A policy with so many signers to agree, of these with these keys.
+pub fn policy(threshold: usize, signers: &[(&str, &[&SecretKey])]) -> String {
+    let signer = |(name, keys): &(&str, &[&SecretKey])| {
+        let keys: Vec<String> = keys.iter().map(|key| format!("\"{:?}\"", key.public())).collect();
+        format!("[[signer]]\nname = \"{name}\"\nkeys = [{}]\n", keys.join(", "))
+    };
+    format!("threshold = {threshold}\n{}", signers.iter().map(signer).collect::<String>())
+}
+
 pub fn path(digit: char, name: &str) -> StorePath {
     StorePath::from_base_name(format!("{}-{name}", digit.to_string().repeat(32)).as_bytes()).unwrap()
 }

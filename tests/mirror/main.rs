@@ -7,6 +7,7 @@ mod support;
 
 mod bucket;
 mod challenge;
+mod cosign;
 mod fixture;
 mod killed;
 mod page;

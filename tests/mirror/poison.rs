@@ -6,6 +6,7 @@ use reprove::{
     mirror::{
         MirrorError,
         check::{Kind, Report},
+        layout::{HashPart, KeyId, Object},
         location::Location,
         policy::Policy,
         publish::{Entry, Publisher},
@@ -14,7 +15,7 @@ use reprove::{
     nix::narinfo::NarInfo,
 };
 
-use crate::fixture::{Fixture, check_at, files, key, publish, replace, statements};
+use crate::fixture::{Fixture, check_at, files, key, policy, publish, replace, statements};
 
 /// What a check says of a mirror with one file altered. That nothing can be said of it is as good as a finding.
 fn faults(
@@ -81,29 +82,32 @@ fn every_file_that_was_altered_in_any_byte_is_caught() {
 fn t41_t42_signatures_that_are_missing_untrusted_or_twice_do_not_count() {
     let fixture = Fixture::new();
     let (ours, other, spoofed) = (key("a-1", 1), key("b-1", 2), key("a-1", 3));
-    let policy = format!(
-        "threshold = 2\n[[signer]]\nname = \"a\"\nkeys = [\"{:?}\"]\n[[signer]]\nname = \"b\"\nkeys = [\"{:?}\"]\n",
-        ours.public(),
-        other.public()
-    );
-    let mirror = fixture.init("mirror", &policy, &ours);
+    let mirror = fixture.init("mirror", &policy(2, &[("a", &[&ours]), ("b", &[&other])]), &ours);
     let publisher = Publisher::new(&mirror, &ours, &fixture.store).unwrap();
     assert!(matches!(Publisher::new(&mirror, &spoofed, &fixture.store), Err(MirrorError::NotASigner { .. })));
     let info = &fixture.seed;
     fixture.take_seed(&publisher);
     let folder = fixture.folder("mirror");
     let report = check_at(&folder, &[], &[]);
-    assert_eq!(kinds(&report), [Kind::Unsigned].into());
+    assert_eq!((kinds(&report), report.paths, report.pending), (BTreeSet::new(), 0, 1));
     let file = folder.join(format!("{}.narinfo", info.path.hash_part()));
-    let good = NarInfo::parse(&fs::read(&file).unwrap()).unwrap();
+    assert!(!file.exists());
+    let own = Object::Signature(HashPart::of(&info.path), KeyId::of(&ours.public()));
+    let good = NarInfo::parse(&fs::read(folder.join(own.name())).unwrap()).unwrap();
     let signature = |key: &reprove::nix::secret_key::SecretKey| key.sign(good.fingerprint().as_bytes());
     let with = |signatures: Vec<String>| NarInfo { signatures, ..good.clone() }.to_string();
-    for signatures in [vec![], vec![signature(&spoofed)], vec![signature(&ours), signature(&spoofed)]] {
-        let stripped = signatures.len() < 2;
+    fs::write(&file, "").unwrap();
+    for signatures in [
+        vec![],
+        vec![signature(&spoofed)],
+        vec![signature(&ours)],
+        vec![signature(&ours), signature(&spoofed)],
+    ] {
         replace(&file, with(signatures).as_bytes());
         assert!(kinds(&check_at(&folder, &[], &[])).contains(&Kind::Unsigned));
-        // Never the same as that the path is not there.
-        assert_eq!(mirror.narinfo(&info.path).is_err(), stripped);
+        // Never the same as that the path is not there, and nothing is added to it.
+        assert!(matches!(mirror.narinfo(&info.path), Err(MirrorError::Unsigned { .. })));
+        assert!(matches!(mirror.settle(&HashPart::of(&info.path)), Err(MirrorError::Unsigned { .. })));
     }
     // The second one signed and did not say why.
     replace(&file, with(vec![signature(&ours), signature(&other)]).as_bytes());

@@ -5,12 +5,13 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use reprove::{
     mirror::{
         Mirror,
+        check::Kind,
         layout::{HashPart, Object},
         location::Location,
         publish::Publisher,
@@ -137,4 +138,107 @@ fn path_of(mirror: &Path, ending: &str) -> String {
         text.lines().next().unwrap().strip_prefix("StorePath: ").unwrap().to_owned()
     };
     narinfos.map(|(_, text)| path(text)).find(|path| path.ends_with(ending)).unwrap()
+}
+
+#[test]
+#[ignore = "slow: boots machines"]
+fn a_second_signer_builds_what_is_pending_again_and_signs_it_and_refuses_other_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let toolchain = text(&reprove(&["build", &format!("{HELLO}.toolchain")]));
+    let publics = ["alice", "bob", "eve"].map(|name| {
+        let init = ["mirror", "init", &at(&format!("of-{name}")), "--key", &at(name)];
+        text(&reprove(&[&init[..], &["--key-name", &format!("{name}-1")]].concat()))
+    });
+    let signer = |name: &str, key: &str| format!("[[signer]]\nname = \"{name}\"\nkeys = [\"{key}\"]\n");
+    let policy = format!("threshold = 2\n{}{}", signer("alice", &publics[0]), signer("bob", &publics[1]));
+    fs::write(at("policy.toml"), policy).unwrap();
+    let mirror = at("mirror");
+    for mirror in [&mirror, &at("lie")] {
+        let init = ["mirror", "init", mirror, "--key", &at("alice"), "--policy", &at("policy.toml")];
+        assert_eq!(reprove(&init).status.code(), Some(0));
+    }
+    let diamond = format!("{HELLO}.diamond");
+    let populate =
+        ["mirror", "populate", &mirror, "--key", &at("alice"), "--seed", &toolchain, "--json", "-", &diamond];
+    let fates = |output: &Output| -> BTreeMap<String, String> {
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
+        let path = |one: &Value| of(one, if one["path"].is_null() { "drv" } else { "path" })[44..].to_owned();
+        let all = document["derivations"].as_array().unwrap().iter();
+        all.map(|one| (path(one), of(one, "fate"))).collect()
+    };
+    let all = |fate: &str| -> BTreeMap<String, String> {
+        let names = ["diamond-left.drv", "diamond-right.drv", "diamond-tip.drv", "diamond.drv"];
+        names.map(|name| (name.to_owned(), fate.to_owned())).into()
+    };
+    let output = reprove(&populate);
+    assert_eq!((output.status.code(), fates(&output)), (Some(121), all("pending")));
+    // Again: nothing is built, and it still waits.
+    let output = reprove(&populate);
+    assert_eq!((output.status.code(), fates(&output)["diamond.drv"].as_str()), (Some(121), "pending"));
+    let report = check_at(Path::new(&mirror), &[], &[]);
+    assert_eq!((report.findings, report.left, report.paths, report.pending), (vec![], vec![], 0, 5));
+
+    let cosign = |state: &Path, mirror: &str, key: &str, more: &[&str]| -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
+        command.env_remove("REPROVE_STATE").arg("--state").arg(state).stdin(Stdio::null());
+        command.args(["mirror", "cosign", mirror, "--key", &at(key), "--json", "-"]).args(more);
+        let output = command.output().unwrap();
+        eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let newcomer = newcomer(dir.path());
+    let ours = Path::new(env!("CARGO_TARGET_TMPDIR")).join("end-to-end-state");
+    let before = files(Path::new(&mirror));
+    let refused = cosign(&newcomer, &mirror, "eve", &[]);
+    assert_eq!(refused.status.code(), Some(121));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("RP1422"));
+    // Who does not have the seed has nothing to build from, and does not sign it on another's word.
+    let without = cosign(&newcomer, &mirror, "bob", &[]);
+    let expected = [("diamond-tip.drv", "not-checked"), ("diamond.drv", "blocked")];
+    assert_eq!(without.status.code(), Some(122));
+    assert!(expected.iter().all(|(name, fate)| fates(&without)[*name] == *fate));
+    assert!(files(Path::new(&mirror)) == before);
+
+    let signed = cosign(&ours, &mirror, "bob", &["--seed", &toolchain]);
+    crate::support::schema::check("mirror-cosign", &serde_json::from_slice(&signed.stdout).unwrap());
+    assert_eq!((signed.status.code(), fates(&signed)), (Some(0), all("signed")));
+    let report = check_at(Path::new(&mirror), &[], &[]);
+    assert_eq!((report.findings, report.left, report.paths, report.pending), (vec![], vec![], 5, 0));
+    assert_eq!(report.signed, [("alice".to_owned(), 5), ("bob".to_owned(), 5)].into());
+    let after = files(Path::new(&mirror));
+    assert_eq!(fates(&cosign(&ours, &mirror, "bob", &["--seed", &toolchain])), all("there"));
+    assert_eq!(fates(&reprove(&populate)), [("diamond.drv".to_owned(), "there".to_owned())].into());
+    assert!(files(Path::new(&mirror)) == after);
+    let from = format!("file://{mirror}");
+    let path = path_of(Path::new(&mirror), "-diamond");
+    let verify = ["store", "verify", "--store", &from, "--recursive", "--sigs-needed", "2", &path];
+    let verified = crate::stock_nix::nix(&crate::support::nix::Nix::new(), &publics[..2].join(" "), &verify);
+    assert!(verified.status.success(), "{}", crate::stock_nix::text(&verified));
+
+    // Alice says that other bits came out.
+    let open = |name: &str| Mirror::open(Location::parse(&at(name)).unwrap()).unwrap();
+    let tip = StorePath::parse(path_of(Path::new(&mirror), "-diamond-tip").as_bytes()).unwrap();
+    let admission = open("mirror").admission(&tip).unwrap();
+    let drv = admission.deriver().unwrap().clone();
+    let secret: SecretKey = fs::read_to_string(at("alice")).unwrap().trim_end().parse().unwrap();
+    let lie = open("lie").seen_by(&secret).unwrap();
+    let store = Store::open(&ours).unwrap();
+    let honest = Publisher::new(&lie, &secret, &store).unwrap();
+    honest.seed(&[toolchain.parse().unwrap()], "named as a seed").unwrap();
+    let graph = open("mirror").graph(std::slice::from_ref(&drv)).unwrap();
+    honest.keep(&graph, graph.index_of(&drv).unwrap()).unwrap();
+    for (name, bytes) in files(Path::new(&mirror)).iter().filter(|(name, _)| name.starts_with("sources/")) {
+        lie.location().put_new(name, bytes).unwrap();
+    }
+    let liars = Store::open(Path::new(&at("liar"))).unwrap();
+    let evil = object(&liars, &(drv.clone(), tip.clone()), &[], "evil");
+    let admission = reprove::mirror::statement::Admission { log: None, ..admission };
+    publish(&Publisher::new(&lie, &secret, &liars).unwrap(), &evil, &admission);
+    let caught = cosign(&ours, &at("lie"), "bob", &["--seed", &toolchain]);
+    assert_eq!((caught.status.code(), fates(&caught)["diamond-tip.drv"].as_str()), (Some(104), "refused"));
+    let report = check_at(Path::new(&at("lie")), &[], &[]);
+    let kinds: Vec<Kind> = report.findings.iter().map(|one| one.kind).collect();
+    assert_eq!((kinds, report.paths, report.pending, report.refused), (vec![Kind::Conflict], 1, 1, 1));
 }

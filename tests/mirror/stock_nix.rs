@@ -18,13 +18,13 @@ use crate::{
 };
 
 /// `nix` with a store that demands signatures by `key`.
-fn nix(nix: &Nix, key: &str, args: &[&str]) -> Output {
+pub fn nix(nix: &Nix, key: &str, args: &[&str]) -> Output {
     let mut command = nix.command("nix");
     command.args(args).args(["--option", "trusted-public-keys", key, "--option", "require-sigs", "true"]);
     command.output().expect("apt-get install nix-bin")
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     String::from_utf8_lossy(&all).into_owned()
 }

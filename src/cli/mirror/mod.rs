@@ -2,6 +2,7 @@
 
 mod bench;
 pub mod challenge;
+pub mod cosign;
 mod init;
 mod page;
 pub mod populate;
@@ -29,9 +30,10 @@ enum Verb {
     Init(init::Init),
     Page(page::Page),
     Populate(Box<populate::Populate>),
+    Cosign(Box<cosign::Cosign>),
     Sources(sources::Sources),
     Serve(serve::Serve),
-    Verify(verify::Verify),
+    Verify(Box<verify::Verify>),
 }
 
 impl Mirror {
@@ -42,6 +44,7 @@ impl Mirror {
             Verb::Init(verb) => verb.run(context),
             Verb::Page(verb) => verb.run(context),
             Verb::Populate(verb) => verb.run(context),
+            Verb::Cosign(verb) => verb.run(context),
             Verb::Sources(verb) => verb.run(context),
             Verb::Serve(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),

@@ -37,7 +37,7 @@ use crate::{
 /// Derivations that need something that was not admitted are reported as blocked by it; the rest goes on.
 ///
 /// Exit codes: 0 everything asked for is in, 100 a build failed, 101 it took too long, 102 a source has the wrong hash, 104 bits
-/// differ and were refused, 120 a policy that the mirror names is violated, 122 something is not in for another reason.
+/// differ and were refused, 120 a policy that the mirror names is violated, 121 something waits for other signers, 122 something is not in for another reason.
 #[derive(Debug, Args)]
 pub struct Populate {
     /// The mirror
@@ -69,7 +69,7 @@ struct Document {
     #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     mirror: String,
-    /// Paths that were taken as they are, and whether each is `new`, was `there`, or is there with other bits (`conflict`).
+    /// Paths that were taken as they are, and whether each is `admitted`, `pending`, was `there`, or is there with other bits (`conflict`).
     seeds: Vec<Seeded>,
     derivations: Vec<Derivation>,
 }
@@ -83,7 +83,7 @@ struct Seeded {
 #[derive(Serialize, schemars::JsonSchema)]
 struct Derivation {
     drv: StorePath,
-    /// `admitted`, `there`, `conflict`, `refused`, `blocked`, `not-now`, `not-built` or `failed`.
+    /// `admitted`, `there`, `pending` (too few signers yet), `conflict`, `refused`, `blocked`, `not-now`, `not-built` or `failed`.
     fate: &'static str,
     /// Why it is not in; of a refusal the causes.
     why: Option<String>,
@@ -96,7 +96,7 @@ impl Populate {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let key = read::secret_key(&self.key)?;
-        let mirror = Mirror::open(Location::parse(&self.location)?)?;
+        let mirror = Mirror::open(Location::parse(&self.location)?)?.seen_by(&key)?;
         let kept = Kept::new(&mirror);
         let workshop = self.work.open(context, Interrupted::GoOn)?;
         let closure = &workshop.closure;
@@ -198,6 +198,7 @@ fn word(fate: &Fate) -> &'static str {
     match fate {
         Fate::In(Published::New) => "admitted",
         Fate::In(Published::There) => "there",
+        Fate::In(Published::Pending) => "pending",
         Fate::In(Published::Conflict { .. }) => "conflict",
         Fate::Refused(_) | Fate::RefusedBefore => "refused",
         Fate::Blocked(_) => "blocked",
@@ -212,6 +213,7 @@ fn derivation(graph: &Graph, index: usize, fate: &Fate) -> Derivation {
         Fate::In(Published::Conflict { admitted }) => {
             Some(format!("it is admitted with other bits, {admitted}"))
         }
+        Fate::In(Published::Pending) => Some("too few of the signers have testified to it yet".to_owned()),
         Fate::In(_) | Fate::Blocked(_) | Fate::Theirs => None,
         Fate::Refused(refusal) => {
             let outputs =
@@ -251,6 +253,7 @@ fn print(document: &Document) -> std::io::Result<()> {
 fn exit_of(fate: &Fate) -> Exit {
     match fate {
         Fate::In(Published::New | Published::There) => Exit::Success,
+        Fate::In(Published::Pending) => Exit::Unsigned,
         Fate::In(Published::Conflict { .. }) | Fate::Refused(_) | Fate::RefusedBefore => Exit::DIVERGED,
         Fate::Blocked(_) | Fate::NotNow(_) | Fate::Theirs => Exit::NotChecked,
         Fate::NotBuilt(error) => realising::failure(error).exit,

@@ -68,6 +68,8 @@ struct Document {
     derivations: u64,
     refused: u64,
     claims: u64,
+    /// Paths that too few signers have testified to yet: they have no narinfo.
+    pending: u64,
     /// Paths by the signers whose good signature they have.
     signed: std::collections::BTreeMap<String, u64>,
     /// Whether the mirror was held against its own keys only.
@@ -96,7 +98,7 @@ struct Again {
 
 #[derive(Serialize, schemars::JsonSchema)]
 struct Finding {
-    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `outdated` or `unread`.
+    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `unlisted`, `outdated` or `unread`.
     kind: String,
     object: String,
     why: String,
@@ -212,7 +214,7 @@ fn print(report: &Report) -> std::io::Result<()> {
     let signed: Vec<String> = signed.collect();
     writeln!(
         out,
-        "{} paths ({} of them seeds), {} of NARs in {} of files, {} sources, {} derivations, {} refused; signed: {}",
+        "{} paths ({} of them seeds), {} of NARs in {} of files, {} sources, {} derivations, {} refused, {} pending; signed: {}",
         report.paths,
         report.seeds,
         HumanBytes(report.nar_bytes),
@@ -220,6 +222,7 @@ fn print(report: &Report) -> std::io::Result<()> {
         report.sources,
         report.derivations,
         report.refused,
+        report.pending,
         if signed.is_empty() { "none".to_owned() } else { signed.join(", ") }
     )?;
     if report.by_own_keys {
@@ -257,6 +260,7 @@ fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
         derivations: report.derivations,
         refused: report.refused,
         claims: report.claims,
+        pending: report.pending,
         signed: report.signed,
         by_own_keys: report.by_own_keys,
         left: report.left,

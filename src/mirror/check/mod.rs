@@ -8,6 +8,7 @@
 mod derivation;
 mod document;
 mod path;
+mod signatures;
 mod source;
 mod together;
 
@@ -19,7 +20,7 @@ use std::{
 
 use super::{
     MirrorError,
-    layout::{FileHash, HashPart, Object},
+    layout::{FileHash, HashPart, KeyId, Object},
     location::{Location, LocationError, Opened},
     parallel::parallel,
     policy::{self, Policy},
@@ -44,6 +45,8 @@ pub enum Kind {
     BelowPolicy,
     /// Other bits are on record for an admitted path.
     Conflict,
+    /// A signer signs it, and its narinfo does not have that signature yet: the signer, or any other, cosigns again.
+    Unlisted,
     /// It follows from other objects, and is not what follows from them now.
     Outdated,
     /// It could not be read, so nothing is known of it.
@@ -58,6 +61,7 @@ impl fmt::Display for Kind {
             Kind::NotClosed => "not-closed",
             Kind::BelowPolicy => "below-policy",
             Kind::Conflict => "conflict",
+            Kind::Unlisted => "unlisted",
             Kind::Outdated => "outdated",
             Kind::Unread => "unread",
         })
@@ -92,6 +96,8 @@ pub struct Report {
     pub derivations: u64,
     /// Derivations that were refused.
     pub refused: u64,
+    /// Paths that somebody has testified to, and too few others: they have no narinfo.
+    pub pending: u64,
     /// Claims of who is at work.
     pub claims: u64,
     /// Paths by the contributors whose good signature they have.
@@ -169,10 +175,26 @@ impl Checker<'_> {
     /// The whole mirror, by what is listed.
     fn whole(&self, jobs: usize, report: &mut Report) -> Result<BTreeMap<HashPart, PathResult>, MirrorError> {
         let listed = self.location.list("")?;
-        let (mut parts, mut documents, mut others) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let (mut parts, mut signed) = (BTreeSet::new(), BTreeSet::new());
+        let (mut documents, mut others) = (Vec::new(), BTreeSet::new());
         for (name, _) in listed {
             match Object::parse(&name) {
-                Some(Object::NarInfo(part)) => parts.push(part),
+                Some(Object::NarInfo(part)) => {
+                    parts.insert(part);
+                }
+                Some(Object::Signature(part, key)) => {
+                    others.insert(name);
+                    if self
+                        .believed
+                        .named
+                        .contributors
+                        .iter()
+                        .flat_map(|one| &one.nix)
+                        .any(|one| KeyId::of(one) == key)
+                    {
+                        signed.insert(part);
+                    }
+                }
                 // The page follows from the others, and whoever makes pages holds it against them.
                 Some(Object::CacheInfo | Object::Policy | Object::PolicySignature | Object::Page) => {}
                 Some(Object::Claim(..)) => report.claims += 1,
@@ -184,6 +206,7 @@ impl Checker<'_> {
                 }
             }
         }
+        let parts: Vec<HashPart> = parts.union(&signed).cloned().collect();
         let paths = self.paths(&parts, jobs, report);
         for found in parallel(&documents, jobs, |object| self.document(object)) {
             report.add(found);

@@ -12,6 +12,7 @@ use crate::{
         envelope::Envelope,
     },
     mirror::{
+        admission::agreeing,
         layout::{FileHash, HashPart, KeyId, Object},
         seeds::{SEED_KIND, Seed},
         statement::{self, Admission, Ground},
@@ -36,6 +37,8 @@ pub(super) struct PathResult {
     pub(super) admissions: Vec<Admission>,
     /// Contributors with a good signature.
     pub(super) signed: Vec<String>,
+    /// Whether it has no narinfo, because too few have signed it yet.
+    pub(super) pending: bool,
     /// The objects that are its own.
     pub(super) uses: BTreeSet<String>,
     /// Faults, and what was hashed.
@@ -64,55 +67,53 @@ impl Checker<'_> {
     pub(super) fn path(&self, part: &HashPart) -> PathResult {
         let mut result = PathResult::default();
         let name = Object::NarInfo(part.clone()).name();
-        let found = &mut result.found;
-        let Some(text) = self.get(found, &name, narinfo::MAX_LEN as u64) else { return result };
-        let info = match NarInfo::parse(&text) {
-            Ok(info) => info,
-            Err(error) => {
-                found.fault(Kind::Damaged, &name, error.to_string());
-                return result;
-            }
+        let signed = self.each_signs(&mut result, part);
+        // What enough have signed, or too few, may lack a narinfo; what nobody has signed may not.
+        result.pending = !signed.is_empty() && matches!(self.location.open(&name), Ok(None));
+        let info = match signed.values().next() {
+            Some(first) if result.pending => Some(self.pending(&mut result, first, signed.values())),
+            _ => self.admitted(&mut result, part),
         };
-        if HashPart::of(&info.store_path) != *part {
-            found.fault(Kind::Damaged, &name, format!("it is about {}", info.store_path));
-            return result;
+        let Some(info) = info else { return result };
+        if !result.pending {
+            self.listed(&mut result, &name, &info, &signed);
         }
-        if info.to_string().as_bytes() != text || !info.other.is_empty() || info.content_address.is_some() {
-            found.fault(Kind::Damaged, &name, "it is not written as this program writes it");
-        }
-        result.signed = self.signatures(&mut result.found, &name, &info);
         self.nar(&mut result, &name, &info);
         self.statements(&mut result, &info);
         result.info = Some(info);
         result
     }
 
-    /// Who has signed it. Every line has to be of somebody whom the mirror names.
-    fn signatures(&self, found: &mut Found, name: &str, info: &NarInfo) -> Vec<String> {
-        let fingerprint = info.fingerprint();
-        for signature in &info.signatures {
-            let one = std::slice::from_ref(signature);
-            if self.believed.named.who_signed(fingerprint.as_bytes(), one).is_empty() {
-                found.fault(
-                    Kind::Damaged,
-                    name,
-                    "a signature of it is of none of the signers that are named",
-                );
+    /// A path that is admitted.
+    fn admitted(&self, result: &mut PathResult, part: &HashPart) -> Option<NarInfo> {
+        let found = &mut result.found;
+        let name = Object::NarInfo(part.clone()).name();
+        let info = self.narinfo(found, &name, part)?;
+        if !info.signatures.is_sorted_by(|one, next| one < next) {
+            found.fault(Kind::Damaged, &name, "its signatures are not in order, each once");
+        }
+        result.signed = self.signatures(found, &name, &info);
+        Some(info)
+    }
+
+    /// A narinfo that is written in the one way in which it is written here.
+    pub(super) fn narinfo(&self, found: &mut Found, name: &str, part: &HashPart) -> Option<NarInfo> {
+        let text = self.get(found, name, narinfo::MAX_LEN as u64)?;
+        let info = match NarInfo::parse(&text) {
+            Ok(info) => info,
+            Err(error) => {
+                found.fault(Kind::Damaged, name, error.to_string());
+                return None;
             }
+        };
+        if HashPart::of(&info.store_path) != *part {
+            found.fault(Kind::Damaged, name, format!("it is about {}", info.store_path));
+            return None;
         }
-        let good = |key: &PublicKey| info.signatures.iter().any(|signature| key.has_signed(info, signature));
-        let signed = self.believed.counted.iter().filter(|one| one.nix.iter().any(good));
-        let signed: Vec<String> = signed.map(|one| one.name.clone()).collect();
-        let needed = self.believed.named.threshold;
-        if signed.len() < needed {
-            let by = if signed.is_empty() { "nobody".to_owned() } else { signed.join(", ") };
-            found.fault(
-                Kind::Unsigned,
-                name,
-                format!("{needed} signers have to agree, and it is signed by {by}"),
-            );
+        if info.to_string().as_bytes() != text || !info.other.is_empty() || info.content_address.is_some() {
+            found.fault(Kind::Damaged, name, "it is not written as this program writes it");
         }
-        signed
+        Some(info)
     }
 
     /// Its NAR and the listing of that, byte by byte.
@@ -160,7 +161,8 @@ impl Checker<'_> {
     /// What is said of it, by as many as have to agree.
     fn statements(&self, result: &mut PathResult, info: &NarInfo) {
         let part = HashPart::of(&info.store_path);
-        let mut told = 0;
+        let (mut told, mut all_are_read) = (0, true);
+        let mut by = Vec::new();
         for contributor in &self.believed.named.contributors {
             let mut says = false;
             for key in &contributor.nix {
@@ -180,16 +182,28 @@ impl Checker<'_> {
                         }
                         self.sources(result, &name, &admission);
                         self.log(result, info, &admission);
+                        by.push(contributor.name.as_str());
                         result.admissions.push(admission);
                     }
-                    Err((kind, why)) => result.found.fault(kind, &name, why),
+                    Err((kind, why)) => {
+                        all_are_read = false;
+                        result.found.fault(kind, &name, why);
+                    }
                 }
             }
             told += usize::from(says);
         }
-        if told < self.believed.named.threshold {
+        let needed = if result.pending { 1 } else { self.believed.named.threshold };
+        if told < needed {
             let name = Object::NarInfo(part).name();
             result.found.fault(Kind::Unsigned, &name, "too few of the signers say why it was admitted");
+            return;
+        }
+        let said: Vec<(&str, &Admission)> = by.into_iter().zip(&result.admissions).collect();
+        if all_are_read && agreeing(&said) < needed {
+            let name = Object::NarInfo(part).name();
+            let why = "too few of the signers say the same of why it was admitted";
+            result.found.fault(Kind::Unsigned, &name, why);
         }
     }
 

@@ -20,20 +20,29 @@ pub(super) fn check(paths: &BTreeMap<HashPart, PathResult>, report: &mut Report)
     let mut faults = super::Found::default();
     for path in paths.values() {
         let Some(info) = &path.info else { continue };
-        report.paths += 1;
+        if path.pending {
+            report.pending += 1;
+        } else {
+            report.paths += 1;
+        }
         for name in &path.signed {
             *report.signed.entry(name.clone()).or_default() += 1;
         }
         let is_seed = |admission: &Admission| matches!(admission.ground, Ground::Seed { .. });
-        report.seeds += u64::from(path.admissions.iter().any(is_seed));
+        report.seeds += u64::from(!path.pending && path.admissions.iter().any(is_seed));
         let name = path.name();
-        for reference in others(info).filter(|reference| !holds(paths, reference)) {
+        for reference in others(info).filter(|reference| !holds(paths, path, reference)) {
             faults.fault(Kind::NotClosed, &name, format!("it refers to {reference}, which is not there"));
         }
         for admission in &path.admissions {
             for (input, nar_hash) in &admission.inputs {
                 match paths.get(&HashPart::of(input)).and_then(|input| input.info.as_ref()) {
-                    Some(held) if held.store_path == *input && held.nar_hash == *nar_hash => {}
+                    Some(held) if held.store_path == *input && held.nar_hash == *nar_hash => {
+                        if !holds(paths, path, input) {
+                            let why = format!("it was made from {input}, which is not admitted yet");
+                            faults.fault(Kind::NotClosed, &name, why);
+                        }
+                    }
                     Some(held) if held.store_path == *input => {
                         let why = format!("it was made from other bits of {input} than are there");
                         faults.fault(Kind::Damaged, &name, why);
@@ -54,9 +63,10 @@ pub(super) fn check(paths: &BTreeMap<HashPart, PathResult>, report: &mut Report)
     report.findings.extend(faults.findings);
 }
 
-fn holds(paths: &BTreeMap<HashPart, PathResult>, path: &StorePath) -> bool {
-    let there = paths.get(&HashPart::of(path)).and_then(|there| there.info.as_ref());
-    there.is_some_and(|info| info.store_path == *path)
+/// Whether a path may need another one: what is admitted only what is admitted too.
+fn holds(paths: &BTreeMap<HashPart, PathResult>, by: &PathResult, path: &StorePath) -> bool {
+    let there = paths.get(&HashPart::of(path)).filter(|there| by.pending || !there.pending);
+    there.and_then(|there| there.info.as_ref()).is_some_and(|info| info.store_path == *path)
 }
 
 /// The seeds of a path's inputs and references, as those name them, and itself when it is one.

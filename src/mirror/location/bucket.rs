@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{
     Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutOptions, PutPayload,
+    PutOptions, PutPayload, UpdateVersion,
     aws::{AmazonS3Builder, S3ConditionalPut},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
@@ -165,6 +165,33 @@ impl Objects for Bucket {
         let options = PutOptions { attributes, ..PutOptions::default() };
         let payload = PutPayload::from_bytes(Bytes::copy_from_slice(bytes));
         self.runtime.block_on(self.store.put_opts(&path(name)?, payload, options)).map(drop).map_err(failed)
+    }
+
+    fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool> {
+        let path = path(name)?;
+        self.runtime.block_on(async {
+            let found = match self.store.get(&path).await {
+                Ok(found) => found,
+                Err(Error::NotFound { .. }) => return Ok(false),
+                Err(error) => return Err(failed(error)),
+            };
+            if found.meta.size != was.len() as u64 {
+                return Ok(false);
+            }
+            let version =
+                UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+            if found.bytes().await.map_err(failed)? != was {
+                return Ok(false);
+            }
+            let payload = PutPayload::from_bytes(Bytes::copy_from_slice(bytes));
+            match self.store.put_opts(&path, payload, PutMode::Update(version).into()).await {
+                Ok(_) => Ok(true),
+                Err(Error::Precondition { .. } | Error::NotFound { .. } | Error::AlreadyExists { .. }) => {
+                    Ok(false)
+                }
+                Err(error) => Err(failed(error)),
+            }
+        })
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {

@@ -7,13 +7,13 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Once,
 };
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, fstat, openat};
 
 use super::{Objects, Opened, Put};
 use crate::store::{self, Pending, StoreError};
@@ -142,6 +142,23 @@ impl Objects for Folder {
         pending.replace(&to).map_err(into_io)
     }
 
+    fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool> {
+        let to = self.root.join(plain(name)?);
+        // Whoever replaces anything in this folder holds this lock, and nobody else changes what is there.
+        let folder = File::open(&self.root)?;
+        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+        let Some(there) = self.file(name)? else { return Ok(false) };
+        let mut now = Vec::new();
+        there.take(was.len() as u64 + 1).read_to_end(&mut now)?;
+        if now != was {
+            return Ok(false);
+        }
+        let mut pending = Pending::new(&self.staging()?).map_err(into_io)?;
+        pending.file().write_all(bytes)?;
+        pending.replace(&to).map_err(into_io)?;
+        Ok(true)
+    }
+
     fn delete(&self, name: &str) -> io::Result<()> {
         match fs::remove_file(self.root.join(plain(name)?)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -185,7 +202,7 @@ fn into_io(error: StoreError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, os::unix::fs::symlink, sync::Barrier, thread};
+    use std::{os::unix::fs::symlink, sync::Barrier, thread};
 
     use super::*;
 
@@ -241,6 +258,36 @@ mod tests {
             let folder = Folder::new(dir.path().to_owned());
             assert_eq!(read(&folder, &name).unwrap(), Some(winner.to_string()));
         }
+    }
+
+    #[test]
+    fn of_many_who_add_to_one_object_nobody_loses_what_another_added() {
+        let dir = tempfile::tempdir().unwrap();
+        Folder::new(dir.path().to_owned()).put_new("x", b"").unwrap();
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for n in 0..4 {
+                let barrier = &barrier;
+                let folder = Folder::new(dir.path().to_owned());
+                scope.spawn(move || {
+                    barrier.wait();
+                    for _ in 0..10 {
+                        loop {
+                            let was = read(&folder, "x").unwrap().unwrap();
+                            if folder.exchange("x", was.as_bytes(), format!("{was}{n}").as_bytes()).unwrap() {
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let folder = Folder::new(dir.path().to_owned());
+        let all = read(&folder, "x").unwrap().unwrap();
+        assert!((0..4).all(|n| all.matches(&n.to_string()).count() == 10), "{all}");
+        assert!(!folder.exchange("x", b"something else", b"").unwrap());
+        assert!(!folder.exchange("y", b"", b"").unwrap());
+        assert_eq!(names(&folder, ""), ["x"]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Where a mirror's objects lie: a folder of this machine, or a bucket of an object service. An object has a name, is written once
-//! as a whole, and never changes.
+//! as a whole, and never changes; but for narinfos, which gain signatures.
 
 mod bucket;
 mod folder;
@@ -61,6 +61,10 @@ pub trait Objects: Send + Sync {
 
     /// Puts an object in the place of whatever has its name, durably and at once: who reads gets the one or the other.
     fn replace(&self, name: &str, bytes: &[u8], content_type: &'static str) -> io::Result<()>;
+
+    /// Puts other bytes in the place of an object, durably, if its bytes still are `was`; says whether they were. Of several who do
+    /// it at once one does.
+    fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool>;
 
     /// Removes an object; that it is not there is fine.
     fn delete(&self, name: &str) -> io::Result<()>;
@@ -265,6 +269,12 @@ impl Location {
         self.objects.replace(name, bytes, content_type).map_err(self.failed(name))
     }
 
+    /// Puts other bytes in the place of an object if its bytes still are `was`, and says whether they were. Of several who do it at
+    /// once one does.
+    pub fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> Result<bool, LocationError> {
+        self.objects.exchange(name, was, bytes).map_err(self.failed(name))
+    }
+
     /// Removes an object.
     pub fn delete(&self, name: &str) -> Result<(), LocationError> {
         self.objects.delete(name).map_err(self.failed(name))
@@ -326,6 +336,9 @@ mod tests {
         }
         fn replace(&self, _name: &str, _bytes: &[u8], _content_type: &'static str) -> io::Result<()> {
             unreachable!("a probe is created")
+        }
+        fn exchange(&self, _name: &str, _was: &[u8], _bytes: &[u8]) -> io::Result<bool> {
+            unreachable!("a probe stays as it is")
         }
         fn delete(&self, name: &str) -> io::Result<()> {
             self.0.lock().unwrap().remove(name);

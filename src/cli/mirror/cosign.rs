@@ -1,0 +1,181 @@
+//! `reprove mirror cosign`: what others have admitted, built again and signed.
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::bench::Bench;
+use crate::{
+    cli::{Context, Exit, Failure, document::JsonTo, read, realising, running::Running},
+    mirror::{
+        Mirror,
+        cosign::{Cosign as Signing, Cosigned},
+        location::Location,
+        populate::OnRefused,
+        publish::{Published, Publisher},
+        rebuild::Rebuild,
+    },
+    nix::store_path::StorePath,
+    report::escape::escape,
+    schedule::{Taker, host_store},
+    store::Store,
+};
+
+/// Sign what others have admitted to a mirror or testified to: every path that was built is built again, leaves first, from what the
+/// mirror holds and from nowhere else, and signed if the very bits come out. Other bits leave a signed refusal and a record of the
+/// conflict, and no signature.
+///
+/// Where the mirror's policy asks for several signers, this is how a path that is pending gets its narinfo. Seeds cannot be built:
+/// `--seed` names those that this signer takes as well, from a place of their own; a path that rests on others stays as it is.
+///
+/// Exit codes: 0 everything is signed and in, 104 something came out otherwise, 121 the key is of no signer, or something waits for
+/// more signers, 122 something could not be built.
+#[derive(Debug, Args)]
+pub struct Cosign {
+    /// The mirror
+    #[arg(value_name = "LOCATION")]
+    location: String,
+    /// The ed25519 key to sign with, one that the mirror's policy names
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Take this store path, and what it refers to, as it is: from our store or the host's
+    #[arg(long = "seed", value_name = "PATH")]
+    seeds: Vec<StorePath>,
+    /// Why the seeds are taken as they are: it is recorded, and signed
+    #[arg(long, value_name = "TEXT", default_value = "named as a seed")]
+    why: String,
+    /// Build again what this key refused before
+    #[arg(long)]
+    retry: bool,
+    #[command(flatten)]
+    json: JsonTo,
+    #[command(flatten)]
+    running: Running,
+}
+
+/// The version of the document.
+const SCHEMA: &str = "reprove.mirror-cosign/1";
+
+#[derive(Serialize, schemars::JsonSchema)]
+struct Document {
+    #[schemars(extend("const" = SCHEMA))]
+    schema: &'static str,
+    mirror: String,
+    seeds: Vec<One>,
+    derivations: Vec<One>,
+}
+
+#[derive(Serialize, schemars::JsonSchema)]
+struct One {
+    /// A seed, or a derivation.
+    path: StorePath,
+    /// `signed`, `pending` (and too few others have), `there` (signed before), `conflict`, `refused`, `blocked`, `not-checked` or
+    /// `failed`.
+    fate: &'static str,
+    why: Option<String>,
+}
+
+impl Cosign {
+    /// Signs, and prints what became of everything.
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let json = self.json.open()?;
+        let key = read::secret_key(&self.key)?;
+        let mirror = Mirror::open(Location::parse(&self.location)?)?.seen_by(&key)?;
+        let bench = Bench::open(context, &self.running, &mirror)?;
+        let realiser = bench.realiser();
+        let publisher = Publisher::new(&mirror, &key, &bench.store)?.cosigning();
+        for seed in &self.seeds {
+            gather(seed, &bench.store)?;
+        }
+        let seeded = publisher.seed(&self.seeds, &self.why)?;
+        let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs() };
+        let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
+        let cosigned = Signing { rebuild, publisher: &publisher, refused }.run()?;
+        let seeds = seeded.into_iter().map(|(path, published)| (path, Cosigned::Signed(published)));
+        let (seeds, derivations): (Vec<_>, Vec<_>) = (seeds.collect(), cosigned);
+        let exit =
+            seeds.iter().chain(&derivations).fold(Exit::Success, |exit, (_, one)| exit.and(exit_of(one)));
+        let told = |all: &[(StorePath, Cosigned)]| all.iter().map(|(path, one)| told(path, one)).collect();
+        let document = Document {
+            schema: SCHEMA,
+            mirror: mirror.location().address().to_owned(),
+            seeds: told(&seeds),
+            derivations: told(&derivations),
+        };
+        if !json.is_stdout() {
+            print(&document).map_err(|error| Failure::io("standard output", &error))?;
+        }
+        json.write(&document)?;
+        Ok(exit)
+    }
+}
+
+/// Brings a seed into our store, if it is not there, from the host's.
+fn gather(path: &StorePath, store: &Store) -> Result<(), Failure> {
+    if store.path(path)?.is_some() {
+        return Ok(());
+    }
+    if let Some(host) = host_store().map(Taker::Dir)
+        && host.take(path, store).map_err(|error| realising::failure(&error.into()))?
+    {
+        return Ok(());
+    }
+    let message = format!("--seed {path}: neither our store nor the host's has it");
+    Err(Failure { exit: Exit::NotChecked, ..Failure::usage(message) }.hint("build it with `reprove build`"))
+}
+
+fn told(path: &StorePath, cosigned: &Cosigned) -> One {
+    let (fate, why) = match cosigned {
+        Cosigned::Signed(Published::New) => ("signed", None),
+        Cosigned::Signed(Published::There) => ("there", None),
+        Cosigned::Signed(Published::Pending) => {
+            ("pending", Some("too few of the signers have testified to it yet".to_owned()))
+        }
+        Cosigned::Signed(Published::Conflict { admitted }) => {
+            ("conflict", Some(format!("others have it as {admitted}")))
+        }
+        Cosigned::Refused(refusal) => {
+            let outputs = refusal.outputs.iter().map(|one| {
+                let hashes: Vec<String> = one.nar_hashes.iter().map(ToString::to_string).collect();
+                format!("{}: {}", one.output, hashes.join(" or "))
+            });
+            ("refused", Some(outputs.collect::<Vec<_>>().join("; ")))
+        }
+        Cosigned::RefusedBefore => ("refused", Some("in an earlier run; --retry builds it again".to_owned())),
+        Cosigned::Blocked(by) => ("blocked", Some(format!("by {by}"))),
+        Cosigned::NotChecked(why) => ("not-checked", Some(why.clone())),
+        Cosigned::Failed(error) => ("failed", Some(error.to_string())),
+    };
+    One { path: path.clone(), fate, why }
+}
+
+fn exit_of(cosigned: &Cosigned) -> Exit {
+    match cosigned {
+        Cosigned::Signed(Published::New | Published::There) => Exit::Success,
+        Cosigned::Signed(Published::Pending) => Exit::Unsigned,
+        Cosigned::Signed(Published::Conflict { .. }) | Cosigned::Refused(_) | Cosigned::RefusedBefore => {
+            Exit::DIVERGED
+        }
+        Cosigned::Blocked(_) | Cosigned::NotChecked(_) => Exit::NotChecked,
+        Cosigned::Failed(error) => super::exit(error),
+    }
+}
+
+fn print(document: &Document) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    let seeds = document.seeds.iter().map(|one| ("seed ", one));
+    for (kind, one) in seeds.chain(document.derivations.iter().map(|one| ("", one))) {
+        write!(out, "{kind}{:<12} {}", one.fate, one.path)?;
+        match &one.why {
+            Some(why) => writeln!(out, "  {}", escape(why))?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(())
+}
+
+/// The JSON Schema of what `--json` writes.
+pub fn schema() -> schemars::Schema {
+    crate::report::schema::of::<Document>()
+}
