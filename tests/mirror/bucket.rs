@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use crate::{
     fixture::key,
-    killed::{LARGE, last, spawn, to_the_end},
+    killed::{LARGE, SIGNER, last, spawn, to_the_end, two_of_three},
     service::Service,
     support::nix::Nix,
 };
@@ -19,6 +19,45 @@ fn t59_a_bucket_of_moto_written_by_two_at_once_is_sound_and_stock_nix_takes_from
 #[ignore = "needs a server from pip: scripts/test-buckets"]
 fn t59_a_bucket_of_seaweedfs_written_by_two_at_once_is_sound_and_stock_nix_takes_from_it() {
     a_bucket_is_sound(&Service::seaweedfs());
+}
+
+#[test]
+#[ignore = "needs a server from pip: scripts/test-buckets"]
+fn in_a_bucket_of_moto_signers_at_once_lose_no_signature() {
+    signers_lose_nothing(&Service::moto());
+}
+
+#[test]
+#[ignore = "needs a server from pip: scripts/test-buckets"]
+fn in_a_bucket_of_seaweedfs_signers_at_once_lose_no_signature() {
+    signers_lose_nothing(&Service::seaweedfs());
+}
+
+fn signers_lose_nothing(service: &Service) {
+    let environment = service.environment();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("policy"), two_of_three()).unwrap();
+    std::fs::write(at("key"), reprove::nix::secret_key::spelled("alice-1", &[1; 32])).unwrap();
+    let mirror = "s3://bucket/mirror";
+    let reprove = |args: &[&str]| {
+        let mut reprove = Command::new(env!("CARGO_BIN_EXE_reprove"));
+        reprove.args(args).envs(environment.iter().copied()).output().unwrap()
+    };
+    let made = reprove(&["mirror", "init", mirror, "--key", &at("key"), "--policy", &at("policy")]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let signers = ["0", "1", "2"].map(|name| {
+        let environment = [&environment[..], &[(SIGNER, name)]].concat();
+        (spawn(dir.path(), name, mirror, &environment), name)
+    });
+    signers.into_iter().for_each(|(child, name)| to_the_end(child, name));
+    let output = reprove(&["mirror", "verify", mirror, "--json", "-"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["findings"]), (Some(0), &serde_json::json!([])));
+    assert_eq!((&document["paths"], &document["pending"]), (&serde_json::json!(12), &serde_json::json!(0)));
+    assert_eq!(document["signed"], serde_json::json!({"alice": 12, "bob": 12, "carol": 12}));
 }
 
 fn a_bucket_is_sound(service: &Service) {

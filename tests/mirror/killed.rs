@@ -14,18 +14,21 @@ use std::{
 use reprove::{
     mirror::{
         Mirror,
+        check::Kind,
         location::Location,
         policy::Policy,
         publish::Publisher,
         statement::{Admission, Ground},
     },
-    nix::store_path::StorePath,
+    nix::{secret_key::SecretKey, store_path::StorePath},
     store::{PathInfo, Store},
 };
 
 use crate::fixture::{Derivations, check_at, files, key, object, publish};
 
 const DIR: &str = "REPROVE_TEST_MIRROR";
+/// Which of several signers writes; without, one alone makes the mirror and fills it.
+pub const SIGNER: &str = "REPROVE_TEST_MIRROR_SIGNER";
 const NAME: &str = "REPROVE_TEST_MIRROR_NAME";
 const AT: &str = "REPROVE_TEST_MIRROR_AT";
 /// Whether the last path is as large as what buckets take in parts.
@@ -77,14 +80,33 @@ fn child() {
     let name = env::var(NAME).unwrap();
     let store = Store::open(&Path::new(&dir).join("state").join(&name)).unwrap();
     let infos = chain(&store);
-    write(&env::var(AT).unwrap(), &store, &infos);
+    let address = env::var(AT).unwrap();
+    let Ok(signer) = env::var(SIGNER) else { return write(&address, &store, &infos) };
+    let key = &signers()[signer.parse::<usize>().unwrap()];
+    let mirror = Mirror::open(Location::parse(&address).unwrap()).unwrap().seen_by(key).unwrap();
+    admit(&Publisher::new(&mirror, key, &store).unwrap().cosigning(), &infos);
+}
+
+/// Three who sign.
+pub fn signers() -> [SecretKey; 3] {
+    [("alice-1", 1), ("bob-1", 2), ("carol-1", 3)].map(|(name, n)| key(name, n))
+}
+
+/// A policy by which two of them have to agree.
+pub fn two_of_three() -> String {
+    let signers = signers();
+    let [alice, bob, carol] = [0, 1, 2].map(|n| [&signers[n]]);
+    crate::fixture::policy(2, &[("alice", &alice), ("bob", &bob), ("carol", &carol)])
 }
 
 fn write(address: &str, store: &Store, infos: &[PathInfo]) {
     let key = key("test-1", 1);
     let location = Location::parse(address).unwrap();
     let mirror = Mirror::init(location, Policy::from_toml("", &key).unwrap(), &key).unwrap();
-    let publisher = Publisher::new(&mirror, &key, store).unwrap();
+    admit(&Publisher::new(&mirror, &key, store).unwrap(), infos);
+}
+
+fn admit(publisher: &Publisher<'_>, infos: &[PathInfo]) {
     let (derivations, _) = derivations();
     let seed = &infos[0].path;
     publisher.seed(std::slice::from_ref(seed), "the first").unwrap();
@@ -97,8 +119,8 @@ fn write(address: &str, store: &Store, infos: &[PathInfo]) {
             seeds: [seed.clone()].into(),
             log: Some(reprove::mirror::layout::FileHash::of(crate::fixture::LOG).hex()),
         };
-        derivations.keep(&publisher, info.deriver.as_ref().unwrap());
-        publish(&publisher, info, &admission);
+        derivations.keep(publisher, info.deriver.as_ref().unwrap());
+        publish(publisher, info, &admission);
     }
 }
 
@@ -167,4 +189,37 @@ fn t59_writers_killed_at_twenty_moments_and_two_at_once_leave_the_mirror_of_one_
     }
     let report = check_at(&dir.path().join("alone"), &[], &[]);
     assert_eq!((report.findings.len(), report.paths, report.left.len()), (0, PATHS as u64, 0));
+}
+
+#[test]
+fn t59_signers_killed_at_any_moment_and_all_at_once_lose_no_signature() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("mirror");
+    let address = at.to_str().unwrap();
+    let alice = &signers()[0];
+    let policy = Policy::from_toml(&two_of_three(), alice).unwrap();
+    Mirror::init(Location::parse(address).unwrap(), policy, alice).unwrap();
+    let names = ["0", "1", "2"];
+    let spawn = |name: &str| spawn(dir.path(), name, address, &[(SIGNER, name)]);
+    let started = std::time::Instant::now();
+    to_the_end(spawn("0"), "alice alone");
+    let whole = started.elapsed() * 2;
+    assert_eq!(check_at(&at, &[], &[]).pending, PATHS as u64);
+    for _ in 0..6 {
+        let mut children: Vec<Child> = names.iter().map(|name| spawn(name)).collect();
+        std::thread::sleep(moment(whole));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        // What a killed one left out is told of, and nothing else is wrong.
+        let report = check_at(&at, &[], &[]);
+        assert!(report.findings.iter().all(|one| one.kind == Kind::Unlisted), "{:?}", report.findings);
+    }
+    let children: Vec<(Child, &str)> = names.iter().map(|name| (spawn(name), *name)).collect();
+    children.into_iter().for_each(|(child, name)| to_the_end(child, name));
+    let report = check_at(&at, &[], &[]);
+    assert_eq!((report.findings, report.left, report.pending), (vec![], vec![], 0));
+    let all = ["alice", "bob", "carol"].map(|name| (name.to_owned(), PATHS as u64));
+    assert_eq!((report.paths, report.signed), (PATHS as u64, all.into()));
 }
