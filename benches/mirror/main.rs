@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fixture::{Derivations, publish};
+use fixture::{Derivations, statements};
 use reprove::{
     mirror::{
         Mirror,
@@ -25,7 +25,7 @@ use reprove::{
         layout::FileHash,
         location::Location,
         policy::Policy,
-        publish::Publisher,
+        publish::{Entry, Publisher},
         statement::{Admission, Ground},
     },
     store::{PathInfo, Store},
@@ -113,7 +113,7 @@ fn admit(publisher: &Publisher<'_>, derivations: &Derivations, infos: &[PathInfo
     let seed = &infos[0].path;
     publisher.seed(std::slice::from_ref(seed), "a bench").unwrap();
     derivations.keep(publisher, infos[PATHS - 1].deriver.as_ref().unwrap());
-    for pair in infos.windows(2) {
+    let built = infos.windows(2).map(|pair| {
         let [before, info] = pair else { unreachable!() };
         let admission = Admission {
             ground: Ground::Built { derivation: info.deriver.clone().unwrap(), output: "out".to_owned() },
@@ -122,8 +122,16 @@ fn admit(publisher: &Publisher<'_>, derivations: &Derivations, infos: &[PathInfo
             seeds: [seed.clone()].into(),
             log: Some(FileHash::of(fixture::LOG).hex()),
         };
-        publish(publisher, info, &admission);
-    }
+        (info, statements(info, &admission, 2), admission)
+    });
+    let built: Vec<_> = built.collect();
+    let entry =
+        |(info, statements, admission)| Entry { info, admission, statements, log: Some(fixture::LOG) };
+    let entries: Vec<Entry<'_>> = built
+        .iter()
+        .map(|(info, statements, admission)| entry((*info, statements.as_slice(), admission)))
+        .collect();
+    publisher.publish_all(&entries).unwrap();
 }
 
 /// How long it takes to read, unpack and hash all NARs of a mirror on all cores, and to do nothing else.

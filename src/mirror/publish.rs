@@ -14,6 +14,7 @@ use super::{
     Mirror, MirrorError, check_signer,
     layout::{FileHash, HashPart, KeyId, Object},
     location::Put,
+    parallel::{cores, parallel},
     policy::ZSTD_LEVEL,
     signatures::agree,
     statement::{self, Admission},
@@ -30,6 +31,9 @@ use crate::{
     },
     store::{PathInfo, Store},
 };
+
+/// Proofs that are made ahead of their turn.
+const AT_ONCE: usize = 64;
 
 /// Somebody who may admit paths to a mirror.
 pub struct Publisher<'a> {
@@ -157,6 +161,33 @@ impl<'a> Publisher<'a> {
     /// [`MirrorError::Left`] when an unfinished writer left something else in its place; a NAR of our store that is damaged. Then it
     /// is not admitted.
     pub fn publish(&self, entry: &Entry<'_>) -> Result<Published, MirrorError> {
+        self.publish_with(entry, || self.put_proof(entry))
+    }
+
+    /// The same for many paths, each after what it refers to; says of each what came of it. The proofs are made on all cores and
+    /// before it is their turn, so that an error may leave some of paths that are not admitted.
+    pub fn publish_all(&self, entries: &[Entry<'_>]) -> Result<Vec<Published>, MirrorError> {
+        let mut published = Vec::with_capacity(entries.len());
+        for some in entries.chunks(AT_ONCE) {
+            let proofs = parallel(some, cores(), |entry| -> Result<Option<NarInfo>, MirrorError> {
+                let there = self.mirror.narinfo(&entry.info.path)?.is_some();
+                if there { Ok(None) } else { self.put_proof(entry).map(Some) }
+            });
+            for (entry, proof) in some.iter().zip(proofs) {
+                let proof = proof?;
+                let made = || proof.map_or_else(|| self.put_proof(entry), Ok);
+                published.push(self.publish_with(entry, made)?);
+            }
+        }
+        Ok(published)
+    }
+
+    /// Admits a path by a proof that is made when it is wanted.
+    fn publish_with(
+        &self,
+        entry: &Entry<'_>,
+        proof: impl FnOnce() -> Result<NarInfo, MirrorError>,
+    ) -> Result<Published, MirrorError> {
         let info = entry.info;
         let part = HashPart::of(&info.path);
         let admitted = self.mirror.admitted(&part)?;
@@ -174,7 +205,7 @@ impl<'a> Publisher<'a> {
             return Ok(Published::There);
         }
         self.closed(entry)?;
-        let narinfo = self.put_proof(entry)?;
+        let narinfo = proof()?;
         // Another release may compress otherwise, and where a NAR lies is not signed: all have to say the same of that.
         if let Some(other) = admitted.iter().chain(signed.values()).find(|other| !agree(other, &narinfo)) {
             return Err(self.left(&other.url));
@@ -262,6 +293,15 @@ impl<'a> Publisher<'a> {
 
     pub(super) fn left(&self, name: &str) -> MirrorError {
         MirrorError::Left { object: self.mirror.location.url(name) }
+    }
+
+    /// What comes of a path that others have testified to: a record, if they have other bits for it.
+    pub(super) fn compare(&self, there: &NarInfo, info: &PathInfo) -> Result<Published, MirrorError> {
+        if same_bits(there, info) {
+            self.mirror.settle(&HashPart::of(&info.path))
+        } else {
+            self.conflict(there, info)
+        }
     }
 
     /// A path that is there keeps its bits; others leave a record.

@@ -1,7 +1,7 @@
 //! Seeds: paths that are taken as they are, because everything has to begin somewhere. Each is recorded with its bits and with
 //! why, and whatever is built from it says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,33 @@ impl Publisher<'_> {
     /// Takes paths of our store, and everything they refer to, as seeds. Says of each what came of it, references first.
     pub fn seed(&self, paths: &[StorePath], why: &str) -> Result<Vec<(StorePath, Published)>, MirrorError> {
         let closure = self.store.closure(paths)?;
-        closure.iter().map(|info| Ok((info.path.clone(), self.seed_one(info, why)?))).collect()
+        let mut rests_on: BTreeMap<&StorePath, BTreeSet<StorePath>> = BTreeMap::new();
+        let (mut built, mut admissions) = (BTreeMap::new(), Vec::new());
+        for info in &closure {
+            let seeds = match self.mirror.testified(&HashPart::of(&info.path))? {
+                // What was built for the mirror is no seed because somebody names it as one.
+                Some((there, admission)) if !matches!(admission.ground, Ground::Seed { .. }) => {
+                    built.insert(&info.path, self.compare(&there, info)?);
+                    admission.seeds
+                }
+                _ => {
+                    let below = info.references.iter().filter_map(|reference| rests_on.get(reference));
+                    let mut seeds: BTreeSet<StorePath> = below.flatten().cloned().collect();
+                    seeds.insert(info.path.clone());
+                    self.record(info, why)?;
+                    admissions.push((info, as_seed(seeds.clone(), why)));
+                    seeds
+                }
+            };
+            rests_on.insert(&info.path, seeds);
+        }
+        let entry = |(info, admission)| Entry { info, admission, statements: &[], log: None };
+        let entries: Vec<Entry<'_>> =
+            admissions.iter().map(|(info, admission)| entry((*info, admission))).collect();
+        let mut published: BTreeMap<&StorePath, Published> =
+            entries.iter().map(|entry| &entry.info.path).zip(self.publish_all(&entries)?).collect();
+        published.append(&mut built);
+        Ok(closure.iter().filter_map(|info| Some((info.path.clone(), *published.get(&info.path)?))).collect())
     }
 
     /// Admits a source of our store and everything it refers to: its path follows from its bits, which whoever checks the mirror
@@ -65,36 +91,31 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    fn seed_one(&self, info: &PathInfo, why: &str) -> Result<Published, MirrorError> {
-        // What was built for the mirror is no seed because somebody names it as one.
-        let part = HashPart::of(&info.path);
-        let told = self.mirror.testified(&part)?;
-        if told.is_some_and(|(_, admission)| !matches!(admission.ground, Ground::Seed { .. })) {
-            return self.mirror.settle(&part);
+    /// Leaves a record of a seed, unless it is admitted already.
+    fn record(&self, info: &PathInfo, why: &str) -> Result<(), MirrorError> {
+        if self.mirror.narinfo(&info.path)?.is_some() {
+            return Ok(());
         }
-        let there = self.mirror.narinfo(&info.path)?.is_some();
-        let others = info.references.iter().filter(|reference| **reference != info.path);
-        let mut seeds = self.mirror.seeds_of(others)?;
-        seeds.insert(info.path.clone());
-        let admission = Admission {
-            ground: Ground::Seed { why: why.to_owned() },
-            inputs: Default::default(),
-            sources: Default::default(),
-            seeds,
-            log: None,
+        let seed = Seed {
+            schema: SEED_SCHEMA.to_owned(),
+            path: info.path.clone(),
+            nar_hash: info.nar_hash,
+            nar_size: info.nar_size,
+            references: info.references.clone(),
+            why: why.to_owned(),
         };
-        if !there {
-            let seed = Seed {
-                schema: SEED_SCHEMA.to_owned(),
-                path: info.path.clone(),
-                nar_hash: info.nar_hash,
-                nar_size: info.nar_size,
-                references: info.references.clone(),
-                why: why.to_owned(),
-            };
-            self.put_signed(&Object::Seed(HashPart::of(&info.path)), SEED_KIND, &seed)?;
-        }
-        self.publish(&Entry { info, admission: &admission, statements: &[], log: None })
+        self.put_signed(&Object::Seed(HashPart::of(&info.path)), SEED_KIND, &seed)
+    }
+}
+
+/// Why a seed is admitted, which rests on these and itself.
+fn as_seed(seeds: BTreeSet<StorePath>, why: &str) -> Admission {
+    Admission {
+        ground: Ground::Seed { why: why.to_owned() },
+        inputs: Default::default(),
+        sources: Default::default(),
+        seeds,
+        log: None,
     }
 }
 
