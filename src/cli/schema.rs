@@ -36,6 +36,7 @@ const DOCUMENTS: &[Document] = &[
     ("mirror-conflict", report::schema::of::<room::publish::Conflict>),
     ("mirror-cosign", mirror::cosign::schema),
     ("mirror-populate", mirror::populate::schema),
+    ("mirror-reading", report::schema::of::<room::reading::Reading>),
     ("mirror-refusal", report::schema::of::<room::admission::Refusal>),
     ("mirror-seed", report::schema::of::<room::seeds::Seed>),
     ("mirror-verify", mirror::verify::schema),

@@ -104,6 +104,8 @@ pub enum Object {
     Seed(HashPart),
     /// `refused/<hash part of the derivation>/<key id>.json`: why one was not admitted, signed.
     Refused(HashPart, KeyId),
+    /// `readings/<hash part>/<key id>.json`: what a signer has read of it and not built, signed.
+    Reading(HashPart, KeyId),
     /// `conflicts/<hash part>-<NAR hash>.json`: other bits for an admitted path, signed.
     Conflict(HashPart, NarHash),
     /// `claims/<hash part of the derivation>/<n>`: who is at work on it.
@@ -158,6 +160,10 @@ impl Object {
                 let (part, key) = rest.split_once('/')?;
                 Some(Object::Refused(HashPart::parse(part)?, key_id(key.strip_suffix(".json")?)?))
             }
+            "readings" => {
+                let (part, key) = rest.split_once('/')?;
+                Some(Object::Reading(HashPart::parse(part)?, key_id(key.strip_suffix(".json")?)?))
+            }
             "conflicts" => {
                 let (part, hash) = rest.strip_suffix(".json")?.split_once('-')?;
                 Some(Object::Conflict(HashPart::parse(part)?, NarHash(base32_hash(hash)?)))
@@ -188,6 +194,7 @@ impl fmt::Display for Object {
             Object::Source(hash) => write!(f, "sources/sha256/{}", hash.hex()),
             Object::Seed(part) => write!(f, "seeds/{part}.json"),
             Object::Refused(part, key) => write!(f, "refused/{part}/{key}.json"),
+            Object::Reading(part, key) => write!(f, "readings/{part}/{key}.json"),
             Object::Conflict(part, hash) => write!(f, "conflicts/{part}-{}.json", hash.to_base32()),
             Object::Claim(part, number) => write!(f, "claims/{part}/{number}"),
         }
@@ -232,6 +239,7 @@ mod tests {
             Object::Source(hash),
             Object::Seed(part()),
             Object::Refused(part(), key()),
+            Object::Reading(part(), key()),
             Object::Conflict(part(), NarHash([7; 32])),
             Object::Claim(part(), 17),
         ]

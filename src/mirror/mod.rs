@@ -14,6 +14,7 @@
 //! | `seeds/<hash>.json` | a path that was taken as it is, and why; signed |
 //! | `sources/sha256/<SHA-256>` | a source, by the hash of the file |
 //! | `refused/<hash of the derivation>/<key>.json` | what was not admitted, and why; signed |
+//! | `readings/<hash>/<key>.json` | what a signer has read of it and not built; signed |
 //! | `conflicts/<hash>-<NAR hash>.json` | other bits that were found for an admitted path; signed |
 //! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
 //! | `index.html` | what is in, for people: follows from all the others, and is the only object that is ever replaced |
@@ -38,6 +39,7 @@
 //! | `follows` | whether the path of a source follows from its bits |
 //! | `signatures` | what each signer signs, and the narinfo that follows from it |
 //! | [`cosign`] | what others have admitted or testified to, proved again and signed |
+//! | [`reading`] | what others say, read and not built |
 //! | [`rebuild`] | admitted paths proved again, from the mirror alone |
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
@@ -75,6 +77,7 @@ mod parallel;
 pub mod policy;
 pub mod populate;
 pub mod publish;
+pub mod reading;
 pub mod rebuild;
 pub mod seeds;
 pub mod serve;

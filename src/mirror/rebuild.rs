@@ -114,7 +114,7 @@ impl Mirror {
     }
 
     /// Everything that has a narinfo; for one of the signers also what somebody has testified to.
-    fn parts(&self) -> Result<BTreeSet<HashPart>, MirrorError> {
+    pub(super) fn parts(&self) -> Result<BTreeSet<HashPart>, MirrorError> {
         let mut parts = BTreeSet::new();
         for (name, _) in self.location.list("")? {
             match Object::parse(&name) {

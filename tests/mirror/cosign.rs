@@ -9,6 +9,7 @@ use reprove::{
         layout::{HashPart, KeyId, Object},
         location::Location,
         publish::{Published, Publisher},
+        reading::Read,
     },
     nix::{narinfo::NarInfo, secret_key::SecretKey},
     store::{PathInfo, Store},
@@ -257,4 +258,46 @@ fn two_who_cosign_at_once_both_end_up_in_every_narinfo() {
         assert_eq!((report.findings, report.left, report.pending), (vec![], vec![], 0));
         assert!(report.signed.values().all(|paths| *paths == 3) && report.signed.len() == 4);
     }
+}
+
+#[test]
+fn what_was_only_read_counts_for_nothing_and_says_so() {
+    let fixture = Fixture::new();
+    let [alice, _, bob] = two(&fixture, 2);
+    all_by(&fixture, &alice);
+    let folder = fixture.folder("mirror");
+    let mirror = open(&folder, &bob);
+    let publisher = Publisher::new(&mirror, &bob, &fixture.store).unwrap().cosigning();
+    let read = |publisher: &Publisher<'_>| match publisher.read(2).unwrap() {
+        Read::Sound(paths) => paths.len(),
+        Read::Faulty(report) => panic!("{:?}", report.findings),
+    };
+    assert_eq!(read(&publisher), 3);
+    let report = check_at(&folder, &[], &[]);
+    assert_eq!((report.findings, report.left), (vec![], vec![]));
+    assert_eq!((report.paths, report.pending, report.readings), (0, 3, 3));
+    let part = HashPart::of(&fixture.seed.path);
+    assert_eq!(mirror.settle(&part).unwrap(), Published::Pending);
+    // It stands in nobody's way, and stays.
+    all_by(&fixture, &bob);
+    let report = check_at(&folder, &[], &[]);
+    assert_eq!((report.findings.len(), report.paths, report.readings), (0, 3, 3));
+    // Each byte of it counts, and so does whose it is.
+    let name = Object::Reading(part.clone(), KeyId::of(&bob.public())).name();
+    let bytes = fs::read(folder.join(&name)).unwrap();
+    for at in (0..bytes.len()).step_by(9) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 7);
+        replace(&folder.join(&name), &changed);
+        assert!(!check_at(&folder, &[], &[]).findings.is_empty(), "at {at}");
+    }
+    replace(&folder.join(&name), &bytes);
+    let of_alice = folder.join(Object::Reading(part.clone(), KeyId::of(&alice.public())).name());
+    fs::write(&of_alice, &bytes).unwrap();
+    assert_eq!(kinds(&check_at(&folder, &[], &[])), [Kind::Unsigned].into());
+    fs::remove_file(of_alice).unwrap();
+    // What is faulty is not signed as read.
+    let log = folder.join(Object::Log(fixture.lib.deriver.clone().unwrap()).name());
+    replace(&log, b"something else");
+    assert!(matches!(publisher.read(2).unwrap(), Read::Faulty(_)));
 }

@@ -7,13 +7,19 @@ use serde::Serialize;
 
 use super::bench::Bench;
 use crate::{
-    cli::{Context, Exit, Failure, document::JsonTo, read, realising, running::Running},
+    cli::{
+        Context, Exit, Failure,
+        document::{Json, JsonTo},
+        read, realising,
+        running::Running,
+    },
     mirror::{
         Mirror,
         cosign::{Cosign as Signing, Cosigned},
         location::Location,
         populate::OnRefused,
         publish::{Published, Publisher},
+        reading::Read,
         rebuild::Rebuild,
     },
     nix::store_path::StorePath,
@@ -28,6 +34,9 @@ use crate::{
 ///
 /// Where the mirror's policy asks for several signers, this is how a path that is pending gets its narinfo. Seeds cannot be built:
 /// `--seed` names those that this signer takes as well, from a place of their own; a path that rests on others stays as it is.
+///
+/// With --records nothing is built: everything in the mirror is checked as `mirror verify` does, and what others say of each path is
+/// signed as read. That counts for nothing, neither towards the threshold nor to Nix.
 ///
 /// Exit codes: 0 everything is signed and in, 104 something came out otherwise, 121 the key is of no signer, or something waits for
 /// more signers, 122 something could not be built.
@@ -45,6 +54,9 @@ pub struct Cosign {
     /// Why the seeds are taken as they are: it is recorded, and signed
     #[arg(long, value_name = "TEXT", default_value = "named as a seed")]
     why: String,
+    /// Read what others say, build nothing, and sign that only
+    #[arg(long, conflicts_with_all = ["seeds", "retry"])]
+    records: bool,
     /// Build again what this key refused before
     #[arg(long)]
     retry: bool,
@@ -68,10 +80,10 @@ struct Document {
 
 #[derive(Serialize, schemars::JsonSchema)]
 struct One {
-    /// A seed, or a derivation.
+    /// A seed, or a derivation; with `--records` a path.
     path: StorePath,
-    /// `signed`, `pending` (and too few others have), `there` (signed before), `conflict`, `refused`, `blocked`, `not-checked` or
-    /// `failed`.
+    /// `signed`, `pending` (and too few others have), `there` (signed before), `conflict`, `refused`, `blocked`, `not-checked`,
+    /// `failed`, or with `--records` `read`.
     fate: &'static str,
     why: Option<String>,
 }
@@ -85,6 +97,9 @@ impl Cosign {
         let bench = Bench::open(context, &self.running, &mirror)?;
         let realiser = bench.realiser();
         let publisher = Publisher::new(&mirror, &key, &bench.store)?.cosigning();
+        if self.records {
+            return self.read(&publisher, &mirror, json);
+        }
         for seed in &self.seeds {
             gather(seed, &bench.store)?;
         }
@@ -108,6 +123,33 @@ impl Cosign {
         }
         json.write(&document)?;
         Ok(exit)
+    }
+}
+
+impl Cosign {
+    /// Reads, and builds nothing.
+    fn read(&self, publisher: &Publisher<'_>, mirror: &Mirror, json: Json<'_>) -> Result<Exit, Failure> {
+        let paths = match publisher.read(self.running.threads())? {
+            Read::Sound(paths) => paths,
+            Read::Faulty(report) => {
+                let faults = report.findings.len();
+                let message = format!("{faults} faults are in the mirror, and nothing was signed");
+                return Err(Failure { exit: super::verify::exit(&report), ..Failure::usage(message) }
+                    .hint("`reprove mirror verify` lists them"));
+            }
+        };
+        let one = |path| One { path, fate: "read", why: Some("it was not built again".to_owned()) };
+        let document = Document {
+            schema: SCHEMA,
+            mirror: mirror.location().address().to_owned(),
+            seeds: Vec::new(),
+            derivations: paths.into_iter().map(one).collect(),
+        };
+        if !json.is_stdout() {
+            print(&document).map_err(|error| Failure::io("standard output", &error))?;
+        }
+        json.write(&document)?;
+        Ok(Exit::Success)
     }
 }
 

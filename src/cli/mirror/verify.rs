@@ -68,6 +68,8 @@ struct Document {
     derivations: u64,
     refused: u64,
     claims: u64,
+    /// What signers have read and not built: it counts for nothing.
+    readings: u64,
     /// Paths that too few signers have testified to yet: they have no narinfo.
     pending: u64,
     /// Paths by the signers whose good signature they have.
@@ -235,7 +237,8 @@ fn print(report: &Report) -> std::io::Result<()> {
     writeln!(out, "{}", if faults == 0 { "nothing is wrong".to_owned() } else { format!("{faults} faults") })
 }
 
-fn exit(report: &Report) -> Exit {
+/// What the findings come to.
+pub(super) fn exit(report: &Report) -> Exit {
     report.findings.iter().fold(Exit::Success, |exit, finding| {
         exit.and(match finding.kind {
             Kind::Damaged => Exit::HASH_MISMATCH,
@@ -260,6 +263,7 @@ fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
         derivations: report.derivations,
         refused: report.refused,
         claims: report.claims,
+        readings: report.readings,
         pending: report.pending,
         signed: report.signed,
         by_own_keys: report.by_own_keys,

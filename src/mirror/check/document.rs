@@ -8,9 +8,10 @@ use crate::{
     mirror::{
         MAX_SMALL,
         admission::{REFUSAL_KIND, Refusal},
-        layout::{HashPart, Object},
+        layout::{HashPart, KeyId, Object},
         policy::Policy,
         publish::{CONFLICT_KIND, Conflict},
+        reading::{READING_KIND, Reading},
     },
     nix::signature::PublicKey,
 };
@@ -84,9 +85,32 @@ impl Checker<'_> {
                     found.fault(Kind::Damaged, &name, "it is about something else than its name says");
                 }
             }
+            Object::Reading(part, key) => self.reading(&mut found, &name, part, key),
             _ => {}
         }
         found
+    }
+
+    /// What somebody has read: that it is theirs, and that what they read is what is there.
+    fn reading(&self, found: &mut Found, name: &str, part: &HashPart, key: &KeyId) {
+        let Some(reading) = self.signed::<Reading>(found, name, READING_KIND) else { return };
+        let keys = self.believed.named.contributors.iter().flat_map(|one| &one.nix);
+        let own: Vec<PublicKey> = keys.filter(|one| KeyId::of(one) == *key).cloned().collect();
+        let envelope = self.get(found, name, MAX_DOCUMENT);
+        let envelope = envelope.and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok());
+        if envelope.is_none_or(|envelope| envelope.open(&own).is_err()) {
+            found.fault(Kind::Unsigned, name, "it is not signed by the key it is named for");
+        }
+        if HashPart::of(&reading.path) != *part {
+            found.fault(Kind::Damaged, name, "it is about something else than its name says");
+        }
+        for (key, hash) in &reading.statements {
+            let object = format!("attestations/{part}/{key}.jsonl");
+            let is_one = matches!(Object::parse(&object), Some(Object::Attestation(..)));
+            if !is_one || self.hash(found, &object).is_some_and(|(has, _)| has.hex() != *hash) {
+                found.fault(Kind::Damaged, name, format!("{object} is not what was read"));
+            }
+        }
     }
 
     /// A document in an envelope that somebody whom the mirror names has signed.

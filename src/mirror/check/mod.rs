@@ -96,6 +96,8 @@ pub struct Report {
     pub derivations: u64,
     /// Derivations that were refused.
     pub refused: u64,
+    /// Readings: what signers have read and not built. They count for nothing.
+    pub readings: u64,
     /// Paths that somebody has testified to, and too few others: they have no narinfo.
     pub pending: u64,
     /// Claims of who is at work.
@@ -198,9 +200,12 @@ impl Checker<'_> {
                 // The page follows from the others, and whoever makes pages holds it against them.
                 Some(Object::CacheInfo | Object::Policy | Object::PolicySignature | Object::Page) => {}
                 Some(Object::Claim(..)) => report.claims += 1,
-                Some(object @ (Object::Source(_) | Object::Refused(..) | Object::Conflict(..))) => {
-                    documents.push(object)
-                }
+                Some(
+                    object @ (Object::Source(_)
+                    | Object::Refused(..)
+                    | Object::Reading(..)
+                    | Object::Conflict(..)),
+                ) => documents.push(object),
                 _ => {
                     others.insert(name);
                 }
@@ -215,6 +220,7 @@ impl Checker<'_> {
             match object {
                 Object::Source(_) => report.sources += 1,
                 Object::Refused(..) => report.refused += 1,
+                Object::Reading(..) => report.readings += 1,
                 _ => {}
             }
         }

@@ -1,0 +1,85 @@
+//! What a signer has read and not built: that the statements of others are whole, well signed, and agree with the bits, the derivations
+//! and each other. It says just that, and counts for nothing: neither towards a threshold nor as a signature that Nix would take.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    MirrorError,
+    check::{self, Report, Request},
+    layout::{FileHash, HashPart, KeyId, Object},
+    publish::Publisher,
+};
+use crate::{
+    attest::check::MAX_LEN,
+    nix::{hash::NarHash, store_path::StorePath},
+};
+
+/// The type that signatures of a reading name.
+pub const READING_KIND: &str = "application/vnd.reprove.reading+json";
+
+/// The schema of [`Reading`].
+pub const READING_SCHEMA: &str = "reprove.reading/1";
+
+/// "I have read what is said of this path, and found nothing wrong. I have not built it."
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reading {
+    /// [`READING_SCHEMA`].
+    pub schema: String,
+    /// The path.
+    pub path: StorePath,
+    /// The hash of its NAR.
+    pub nar_hash: NarHash,
+    /// What was read: the SHA-256 of each file of statements, by the key that signs them.
+    pub statements: BTreeMap<String, String>,
+}
+
+/// What came of reading a mirror.
+#[derive(Debug)]
+pub enum Read {
+    /// Nothing is wrong: these paths were read, and each has a reading by this signer now.
+    Sound(Vec<StorePath>),
+    /// Something is wrong, and nothing was signed.
+    Faulty(Report),
+}
+
+impl Publisher<'_> {
+    /// Checks everything in the mirror, and leaves a reading of each path of which others say why it is there.
+    pub fn read(&self, jobs: usize) -> Result<Read, MirrorError> {
+        let location = self.mirror.location();
+        let report = check::check(location, &Request { paths: &[], believed: &[], jobs })?;
+        if !report.findings.is_empty() {
+            return Ok(Read::Faulty(report));
+        }
+        let own = KeyId::of(&self.key().public());
+        let mut read = Vec::new();
+        for part in self.mirror.parts()? {
+            let Some((info, _)) = self.mirror.testified(&part)? else { continue };
+            let statements = self.statements(&part, &own)?;
+            if statements.is_empty() {
+                continue;
+            }
+            let (path, nar_hash) = (info.store_path, info.nar_hash);
+            let reading =
+                Reading { schema: READING_SCHEMA.to_owned(), path: path.clone(), nar_hash, statements };
+            self.put_signed(&Object::Reading(part, own.clone()), READING_KIND, &reading)?;
+            read.push(path);
+        }
+        Ok(Read::Sound(read))
+    }
+
+    /// The SHA-256 of what each of the others says of a path.
+    fn statements(&self, part: &HashPart, own: &KeyId) -> Result<BTreeMap<String, String>, MirrorError> {
+        let mut statements = BTreeMap::new();
+        for key in self.mirror.keys().map(KeyId::of).filter(|key| key != own) {
+            let name = Object::Attestation(part.clone(), key.clone()).name();
+            if let Some(bytes) = self.mirror.location().get(&name, MAX_LEN)? {
+                statements.insert(key.to_string(), FileHash::of(&bytes).hex());
+            }
+        }
+        Ok(statements)
+    }
+}
