@@ -138,6 +138,9 @@ fn other_bits_are_a_conflict_on_record_and_never_a_signature() {
     let [(_, admission), ..] = fixture.entries();
     let published = publish(&publisher, &other, &admission);
     assert_eq!(published, Published::Conflict { admitted: fixture.seed.nar_hash });
+    // As a seed of one's own, the same.
+    let seeded = publisher.seed(std::slice::from_ref(&other.path), "mine").unwrap();
+    assert_eq!(seeded, [(other.path.clone(), published)]);
     let mut after = files(&fixture.folder("mirror"));
     let record = Object::Conflict(HashPart::of(&other.path), other.nar_hash).name();
     assert!(after.remove(&record).is_some() && after == before);
