@@ -49,6 +49,7 @@ fn all() -> Vec<Explanation> {
         crate::machine::EXPLANATIONS,
         crate::mirror::EXPLANATIONS,
         crate::mirror::challenge::EXPLANATIONS,
+        crate::mirror::gc::EXPLANATIONS,
         crate::mirror::location::EXPLANATIONS,
         crate::mirror::policy::EXPLANATIONS,
         crate::nix::EXPLANATIONS,

@@ -5,6 +5,7 @@
 //! who build the same, because of a clock that is wrong or a claim that is gone, lose time and nothing else.
 
 use std::{
+    collections::BTreeSet,
     io::Write as _,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -71,28 +72,78 @@ impl Worker {
 }
 
 impl Mirror {
-    /// Claims a derivation for a worker, as of now.
+    /// Claims a derivation for a worker, as of now. Nobody gets any while somebody has claimed everything.
     pub fn claim(&self, drv: &StorePath, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let numbers = self.claims(drv)?;
-        let last = numbers.last().copied();
-        if let Some(last) = last {
-            let name = Object::Claim(HashPart::of(drv), last).name();
-            // One that went meanwhile holds for nobody; one that cannot be read neither.
-            let bytes = self.location.get(&name, MAX_CLAIM)?.unwrap_or_default();
-            let claim: Option<Claim> = serde_json::from_slice(&bytes).ok();
-            let holds = claim.as_ref().is_some_and(|claim| claim.until > now);
-            let ours = claim.is_some_and(|claim| claim.worker == worker.0);
-            if holds {
-                return Ok(if ours { Claimed::Ours } else { Claimed::Theirs });
-            }
+        let part = HashPart::of(drv);
+        let claimed = self.claim_one(&part, worker, now)?;
+        // Looked at when one's own claim is there: of two who claim each other's, at least one sees it.
+        if claimed == Claimed::Ours && self.holder(&HashPart::nobody(), now)?.is_some() {
+            self.release_one(&part)?;
+            return Ok(Claimed::Theirs);
         }
+        Ok(claimed)
+    }
+
+    /// Claims everything, for who removes. Those who are at work already are not kept from it: see [`Mirror::at_work`].
+    pub fn claim_everything(&self, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
+        self.claim_one(&HashPart::nobody(), worker, now)
+    }
+
+    /// Removes every claim on everything.
+    pub fn release_everything(&self) -> Result<(), MirrorError> {
+        self.release_one(&HashPart::nobody())
+    }
+
+    /// How many derivations are claimed.
+    pub(super) fn at_work(&self, now: SystemTime) -> Result<usize, MirrorError> {
+        let listed = self.location.list("claims/")?;
+        let parts = listed.iter().filter_map(|(name, _)| match Object::parse(name) {
+            Some(Object::Claim(part, _)) if part != HashPart::nobody() => Some(part),
+            _ => None,
+        });
+        let parts: BTreeSet<HashPart> = parts.collect();
+        let mut held = 0;
+        for part in parts {
+            held += usize::from(self.holder(&part, now)?.is_some());
+        }
+        Ok(held)
+    }
+
+    /// Removes every claim on a derivation: the work is done, or was given up.
+    pub fn release(&self, drv: &StorePath) -> Result<(), MirrorError> {
+        self.release_one(&HashPart::of(drv))
+    }
+
+    fn release_one(&self, part: &HashPart) -> Result<(), MirrorError> {
+        for number in self.claims(part)? {
+            self.location.delete(&Object::Claim(part.clone(), number).name())?;
+        }
+        Ok(())
+    }
+
+    /// The worker whose claim holds.
+    fn holder(&self, part: &HashPart, now: SystemTime) -> Result<Option<Worker>, MirrorError> {
+        let Some(last) = self.claims(part)?.pop() else { return Ok(None) };
+        let name = Object::Claim(part.clone(), last).name();
+        // One that went meanwhile holds for nobody; one that cannot be read neither.
+        let bytes = self.location.get(&name, MAX_CLAIM)?.unwrap_or_default();
+        let claim: Option<Claim> = serde_json::from_slice(&bytes).ok();
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(claim.filter(|claim| claim.until > now).map(|claim| Worker(claim.worker)))
+    }
+
+    fn claim_one(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
+        if let Some(holder) = self.holder(part, now)? {
+            return Ok(if holder == *worker { Claimed::Ours } else { Claimed::Theirs });
+        }
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let last = self.claims(part)?.pop();
         let Some(number) = last.map_or(Some(0), |last| last.checked_add(1)) else {
             return Ok(Claimed::Theirs);
         };
         let claim = Claim { worker: worker.0.clone(), until: now.saturating_add(HOLDS.as_secs()) };
         let bytes = serde_json::to_vec(&claim).map_err(std::io::Error::from)?;
-        let name = Object::Claim(HashPart::of(drv), number).name();
+        let name = Object::Claim(part.clone(), number).name();
         let ours = match self.location.put_new(&name, &bytes)? {
             Put::New => true,
             // Somebody was faster; or a service was asked twice, because its first answer got lost.
@@ -101,17 +152,9 @@ impl Mirror {
         Ok(if ours { Claimed::Ours } else { Claimed::Theirs })
     }
 
-    /// Removes every claim on a derivation: the work is done, or was given up.
-    pub fn release(&self, drv: &StorePath) -> Result<(), MirrorError> {
-        for number in self.claims(drv)? {
-            self.location.delete(&Object::Claim(HashPart::of(drv), number).name())?;
-        }
-        Ok(())
-    }
-
     /// The numbers of the claims on a derivation, ascending.
-    fn claims(&self, drv: &StorePath) -> Result<Vec<u32>, MirrorError> {
-        let listed = self.location.list(&format!("claims/{}/", HashPart::of(drv)))?;
+    fn claims(&self, part: &HashPart) -> Result<Vec<u32>, MirrorError> {
+        let listed = self.location.list(&format!("claims/{part}/"))?;
         let mut numbers: Vec<u32> = listed
             .iter()
             .filter_map(|(name, _)| match Object::parse(name) {

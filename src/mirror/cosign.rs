@@ -11,7 +11,7 @@ use super::{
     admission::{REFUSAL_KIND, REFUSAL_SCHEMA, Refusal, RefusedOutput},
     layout::{HashPart, KeyId, Object},
     populate::OnRefused,
-    publish::{Published, Publisher},
+    publish::{Bits, Published, Publisher},
     rebuild::{OtherBits, Rebuild, Rebuilt, Subject},
     workbench::{Obstacle, Workbench},
 };
@@ -161,7 +161,7 @@ impl Cosign<'_> {
                 deriver: Some(subject.drv.clone()),
                 origin: Origin::HostStore,
             };
-            self.publisher.conflict(there, &found)?;
+            self.publisher.conflict(Bits::of(there), &found)?;
         }
         Ok(())
     }

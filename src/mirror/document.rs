@@ -1,9 +1,12 @@
 //! Signed documents of a mirror, read back: seeds, refusals, conflicts.
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Mirror, MirrorError, layout::Object};
-use crate::{attest::envelope::Envelope, nix::signature::PublicKey};
+use crate::{
+    attest::envelope::Envelope,
+    nix::{secret_key::SecretKey, signature::PublicKey},
+};
 
 /// Longest signed document, in bytes.
 pub(super) const MAX_LEN: u64 = 16 << 20;
@@ -18,6 +21,22 @@ pub struct Told<T> {
 }
 
 impl Mirror {
+    /// Leaves a signed document. One that is there stays: whoever was first has said it.
+    pub(super) fn put_told(
+        &self,
+        object: &Object,
+        kind: &str,
+        document: &impl Serialize,
+        key: &SecretKey,
+    ) -> Result<(), MirrorError> {
+        let failed = |error: serde_json::Error| MirrorError::Io(error.into());
+        let envelope = Envelope::sign(kind, &serde_json::to_vec(document).map_err(failed)?, key);
+        let mut bytes = serde_json::to_vec(&envelope).map_err(failed)?;
+        bytes.push(b'\n');
+        self.location.put_new(&object.name(), &bytes)?;
+        Ok(())
+    }
+
     /// A document that at least one of the mirror's signers has signed; `None` when it is not there.
     ///
     /// # Errors

@@ -44,6 +44,11 @@ impl HashPart {
         HashPart(path.hash_part().to_owned())
     }
 
+    /// The one that is no path's: what stands for a whole mirror.
+    pub(super) fn nobody() -> Self {
+        HashPart("0".repeat(HASH_CHARS))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let legal = text.len() == HASH_CHARS && text.bytes().all(|byte| base32::ALPHABET.contains(&byte));
         legal.then(|| HashPart(text.to_owned()))
@@ -108,6 +113,10 @@ pub enum Object {
     Reading(HashPart, KeyId),
     /// `conflicts/<hash part>-<NAR hash>.json`: other bits for an admitted path, signed.
     Conflict(HashPart, NarHash),
+    /// `admitted/<hash part>.json`: that a path was admitted, and with which bits.
+    Admitted(HashPart),
+    /// `removed/<hash part>.json`: that a path was removed as it should be, signed.
+    Removed(HashPart),
     /// `claims/<hash part of the derivation>/<n>`: who is at work on it.
     Claim(HashPart, u32),
 }
@@ -156,6 +165,8 @@ impl Object {
             }
             "sources" => Some(Object::Source(FileHash::from_hex(rest.strip_prefix("sha256/")?)?)),
             "seeds" => Some(Object::Seed(HashPart::parse(rest.strip_suffix(".json")?)?)),
+            "admitted" => Some(Object::Admitted(HashPart::parse(rest.strip_suffix(".json")?)?)),
+            "removed" => Some(Object::Removed(HashPart::parse(rest.strip_suffix(".json")?)?)),
             "refused" => {
                 let (part, key) = rest.split_once('/')?;
                 Some(Object::Refused(HashPart::parse(part)?, key_id(key.strip_suffix(".json")?)?))
@@ -196,6 +207,8 @@ impl fmt::Display for Object {
             Object::Refused(part, key) => write!(f, "refused/{part}/{key}.json"),
             Object::Reading(part, key) => write!(f, "readings/{part}/{key}.json"),
             Object::Conflict(part, hash) => write!(f, "conflicts/{part}-{}.json", hash.to_base32()),
+            Object::Admitted(part) => write!(f, "admitted/{part}.json"),
+            Object::Removed(part) => write!(f, "removed/{part}.json"),
             Object::Claim(part, number) => write!(f, "claims/{part}/{number}"),
         }
     }
@@ -241,6 +254,8 @@ mod tests {
             Object::Refused(part(), key()),
             Object::Reading(part(), key()),
             Object::Conflict(part(), NarHash([7; 32])),
+            Object::Admitted(part()),
+            Object::Removed(part()),
             Object::Claim(part(), 17),
         ]
     }

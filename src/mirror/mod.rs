@@ -16,6 +16,8 @@
 //! | `refused/<hash of the derivation>/<key>.json` | what was not admitted, and why; signed |
 //! | `readings/<hash>/<key>.json` | what a signer has read of it and not built; signed |
 //! | `conflicts/<hash>-<NAR hash>.json` | other bits that were found for an admitted path; signed |
+//! | `admitted/<hash>.json` | that a path was admitted, and with which bits: stays when the path goes |
+//! | `removed/<hash>.json` | a path that was removed because nothing needed it; signed; goes when it comes again |
 //! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
 //! | `index.html` | what is in, for people: follows from all the others, and is the only object that is ever replaced |
 //!
@@ -47,6 +49,8 @@
 //! | [`document`] | signed documents, read back |
 //! | [`holdings`] | what is in, and what is said of it, to be looked at |
 //! | [`page`] | the page at the root: where it lies, and whether it is the one that follows |
+//! | [`memory`] | what was once admitted, and what was removed since |
+//! | [`gc`] | removing what nobody needs |
 //! | [`serve`] | the mirror over HTTP |
 //! | [`challenge`] | whether several caches say the same, and what differs |
 //! | [`check`] | everything that a stranger can check |
@@ -68,10 +72,12 @@ pub mod document;
 mod error;
 pub mod escrow;
 mod follows;
+pub mod gc;
 pub mod holdings;
 pub mod layout;
 pub mod location;
 mod made;
+pub mod memory;
 pub mod page;
 mod parallel;
 pub mod policy;

@@ -21,7 +21,7 @@ use super::{
     stream::{Hashed, Tee, same},
 };
 use crate::{
-    attest::{envelope::Envelope, statement::Statement},
+    attest::statement::Statement,
     nix::{
         hash::{Algorithm, Hash, NarHash},
         nar::{Listing, Reader},
@@ -112,6 +112,17 @@ pub struct Bits {
     pub references: Vec<StorePath>,
 }
 
+impl Bits {
+    /// Those that our store has.
+    pub(super) fn found(info: &PathInfo) -> Self {
+        Bits {
+            nar_hash: info.nar_hash,
+            nar_size: info.nar_size,
+            references: info.references.iter().cloned().collect(),
+        }
+    }
+}
+
 /// A NAR as it lies in a mirror.
 struct Packed {
     file: File,
@@ -146,12 +157,7 @@ impl<'a> Publisher<'a> {
         kind: &str,
         document: &impl Serialize,
     ) -> Result<(), MirrorError> {
-        let failed = |error: serde_json::Error| MirrorError::Io(error.into());
-        let envelope = Envelope::sign(kind, &serde_json::to_vec(document).map_err(failed)?, self.key);
-        let mut bytes = serde_json::to_vec(&envelope).map_err(failed)?;
-        bytes.push(b'\n');
-        self.mirror.location.put_new(&object.name(), &bytes)?;
-        Ok(())
+        self.mirror.put_told(object, kind, document, self.key)
     }
 
     /// Admits a path, or testifies to it where several have to.
@@ -170,9 +176,12 @@ impl<'a> Publisher<'a> {
         let mut published = Vec::with_capacity(entries.len());
         for some in entries.chunks(AT_ONCE) {
             let proofs = parallel(some, cores(), |entry| -> Result<Option<NarInfo>, MirrorError> {
-                // Of what others have something to say of, their bits are looked at first.
+                // Of what others have something to say of, or said once, their bits are looked at first.
                 let part = HashPart::of(&entry.info.path);
-                let told = self.mirror.admitted(&part)?.is_some() || !self.mirror.signed(&part)?.is_empty();
+                let was = self.mirror.remembered(&part)?;
+                let other = was.is_some_and(|was| was.bits != Bits::found(entry.info));
+                let told =
+                    other || self.mirror.admitted(&part)?.is_some() || !self.mirror.signed(&part)?.is_empty();
                 if told { Ok(None) } else { self.put_proof(entry).map(Some) }
             });
             for (entry, proof) in some.iter().zip(proofs) {
@@ -194,8 +203,18 @@ impl<'a> Publisher<'a> {
         let part = HashPart::of(&info.path);
         let admitted = self.mirror.admitted(&part)?;
         let signed = self.mirror.signed(&part)?;
+        match &admitted {
+            Some(there) => self.mirror.remember(there)?,
+            // What was admitted once and is not there any more comes in with those bits or not at all.
+            None => {
+                let was = self.mirror.remembered(&part)?.filter(|was| was.bits != Bits::found(info));
+                if let Some(was) = was {
+                    return self.conflict(was.bits, info);
+                }
+            }
+        }
         if let Some(other) = admitted.iter().chain(signed.values()).find(|there| !same_bits(there, info)) {
-            return self.conflict(other, info);
+            return self.conflict(Bits::of(other), info);
         }
         let own = self.key.public();
         let mine =
@@ -215,14 +234,19 @@ impl<'a> Publisher<'a> {
         let text = narinfo.to_string();
         if self.mirror.policy.threshold > 1 || admitted.is_some() {
             self.put_bytes(&Object::Signature(part.clone(), KeyId::of(&own)).name(), text.as_bytes())?;
+            // From now on it is on its way in again, if it had been removed.
+            self.mirror.location.delete(&Object::Removed(part.clone()).name())?;
             return self.mirror.settle(&part);
         }
         match self.mirror.location.put_new(&Object::NarInfo(part.clone()).name(), text.as_bytes())? {
-            Put::New => Ok(Published::New),
+            Put::New => {
+                self.mirror.remember(&narinfo)?;
+                Ok(Published::New)
+            }
             // Somebody else was faster.
             Put::There => match self.mirror.admitted(&part)? {
                 Some(there) if same_bits(&there, info) => Ok(Published::There),
-                Some(there) => self.conflict(&there, info),
+                Some(there) => self.conflict(Bits::of(&there), info),
                 None => Err(self.left(&narinfo.store_path.to_string())),
             },
         }
@@ -302,29 +326,19 @@ impl<'a> Publisher<'a> {
         if same_bits(there, info) {
             self.mirror.settle(&HashPart::of(&info.path))
         } else {
-            self.conflict(there, info)
+            self.conflict(Bits::of(there), info)
         }
     }
 
     /// A path that is there keeps its bits; others leave a record.
-    pub(super) fn conflict(&self, there: &NarInfo, info: &PathInfo) -> Result<Published, MirrorError> {
-        let conflict = Conflict {
-            schema: CONFLICT_SCHEMA.to_owned(),
-            path: info.path.clone(),
-            admitted: Bits {
-                nar_hash: there.nar_hash,
-                nar_size: there.nar_size,
-                references: there.references.iter().cloned().collect(),
-            },
-            found: Bits {
-                nar_hash: info.nar_hash,
-                nar_size: info.nar_size,
-                references: info.references.iter().cloned().collect(),
-            },
-        };
+    pub(super) fn conflict(&self, admitted: Bits, info: &PathInfo) -> Result<Published, MirrorError> {
+        let found = Bits::found(info);
+        let nar_hash = admitted.nar_hash;
+        let conflict =
+            Conflict { schema: CONFLICT_SCHEMA.to_owned(), path: info.path.clone(), admitted, found };
         let object = Object::Conflict(HashPart::of(&info.path), info.nar_hash);
         self.put_signed(&object, CONFLICT_KIND, &conflict)?;
-        Ok(Published::Conflict { admitted: there.nar_hash })
+        Ok(Published::Conflict { admitted: nar_hash })
     }
 
     fn narinfo(&self, entry: &Entry<'_>, packed: &Packed) -> NarInfo {

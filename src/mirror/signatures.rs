@@ -107,6 +107,7 @@ impl Mirror {
                 None => self.location.put_new(&object.name(), text.as_bytes())? == Put::New,
             };
             if written {
+                self.remember(&info)?;
                 return Ok(Published::New);
             }
         }

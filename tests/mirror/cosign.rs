@@ -26,7 +26,7 @@ fn kinds(report: &Report) -> BTreeSet<Kind> {
 }
 
 /// A mirror of `alice`, who has two keys, and of `bob`, of whom so many have to agree.
-fn two(fixture: &Fixture, threshold: usize) -> [SecretKey; 3] {
+pub fn two(fixture: &Fixture, threshold: usize) -> [SecretKey; 3] {
     let [first, second, bob] = [("alice-1", 1), ("alice-2", 2), ("bob-1", 3)].map(|(name, n)| key(name, n));
     let text = policy(threshold, &[("alice", &[&first, &second]), ("bob", &[&bob])]);
     fixture.init("mirror", &text, &first);
@@ -39,7 +39,7 @@ fn open(folder: &Path, key: &SecretKey) -> Mirror {
 }
 
 /// Everything, by this signer.
-fn all_by(fixture: &Fixture, key: &SecretKey) {
+pub fn all_by(fixture: &Fixture, key: &SecretKey) {
     let mirror = open(&fixture.folder("mirror"), key);
     fixture.publish_all(&Publisher::new(&mirror, key, &fixture.store).unwrap().cosigning());
 }

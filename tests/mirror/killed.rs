@@ -54,7 +54,7 @@ pub fn last() -> StorePath {
 }
 
 /// A chain of paths, some of them of hundreds of kilobytes that do not compress.
-fn chain(store: &Store) -> Vec<PathInfo> {
+pub fn chain(store: &Store) -> Vec<PathInfo> {
     let mut infos: Vec<PathInfo> = Vec::new();
     for (n, link) in derivations().1.iter().enumerate() {
         let before: Vec<StorePath> = infos.last().map(|info| info.path.clone()).into_iter().collect();
@@ -99,7 +99,7 @@ pub fn two_of_three() -> String {
     crate::fixture::policy(2, &[("alice", &alice), ("bob", &bob), ("carol", &carol)])
 }
 
-fn write(address: &str, store: &Store, infos: &[PathInfo]) {
+pub fn write(address: &str, store: &Store, infos: &[PathInfo]) {
     let key = key("test-1", 1);
     let location = Location::parse(address).unwrap();
     let mirror = Mirror::init(location, Policy::from_toml("", &key).unwrap(), &key).unwrap();

@@ -9,6 +9,7 @@ mod bucket;
 mod challenge;
 mod cosign;
 mod fixture;
+mod gc;
 mod killed;
 mod page;
 mod poison;

@@ -107,6 +107,8 @@ impl Cosign {
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
         let cosigned = Signing { rebuild, publisher: &publisher, refused }.run()?;
+        mirror.remember_all()?;
+        super::page::renew(&mirror)?;
         let seeds = seeded.into_iter().map(|(path, published)| (path, Cosigned::Signed(published)));
         let (seeds, derivations): (Vec<_>, Vec<_>) = (seeds.collect(), cosigned);
         let exit =

@@ -3,6 +3,7 @@
 mod bench;
 pub mod challenge;
 pub mod cosign;
+pub mod gc;
 mod init;
 mod page;
 pub mod populate;
@@ -27,6 +28,7 @@ pub struct Mirror {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Challenge(challenge::Challenge),
+    Gc(gc::Gc),
     Init(init::Init),
     Page(page::Page),
     Populate(Box<populate::Populate>),
@@ -41,6 +43,7 @@ impl Mirror {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match &self.verb {
             Verb::Challenge(verb) => verb.run(context),
+            Verb::Gc(verb) => verb.run(context),
             Verb::Init(verb) => verb.run(context),
             Verb::Page(verb) => verb.run(context),
             Verb::Populate(verb) => verb.run(context),

@@ -118,6 +118,7 @@ impl Populate {
             refused: if self.retry { OnRefused::Retry } else { OnRefused::Keep },
         };
         let fates = filling.run()?;
+        mirror.remember_all()?;
         super::page::renew(&mirror)?;
         let mut exit = Exit::Success;
         for published in seeded.iter().map(|(_, published)| published) {

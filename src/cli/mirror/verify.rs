@@ -76,8 +76,12 @@ struct Document {
     signed: std::collections::BTreeMap<String, u64>,
     /// Whether the mirror was held against its own keys only.
     by_own_keys: bool,
+    /// Paths that were removed as they should be.
+    removed: u64,
     /// Objects that no path refers to.
     left: Vec<String>,
+    /// What a killed writer did not come to say: that a path was admitted.
+    unremembered: Vec<String>,
     findings: Vec<Finding>,
     /// What came of building it again; none without `--rebuild`.
     rebuilt: Option<Vec<Again>>,
@@ -100,7 +104,7 @@ struct Again {
 
 #[derive(Serialize, schemars::JsonSchema)]
 struct Finding {
-    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `unlisted`, `outdated` or `unread`.
+    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `unlisted`, `outdated`, `gone` or `unread`.
     kind: String,
     object: String,
     why: String,
@@ -212,6 +216,9 @@ fn print(report: &Report) -> std::io::Result<()> {
     for name in &report.left {
         writeln!(out, "{:<12}  {}: nothing refers to it", "left", escape(name))?;
     }
+    for name in &report.unremembered {
+        writeln!(out, "{:<12}  {}: a writer was killed before it said so", "unremembered", escape(name))?;
+    }
     let signed = report.signed.iter().map(|(name, paths)| format!("{paths} by {}", escape(name)));
     let signed: Vec<String> = signed.collect();
     writeln!(
@@ -241,7 +248,7 @@ fn print(report: &Report) -> std::io::Result<()> {
 pub(super) fn exit(report: &Report) -> Exit {
     report.findings.iter().fold(Exit::Success, |exit, finding| {
         exit.and(match finding.kind {
-            Kind::Damaged => Exit::HASH_MISMATCH,
+            Kind::Damaged | Kind::Gone => Exit::HASH_MISMATCH,
             Kind::Conflict => Exit::DIVERGED,
             Kind::Unsigned => Exit::Unsigned,
             Kind::BelowPolicy => Exit::Policy,
@@ -267,7 +274,9 @@ fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
         pending: report.pending,
         signed: report.signed,
         by_own_keys: report.by_own_keys,
+        removed: report.removed,
         left: report.left,
+        unremembered: report.unremembered,
         findings: report.findings.into_iter().map(finding).collect(),
         rebuilt,
     }

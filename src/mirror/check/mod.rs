@@ -7,6 +7,7 @@
 
 mod derivation;
 mod document;
+mod memory;
 mod path;
 mod signatures;
 mod source;
@@ -30,6 +31,7 @@ use crate::{
     nix::{signature::PublicKey, store_path::StorePath},
     release::signers::{Contributor, Signers},
 };
+use memory::Memory;
 use path::PathResult;
 
 /// What kind of fault was found.
@@ -49,6 +51,8 @@ pub enum Kind {
     Unlisted,
     /// It follows from other objects, and is not what follows from them now.
     Outdated,
+    /// It was admitted, and somebody took it away without a record.
+    Gone,
     /// It could not be read, so nothing is known of it.
     Unread,
 }
@@ -63,6 +67,7 @@ impl fmt::Display for Kind {
             Kind::Conflict => "conflict",
             Kind::Unlisted => "unlisted",
             Kind::Outdated => "outdated",
+            Kind::Gone => "gone",
             Kind::Unread => "unread",
         })
     }
@@ -106,6 +111,10 @@ pub struct Report {
     pub signed: BTreeMap<String, u64>,
     /// Objects that no path refers to, as unfinished writers leave them: nobody uses them.
     pub left: Vec<String>,
+    /// Paths that were removed as they should be.
+    pub removed: u64,
+    /// Names of objects that a killed writer did not come to: that a path was admitted, which the next writer says.
+    pub unremembered: Vec<String>,
     /// Whether keys were named by whoever asked. Without, the mirror was held against what it says of itself.
     pub by_own_keys: bool,
     /// Faults, sorted.
@@ -179,6 +188,7 @@ impl Checker<'_> {
         let listed = self.location.list("")?;
         let (mut parts, mut signed) = (BTreeSet::new(), BTreeSet::new());
         let (mut documents, mut others) = (Vec::new(), BTreeSet::new());
+        let mut memory = Memory::default();
         for (name, _) in listed {
             match Object::parse(&name) {
                 Some(Object::NarInfo(part)) => {
@@ -206,6 +216,12 @@ impl Checker<'_> {
                     | Object::Reading(..)
                     | Object::Conflict(..)),
                 ) => documents.push(object),
+                Some(Object::Admitted(part)) => {
+                    memory.admitted.insert(part);
+                }
+                Some(Object::Removed(part)) => {
+                    memory.removed.insert(part);
+                }
                 _ => {
                     others.insert(name);
                 }
@@ -228,7 +244,13 @@ impl Checker<'_> {
         for used in paths.values().flat_map(|path| &path.uses).chain(&derivations) {
             others.remove(used);
         }
-        report.left = others.into_iter().collect();
+        self.memory(&memory, &paths, report);
+        // What was said of a path that was removed stays.
+        let stays = |name: &String| match Object::parse(name) {
+            Some(Object::Attestation(part, _) | Object::Seed(part)) => memory.removed.contains(&part),
+            _ => false,
+        };
+        report.left = others.into_iter().filter(|name| !stays(name)).collect();
         Ok(paths)
     }
 

@@ -7,6 +7,7 @@ use std::{
     fs::File,
     io::{self, Read},
     sync::Arc,
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -192,6 +193,14 @@ impl Objects for Bucket {
                 Err(error) => Err(failed(error)),
             }
         })
+    }
+
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
+        match self.runtime.block_on(self.store.head(&path(name)?)) {
+            Ok(found) => Ok(Some(found.last_modified.into())),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {

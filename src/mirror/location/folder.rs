@@ -11,6 +11,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Once,
+    time::SystemTime,
 };
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, fstat, openat};
@@ -157,6 +158,10 @@ impl Objects for Folder {
         pending.file().write_all(bytes)?;
         pending.replace(&to).map_err(into_io)?;
         Ok(true)
+    }
+
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
+        self.file(name)?.map(|file| file.metadata()?.modified()).transpose()
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {

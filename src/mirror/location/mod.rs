@@ -8,6 +8,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read},
+    time::SystemTime,
 };
 
 use crate::code::{Code, Explanation};
@@ -65,6 +66,9 @@ pub trait Objects: Send + Sync {
     /// Puts other bytes in the place of an object, durably, if its bytes still are `was`; says whether they were. Of several who do
     /// it at once one does.
     fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool>;
+
+    /// When an object was written, by the location's clock; `None` when it is not there.
+    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>>;
 
     /// Removes an object; that it is not there is fine.
     fn delete(&self, name: &str) -> io::Result<()>;
@@ -275,6 +279,11 @@ impl Location {
         self.objects.exchange(name, was, bytes).map_err(self.failed(name))
     }
 
+    /// When an object was written, by the location's clock; `None` when it is not there.
+    pub(super) fn modified(&self, name: &str) -> Result<Option<SystemTime>, LocationError> {
+        self.objects.modified(name).map_err(self.failed(name))
+    }
+
     /// Removes an object.
     pub fn delete(&self, name: &str) -> Result<(), LocationError> {
         self.objects.delete(name).map_err(self.failed(name))
@@ -339,6 +348,9 @@ mod tests {
         }
         fn exchange(&self, _name: &str, _was: &[u8], _bytes: &[u8]) -> io::Result<bool> {
             unreachable!("a probe stays as it is")
+        }
+        fn modified(&self, _name: &str) -> io::Result<Option<SystemTime>> {
+            unreachable!("nobody asks how old a probe is")
         }
         fn delete(&self, name: &str) -> io::Result<()> {
             self.0.lock().unwrap().remove(name);
