@@ -101,7 +101,10 @@ fn a_copied_mirror_is_proved_again_from_itself_alone_and_a_well_signed_lie_is_fo
     {
         for info in subject.outputs.values() {
             let part = HashPart::of(&info.store_path);
-            for object in [Object::NarInfo(part.clone()), Object::Listing(part.clone())] {
+            // Nor does it remember what it admitted.
+            for object in
+                [Object::NarInfo, Object::Listing, Object::Admitted].map(|object| object(part.clone()))
+            {
                 fs::remove_file(at("lie").join(object.name())).unwrap();
             }
             fs::remove_dir_all(at("lie").join(format!("attestations/{part}"))).unwrap();
