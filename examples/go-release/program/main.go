@@ -1,5 +1,5 @@
-// Almanac looks up what a system knows: time zones, ports, protocols, types of files; and what a server says
-// of itself over TLS. Each of these is a part of Go's library whose files are somewhere else on each system.
+// Almanac looks up what a system knows: time zones, ports, protocols, types of files; and who a server is
+// by its certificate. Each of these is a part of Go's library whose files are somewhere else on each system.
 package main
 
 import (
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"mime"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ var version = "unknown"
 const usage = `almanac zone NAME...      what time it is there, and how far from UTC
 almanac port NAME...      the port of a service
 almanac type EXTENSION... the type of a file
-almanac server URL...     what a web server says of itself
+almanac server HOST...    who a server is by its certificate
 almanac version
 `
 
@@ -93,19 +92,21 @@ func fileType(extension string) ([]string, error) {
 	return []string{found}, nil
 }
 
-func server(url string) ([]string, error) {
-	client := http.Client{
-		Timeout:   30 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}},
+func server(name string) ([]string, error) {
+	address := name
+	if _, _, err := net.SplitHostPort(name); err != nil {
+		address = net.JoinHostPort(name, "https")
 	}
-	response, err := client.Head(url)
+	dialer := tls.Dialer{
+		NetDialer: &net.Dialer{Timeout: 30 * time.Second},
+		Config:    &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	connection, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	row := []string{response.Status, response.Header.Get("Server")}
-	if response.TLS != nil {
-		row = append(row, tls.VersionName(response.TLS.Version))
-	}
-	return row, nil
+	defer connection.Close()
+	state := connection.(*tls.Conn).ConnectionState()
+	subject := state.PeerCertificates[0]
+	return []string{subject.Subject.CommonName, subject.NotAfter.Format(time.DateOnly), tls.VersionName(state.Version)}, nil
 }
