@@ -8,11 +8,14 @@ packages:
 }:
 let
   cfg = config.services.reprove;
+  reprove = "${cfg.package}/bin/reprove";
+  found = "${cfg.stateDir}/verify.json";
+  statements = "${cfg.stateDir}/verify.jsonl";
   arguments = [
     "--state"
     cfg.stateDir
     "--json"
-    "${cfg.stateDir}/verify.json"
+    found
     "--html"
     "${cfg.stateDir}/verify.html"
     "--rounds"
@@ -33,6 +36,25 @@ let
   ++ cfg.extraArguments
   ++ [ "--" ]
   ++ cfg.installables;
+  verify = "${reprove} verify ${lib.escapeShellArgs arguments}";
+  attest = lib.escapeShellArgs [
+    "--state"
+    cfg.stateDir
+    "--to"
+    statements
+    found
+  ];
+  isSigned = cfg.signingKeyFile != null;
+  # What differs is worth a statement as much as what does not. An older result is not signed again.
+  verifyAndSign = ''
+    rm -f ${lib.escapeShellArgs [ found statements ]}
+    status=0
+    ${verify} || status=$?
+    if [ -e ${lib.escapeShellArg found} ]; then
+      ${reprove} attest make --key "$CREDENTIALS_DIRECTORY/signing-key" ${attest}
+    fi
+    exit "$status"
+  '';
 in
 {
   options.services.reprove = {
@@ -80,6 +102,12 @@ in
       example = [ "go-unpatched" ];
       description = "Policies that the derivations are made to follow before they are built, see `reprove policy list`.";
     };
+    signingKeyFile = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "/run/keys/reprove";
+      description = "A secret key of `nix key generate-secret`, readable by root only: what is found is then written as signed statements too (verify.jsonl, see `reprove attest`).";
+    };
     extraArguments = lib.mkOption {
       type = lib.types.listOf lib.types.str;
       default = [ ];
@@ -107,10 +135,11 @@ in
       wants = [ "network-online.target" ];
       startAt = cfg.schedule;
       environment.HOME = cfg.stateDir;
-      script = "exec ${cfg.package}/bin/reprove verify ${lib.escapeShellArgs arguments}";
+      script = if isSigned then verifyAndSign else "exec ${verify}";
       serviceConfig = {
         Type = "oneshot";
         User = "reprove";
+        LoadCredential = lib.optional isSigned "signing-key:${cfg.signingKeyFile}";
         Group = "reprove";
         ReadWritePaths = [ cfg.stateDir ];
         Nice = 19;

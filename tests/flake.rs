@@ -160,10 +160,12 @@ let
   defaults = builtins.mapAttrs (_: option: option.default) (removeAttrs options [ "installables" ]);
   installables = [ "github:owner/project#it's" ];
   chosen = { inherit installables; enable = true; against = [ "nix" ]; };
-  enabled = of { services.reprove = defaults // chosen; };
+  serviceOf = config: (of { services.reprove = config; }).config.systemd.services.reprove;
+  signed = serviceOf (defaults // chosen // { signingKeyFile = "/run/keys/it"; });
 in
 {
-  inherit (enabled.config.systemd.services.reprove) script startAt;
+  inherit (serviceOf (defaults // chosen)) script startAt;
+  signed = { inherit (signed) script; inherit (signed.serviceConfig) LoadCredential; };
   disabled = (of { services.reprove = defaults; }).config;
 }"#;
 
@@ -219,6 +221,13 @@ fn every_output(bench: &Bench) {
     let script = module["script"].as_str().unwrap();
     assert!(script.ends_with(r" '--against' 'nix' '--' 'github:owner/project#it'\''s'"), "{script}");
     assert!(script.contains("/bin/reprove verify '--state' '/var/lib/reprove' "), "{script}");
+    let signed = module["signed"]["script"].as_str().unwrap();
+    assert!(signed.contains(script.strip_prefix("exec ").unwrap()), "{signed}");
+    assert!(
+        signed.contains("attest make --key \"$CREDENTIALS_DIRECTORY/signing-key\" '--state'"),
+        "{signed}"
+    );
+    assert_eq!(module["signed"]["LoadCredential"], json!(["signing-key:/run/keys/it"]));
 }
 
 #[test]

@@ -168,6 +168,7 @@ let
     literalExpression = text: text;
     types = {
       listOf = element: "list of ${element}";
+      nullOr = element: "null or ${element}";
       ints.positive = "positive integer";
       package = "package";
       path = "path";
