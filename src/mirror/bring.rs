@@ -8,13 +8,16 @@ use std::{
 use super::{
     Mirror, MirrorError,
     layout::Object,
-    parallel::{cores, parallel},
+    parallel::{WAITING, parallel},
 };
 use crate::{
     nix::{narinfo::NarInfo, store_path::StorePath},
     schedule::register_closed,
     store::{Origin, PathInfo, Store},
 };
+
+/// What unpacking may hold in memory, as a power of two in bytes: four times what our level of zstd asks for.
+const WINDOW_LOG: u32 = 24;
 
 impl Mirror {
     /// Takes a path and everything it refers to into `store`. What is there already has to be the same bits.
@@ -27,7 +30,7 @@ impl Mirror {
         let mut left = BTreeSet::from([path.clone()]);
         while !left.is_empty() {
             let batch: Vec<StorePath> = std::mem::take(&mut left).into_iter().collect();
-            let read = parallel(&batch, cores(), |next| self.narinfo(next));
+            let read = parallel(&batch, WAITING, |next| self.narinfo(next));
             for (next, narinfo) in batch.into_iter().zip(read) {
                 let missing = || MirrorError::NotClosed { path: path.clone(), missing: next.clone() };
                 let narinfo = narinfo?.ok_or_else(missing)?;
@@ -37,7 +40,7 @@ impl Mirror {
             left.retain(|reference| !narinfos.contains_key(reference));
         }
         let narinfos: Vec<NarInfo> = narinfos.into_values().collect();
-        let fetched = parallel(&narinfos, cores(), |narinfo| self.fetch(narinfo, store));
+        let fetched = parallel(&narinfos, WAITING, |narinfo| self.fetch(narinfo, store));
         let infos: Result<Vec<PathInfo>, MirrorError> = fetched.into_iter().collect();
         let infos = infos?.into_iter().map(|info| (info.path.clone(), info)).collect();
         // What is there in other bits is refused by our store, and nothing is written over.
@@ -71,7 +74,8 @@ impl Mirror {
         };
         let object = object.filter(|object| *object == narinfo.url).ok_or_else(|| missing(&narinfo.url))?;
         let opened = self.location.open(&object)?.ok_or_else(|| missing(&object))?;
-        let nar = zstd::Decoder::new(opened.bytes.take(opened.size))?;
+        let mut nar = zstd::Decoder::new(opened.bytes.take(opened.size))?;
+        nar.window_log_max(WINDOW_LOG)?;
         store.import_nar(nar.take(info.nar_size.saturating_add(1)), Some(info.nar_hash))?;
         Ok(info)
     }

