@@ -32,6 +32,7 @@ mod realising;
 mod release;
 mod running;
 mod schema;
+mod signers;
 mod source;
 mod sourcing;
 mod store;

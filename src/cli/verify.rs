@@ -1,6 +1,6 @@
 //! `reprove verify`: rounds under varied settings, references, a verdict for every output.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -13,14 +13,16 @@ use super::{
     host_nix::HostNix,
     realising,
     running::Interrupted,
+    signers,
     workshop::{Work, Workshop},
 };
 use crate::{
     machine::Setting,
+    release::signers::Signers,
     report,
     schedule::RealiseError,
     verify::{
-        Against, Note, OutputResult, Verdict,
+        Against, Note, OutputResult, Reference, Verdict,
         rounds::RoundPlan,
         session::{Request, Target, Verification, verify},
         target::KeptRounds,
@@ -46,6 +48,10 @@ pub struct Verify {
     /// address of a binary cache; `^OUTPUT=REFERENCE` is for one output of several
     #[arg(long, value_name = "REFERENCE")]
     against: Vec<Against>,
+    /// Who has to have signed what a binary cache of `--against` holds: a `signers.toml`, as `release verify` reads it; as many of
+    /// its contributors as it says (level 5), with ed25519 keys of Nix
+    #[arg(long, value_name = "FILE", requires = "against")]
+    signers: Option<PathBuf>,
     /// Build round 1 once more under the very same settings, and compare the two runs as a whole: instructions, console, and the
     /// roots of the machine's state (level 3; embedded machine only)
     #[arg(long)]
@@ -89,6 +95,7 @@ impl Verify {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let views = self.to.open()?;
         let accepted = self.accepted.open()?;
+        let signers = self.signers()?;
         let interrupted = if self.fresh { Interrupted::BeginAgain } else { Interrupted::GoOn };
         let workshop = self.work.open_across(context, interrupted, &self.across)?;
         let closure = &workshop.closure;
@@ -106,6 +113,7 @@ impl Verify {
             targets: &targets,
             rounds: &rounds,
             references: &self.against,
+            signers: signers.as_ref(),
             engines: workshop.engines(),
             replay: self.replay,
             accepted: accepted.as_ref(),
@@ -139,6 +147,16 @@ impl Verify {
             target.counterpart = counterpart;
         }
         Ok(targets)
+    }
+
+    /// Who has to agree; of no use without a place that has signatures.
+    fn signers(&self) -> Result<Option<Signers>, Failure> {
+        let Some(file) = &self.signers else { return Ok(None) };
+        if !self.against.iter().any(|against| matches!(against.reference, Reference::Cache(_))) {
+            let message = "--signers: signatures are looked for in binary caches, and none is named";
+            return Err(Failure::usage(message.to_owned()).hint("--against ADDRESS names one"));
+        }
+        signers::read(file).map(Some)
     }
 
     /// A reference for an output that is not verified would never be looked at, and nobody told.

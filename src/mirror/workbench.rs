@@ -115,6 +115,7 @@ impl Workbench<'_> {
             targets: &[target],
             rounds: &rounds,
             references: &[],
+            signers: None,
             engines: &engines,
             replay: policy.level == crate::verify::Level::Replayed as u8,
             accepted: None,

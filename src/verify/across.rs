@@ -30,30 +30,38 @@ pub enum CounterpartBy {
     Nix(Box<Node>),
 }
 
-/// What a counterpart made of `outputs`; `done` are the targets that came before.
-pub(super) fn made(
-    counterpart: &Counterpart,
-    outputs: &[String],
-    done: &[TargetResult],
-    store: &Store,
-    native: Option<&dyn Native>,
-) -> Other {
-    let bits = |output: &String| -> Result<NarHash, String> {
-        match &counterpart.by {
-            CounterpartBy::Target(index) => {
-                let found = done.iter().filter(|result| result.target.index == *index);
-                let result = found.flat_map(|result| &result.outputs).find(|result| result.output == *output);
-                result.and_then(|result| result.finding.nar_hash).ok_or_else(|| "it was not built".to_owned())
-            }
-            CounterpartBy::Nix(node) => {
-                let native = native.ok_or("there is no `nix` here")?;
-                let tree = native.build(node, output)?;
-                Ok(store.add_tree(&tree).map_err(|error| error.to_string())?.hash)
-            }
-        }
-    };
-    let made = outputs.iter().map(|output| Ok((output.clone(), bits(output)?))).collect();
-    Other { reference: Reference::System(counterpart.system.clone()), shows: Level::Repeated, outputs: made }
+impl Counterpart {
+    /// What this host's own `nix` makes of `outputs`, when it is who builds them; needs no other target.
+    pub(super) fn by_nix(
+        &self,
+        outputs: &[String],
+        store: &Store,
+        native: Option<&dyn Native>,
+    ) -> Option<Other> {
+        let CounterpartBy::Nix(node) = &self.by else { return None };
+        let bits = |output: &String| -> Result<NarHash, String> {
+            let native = native.ok_or("there is no `nix` here")?;
+            let tree = native.build(node, output)?;
+            Ok(store.add_tree(&tree).map_err(|error| error.to_string())?.hash)
+        };
+        Some(self.made(outputs, bits))
+    }
+
+    /// What was made of `outputs` by a target that came before, among `done`, when that is who builds them.
+    pub(super) fn by_target(&self, outputs: &[String], done: &[TargetResult]) -> Option<Other> {
+        let CounterpartBy::Target(index) = self.by else { return None };
+        let bits = |output: &String| {
+            let found = done.iter().filter(|result| result.target.index == index);
+            let result = found.flat_map(|result| &result.outputs).find(|result| result.output == *output);
+            result.and_then(|result| result.finding.nar_hash).ok_or_else(|| "it was not built".to_owned())
+        };
+        Some(self.made(outputs, bits))
+    }
+
+    fn made(&self, outputs: &[String], bits: impl Fn(&String) -> Result<NarHash, String>) -> Other {
+        let outputs = outputs.iter().map(|output| Ok((output.clone(), bits(output)?))).collect();
+        Other { reference: Reference::System(self.system.clone()), shows: Level::Repeated, outputs }
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +93,11 @@ mod tests {
         let verification = verification();
         let outputs_of = |by: CounterpartBy, output: &str, native: Option<&dyn Native>| {
             let counterpart = Counterpart { system: "x86_64-linux".to_owned(), by };
-            let other = made(&counterpart, &[output.to_owned()], &verification.targets, &store, native);
+            let outputs = [output.to_owned()];
+            let by_nix = counterpart.by_nix(&outputs, &store, native);
+            let by_target = counterpart.by_target(&outputs, &verification.targets);
+            assert!(by_nix.is_some() != by_target.is_some(), "one of them builds it");
+            let other = by_nix.or(by_target).unwrap();
             assert_eq!(other.reference.to_string(), "x86_64-linux");
             assert_eq!(other.shows, Level::Repeated, "two builds, and no more");
             other.outputs.map(|outputs| outputs.into_values().collect::<Vec<_>>())

@@ -48,6 +48,16 @@ pub struct Round<E> {
 }
 
 impl<E> Round<E> {
+    /// What came of a build under `settings`.
+    pub(super) fn new(
+        base: &Settings,
+        label: String,
+        settings: Settings,
+        result: Option<Result<Built, E>>,
+    ) -> Self {
+        Round { label, varied: base.differences(&settings), settings, result }
+    }
+
     /// The build, when there is one.
     pub fn built(&self) -> Option<&Built> {
         self.result.as_ref()?.as_ref().ok()
@@ -94,26 +104,6 @@ impl Finding {
     }
 }
 
-/// Runs the rounds of `plan`, at most `jobs` at once, and, when an output differs between two of them, the probes
-/// that tell which setting did it.
-pub fn run_rounds<B: Builder>(plan: RoundPlan, builder: &B, jobs: usize) -> Rounds<B::Error> {
-    let settings: Vec<(String, Settings)> =
-        (0..plan.rounds).map(|n| (format!("round {}", n + 1), plan.settings(n))).collect();
-    let rounds = run_all(&plan.base, settings, builder, jobs, OnFailure::Stop);
-    let mut found = Rounds { rounds, probes: Vec::new(), plan };
-    if let Some(round) = found.first_disagreement() {
-        // Round 0 once more: were it to differ from itself, no probe would prove anything.
-        let mut probes = vec![("probe none".to_owned(), found.plan.base.clone())];
-        let single = found.plan.probes(round);
-        // One varied setting: the round itself is the probe.
-        if single.len() > 1 {
-            probes.extend(single.into_iter().map(|(which, s)| (format!("probe {}", which.name()), s)));
-        }
-        found.probes = run_all(&found.plan.base, probes, builder, jobs, OnFailure::Stop);
-    }
-    found
-}
-
 /// Builds everything that is wanted, each with its label.
 pub(super) fn run_all<B: Builder>(
     base: &Settings,
@@ -130,20 +120,34 @@ pub(super) fn run_all<B: Builder>(
     wanted
         .into_iter()
         .zip(outcomes)
-        .map(|((label, settings), outcome)| Round {
-            label,
-            varied: base.differences(&settings),
-            settings,
-            result: match outcome {
+        .map(|((label, settings), outcome)| {
+            let result = match outcome {
                 Outcome::Done(built) => Some(Ok(built)),
                 Outcome::Failed(error) => Some(Err(error)),
                 Outcome::Skipped(_) | Outcome::Stopped => None,
-            },
+            };
+            Round::new(base, label, settings, result)
         })
         .collect()
 }
 
 impl<E: std::fmt::Display> Rounds<E> {
+    /// When an output differs between two rounds, runs the probes that tell which setting did it, at most `jobs` at once.
+    pub(super) fn probe<B: Builder<Error = E>>(&mut self, builder: &B, jobs: usize)
+    where
+        E: Send,
+    {
+        let Some(round) = self.first_disagreement() else { return };
+        // Round 0 once more: were it to differ from itself, no probe would prove anything.
+        let mut probes = vec![("probe none".to_owned(), self.plan.base.clone())];
+        let single = self.plan.probes(round);
+        // One varied setting: the round itself is the probe.
+        if single.len() > 1 {
+            probes.extend(single.into_iter().map(|(which, s)| (format!("probe {}", which.name()), s)));
+        }
+        self.probes = run_all(&self.plan.base, probes, builder, jobs, OnFailure::Stop);
+    }
+
     /// What each round made; `None` unless every round was built.
     fn outputs(&self) -> Option<Vec<Outputs>> {
         self.rounds.iter().map(|round| Some(round.built()?.outputs.clone())).collect()
@@ -263,6 +267,7 @@ pub(super) fn failure_reason<E: std::fmt::Display>(round: &Round<E>, error: &E) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::builds;
 
     /// A builder whose outputs are a function of the settings.
     struct Fake<F>(F);
@@ -284,7 +289,11 @@ mod tests {
         also: &[Setting],
         build: impl Fn(&Settings) -> Result<Vec<(&'static str, u8)>, String> + Sync,
     ) -> Rounds<String> {
-        run_rounds(RoundPlan::new(rounds, Settings::default(), also), &Fake(build), 2)
+        let (plan, builder) = (RoundPlan::new(rounds, Settings::default(), also), Fake(build));
+        let mut builds = builds::first(&plan, &[Some(&builder)], |_| None::<()>, 2);
+        let mut rounds = builds.remove(0).rounds.unwrap();
+        rounds.probe(&builder, 2);
+        rounds
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod acceptance;
 pub mod across;
 mod brought;
+mod builds;
 pub mod closure;
 pub mod conclusion;
 pub mod derivation;

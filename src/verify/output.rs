@@ -6,7 +6,7 @@ use super::{
     conclusion::{Comparison, Conclusion, conclude},
     derivation::{Finding, Rounds},
     divergence::{Divergence, explain},
-    reference::{Against, Native, Reference, fetch},
+    reference::{Against, Fetched, Native, Reference, fetch},
     replay::{Replay, Sameness},
     rounds::Outputs,
 };
@@ -16,6 +16,7 @@ use crate::{
     graph::{Brought, Node},
     machine::{Setting, Settings},
     nix::{hash::NarHash, store_path::StorePath},
+    release::{quorum::QuorumError, signers::Signers},
     schedule::RealiseError,
     store::{Origin, Store},
 };
@@ -31,6 +32,20 @@ pub struct Compared {
     pub comparison: Comparison,
     /// The run that made them, when it was one of this verification.
     pub run: Option<String>,
+    /// Who of those who have to agree signed them; each once.
+    pub signed_by: Vec<String>,
+}
+
+impl Compared {
+    /// What was compared with bits that nobody has to sign, as they were made here.
+    pub(crate) fn by_us(
+        reference: Reference,
+        nar_hash: Option<NarHash>,
+        comparison: Comparison,
+        run: Option<String>,
+    ) -> Self {
+        Compared { reference, nar_hash, comparison, run, signed_by: Vec::new() }
+    }
 }
 
 /// Something that went wrong beside a verdict, and does not change it.
@@ -89,6 +104,8 @@ pub(super) struct OutputCheck<'a> {
     pub(super) rounds: Option<&'a Rounds<RealiseError>>,
     pub(super) references: &'a [Against],
     pub(super) native: Option<&'a dyn Native>,
+    /// Who has to agree about what binary caches hold.
+    pub(super) signers: Option<&'a Signers>,
     pub(super) others: &'a [Other],
     pub(super) replay: Option<&'a Replay>,
     pub(super) accepted: Option<&'a Accepted>,
@@ -161,17 +178,36 @@ impl OutputCheck<'_> {
             // What names no output by itself is for this one when no other can be meant.
             let only = self.one_target && (self.one_output || against.output.is_some());
             let theirs = fetch(reference, self.node, output, path, only, self.store, self.native);
+            let signed_by = theirs.as_ref().map_or_else(|_| Vec::new(), |theirs| self.who_signed(theirs));
             let comparison = match &theirs {
                 Err(error) => Comparison::Missing { why: format!("{reference}: {error}") },
-                Ok(theirs) if *theirs == ours => Comparison::Equal { shows: shown_by(reference) },
-                Ok(_) => Comparison::Different,
+                Ok(theirs) if theirs.nar_hash != ours => Comparison::Different,
+                Ok(theirs) => match self.agreed(theirs, &signed_by) {
+                    None => Comparison::Equal { shows: shown_by(reference) },
+                    Some(Ok(())) => Comparison::Equal { shows: Level::Attested },
+                    Some(Err(too_few)) => Comparison::Missing { why: format!("{reference}: {too_few}") },
+                },
             };
-            let (reference, nar_hash) = (reference.clone(), theirs.ok());
-            compared.push(Compared { reference, nar_hash, comparison, run: None });
+            let (reference, nar_hash) = (reference.clone(), theirs.ok().map(|theirs| theirs.nar_hash));
+            compared.push(Compared { reference, nar_hash, comparison, run: None, signed_by });
         }
         compared.extend(self.others.iter().map(|other| compare_with_other(other, output, ours)));
         compared.extend(self.replay.map(|replay| compare_with_replay(replay, output, ours, self.varied())));
         compared
+    }
+
+    /// Who of those who have to agree signed what a binary cache says.
+    fn who_signed(&self, theirs: &Fetched) -> Vec<String> {
+        let (Some(signers), Some(narinfo)) = (self.signers, &theirs.narinfo) else { return Vec::new() };
+        let signed = signers.who_signed(narinfo.fingerprint().as_bytes(), &narinfo.signatures);
+        signed.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Whether enough of them did; none when nobody has to: it is no binary cache, or nobody was named.
+    fn agreed(&self, theirs: &Fetched, signed_by: &[String]) -> Option<Result<(), QuorumError>> {
+        let threshold = self.signers.filter(|_| theirs.narinfo.is_some())?.threshold;
+        let agreed = signed_by.to_vec();
+        Some(if agreed.len() >= threshold { Ok(()) } else { Err(QuorumError { threshold, agreed }) })
     }
 
     /// Whether there was a round under other settings.
@@ -187,7 +223,7 @@ impl OutputCheck<'_> {
             Ok(info) => info?,
             Err(error) => {
                 let comparison = Comparison::Missing { why: format!("{reference}: {error}") };
-                return Some(Compared { reference, nar_hash: None, comparison, run: None });
+                return Some(Compared::by_us(reference, None, comparison, None));
             }
         };
         if let Origin::Built { run } = &info.origin
@@ -199,7 +235,7 @@ impl OutputCheck<'_> {
             true => Comparison::Equal { shows: Level::Repeated },
             false => Comparison::Different,
         };
-        Some(Compared { reference, nar_hash: Some(info.nar_hash), comparison, run: None })
+        Some(Compared::by_us(reference, Some(info.nar_hash), comparison, None))
     }
 }
 
@@ -215,7 +251,7 @@ fn compare_with_other(other: &Other, output: &str, ours: NarHash) -> Compared {
         Ok(theirs) if *theirs == ours => Comparison::Equal { shows: other.shows },
         Ok(_) => Comparison::Different,
     };
-    Compared { reference, nar_hash: theirs.ok(), comparison, run: None }
+    Compared::by_us(reference, theirs.ok(), comparison, None)
 }
 
 /// What equal bits from there show.
@@ -242,7 +278,7 @@ fn compare_with_replay(replay: &Replay, output: &str, ours: NarHash, varied: boo
         },
     };
     let run = replay.built.as_ref().ok().map(|(_, run)| run.clone());
-    Compared { reference, nar_hash: theirs, comparison, run }
+    Compared::by_us(reference, theirs, comparison, run)
 }
 
 /// The settings proven to flip the bits, with their two values.
@@ -266,7 +302,12 @@ mod tests {
     use super::*;
     use crate::{
         machine::Engine,
-        nix::derivation::{Derivation, Output},
+        nix::{
+            derivation::{Derivation, Output},
+            narinfo::NarInfo,
+            secret_key::{self, SecretKey},
+        },
+        release::signers::Contributor,
         store::{PathInfo, RunId},
         verify::{
             Verdict,
@@ -283,6 +324,7 @@ mod tests {
         others: Vec<Other>,
         replay: Option<Replay>,
         accepted: Option<Accepted>,
+        signers: Option<Signers>,
     }
 
     fn path(name: &str) -> StorePath {
@@ -306,8 +348,8 @@ mod tests {
         let node = Node { drv: path("two.drv"), derivation: derivation.into(), inputs: Vec::new(), depth: 0 };
         let plan = RoundPlan::new(2, Settings::default(), &[]);
         let rounds = Rounds { rounds: Vec::new(), probes: Vec::new(), plan };
-        let (others, replay, accepted) = (Vec::new(), None, None);
-        Fixture { dir, store, node, rounds, others, replay, accepted }
+        let (others, replay, accepted, signers) = (Vec::new(), None, None, None);
+        Fixture { dir, store, node, rounds, others, replay, accepted, signers }
     }
 
     fn another_machine(outputs: Result<Outputs, String>) -> Other {
@@ -319,12 +361,31 @@ mod tests {
             let (store, node, rounds) = (&self.store, &self.node, Some(&self.rounds));
             let (one_target, one_output) = (true, false);
             let (others, replay, native) = (&self.others, self.replay.as_ref(), None);
-            let accepted = self.accepted.as_ref();
+            let (accepted, signers) = (self.accepted.as_ref(), self.signers.as_ref());
             #[rustfmt::skip]
             let check = OutputCheck {
-                store, node, rounds, references, native, others, replay, accepted, one_target, one_output,
+                store, node, rounds, references, native, signers, others, replay, accepted, one_target, one_output,
             };
             check.run(output, finding)
+        }
+
+        /// A binary cache with a file of these bytes as `out`, and what these keys sign of that.
+        fn cache(&self, bytes: &str, keys: &[&SecretKey]) -> Against {
+            let folder = self.dir.path();
+            let nar = fs::read(self.store.nar_path(&self.bits(bytes))).unwrap();
+            fs::write(folder.join("a.nar"), &nar).unwrap();
+            let mut text = format!(
+                "StorePath: {}\nURL: a.nar\nCompression: none\nNarHash: {}\nNarSize: {}\nReferences: \n",
+                path("out"),
+                NarHash::of(&nar).to_nix(),
+                nar.len()
+            );
+            let fingerprint = NarInfo::parse(text.as_bytes()).unwrap().fingerprint();
+            for key in keys {
+                text.push_str(&format!("Sig: {}\n", key.sign(fingerprint.as_bytes())));
+            }
+            fs::write(folder.join(format!("{}.narinfo", path("out").hash_part())), text).unwrap();
+            format!("file://{}", folder.display()).parse().unwrap()
         }
 
         /// The hash of a file with these bytes, which is then in the store.
@@ -381,6 +442,37 @@ mod tests {
         let unnamed = [format!("{folder}/dev-file").parse().unwrap()];
         let dev = fixture.run("dev", reproduced(dev.finding.nar_hash.unwrap()), &unnamed);
         assert_eq!(dev.conclusion.verdict, Verdict::NotChecked);
+    }
+
+    #[test]
+    fn what_enough_signers_published_is_attested_and_what_too_few_did_is_not_checked() {
+        let mut fixture = fixture();
+        let ours = fixture.bits("ours");
+        let [alice, second, bob, eve] = [("alice-1", 1), ("alice-2", 2), ("bob-1", 3), ("eve-1", 4)]
+            .map(|(name, seed)| secret_key::spelled(name, &[seed; 32]).parse::<SecretKey>().unwrap());
+        let contributor = |name: &str, keys: &[&SecretKey]| Contributor {
+            name: name.to_owned(),
+            nix: keys.iter().map(|key| key.public()).collect(),
+            openpgp: Vec::new(),
+        };
+        let contributors = vec![contributor("alice", &[&alice, &second]), contributor("bob", &[&bob])];
+        fixture.signers = Some(Signers::new(2, contributors).unwrap());
+        let with = |bytes: &str, keys: &[&SecretKey]| {
+            let single = finding(Verdict::NotChecked, ours, None);
+            let result = fixture.run("out", single, &[fixture.cache(bytes, keys)]);
+            let compared = result.compared.into_iter().next().unwrap();
+            (result.conclusion.verdict, result.conclusion.level, compared.signed_by.join(" "))
+        };
+        let too_few = |who: &str| (Verdict::NotChecked, Level::Built, who.to_owned());
+        assert_eq!(
+            with("ours", &[&bob, &eve, &alice]),
+            (Verdict::Reproduced, Level::Attested, "alice bob".to_owned())
+        );
+        assert_eq!(with("ours", &[&alice, &second]), too_few("alice"), "one person with two keys");
+        assert_eq!(with("ours", &[&eve, &bob]), too_few("bob"), "a stranger does not count");
+        assert_eq!(with("ours", &[]), too_few(""));
+        assert_eq!(with("theirs", &[&alice, &bob]).0, Verdict::Diverged, "however many say otherwise");
+        assert_eq!(with("theirs", &[]).0, Verdict::Diverged, "nobody has to agree to a difference");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     graph::Node,
     machine::Engine,
-    nix::{hash::NarHash, nar, store_path::StorePath},
+    nix::{hash::NarHash, nar, narinfo::NarInfo, store_path::StorePath},
     source::binary_cache::{BinaryCache, CacheError},
     store::{Nar, Store, StoreError},
 };
@@ -133,8 +133,22 @@ pub trait Native: Sync {
     fn build(&self, node: &Node, output: &str) -> Result<PathBuf, String>;
 }
 
-/// Takes what `reference` holds for an output into the store, as bits only, and gives their hash. `only` says that there
-/// is no other output that an unnamed file or folder could mean.
+/// What a reference holds for an output.
+pub struct Fetched {
+    /// The bits, which are in the store.
+    pub nar_hash: NarHash,
+    /// What a binary cache says of them, with the signatures of that; none of another kind of reference.
+    pub narinfo: Option<NarInfo>,
+}
+
+impl From<NarHash> for Fetched {
+    fn from(nar_hash: NarHash) -> Self {
+        Fetched { nar_hash, narinfo: None }
+    }
+}
+
+/// Takes what `reference` holds for an output into the store, as bits only. `only` says that there is no other output that an
+/// unnamed file or folder could mean.
 pub fn fetch(
     reference: &Reference,
     node: &Node,
@@ -143,28 +157,28 @@ pub fn fetch(
     only: bool,
     store: &Store,
     native: Option<&dyn Native>,
-) -> Result<NarHash, ReferenceError> {
+) -> Result<Fetched, ReferenceError> {
     match reference {
-        Reference::Path(place) => Ok(from_path(place, path, only, store)?.hash),
+        Reference::Path(place) => Ok(from_path(place, path, only, store)?.hash.into()),
         // What it makes is built by the verification itself and compared there.
         Reference::Machine(_) | Reference::Replay | Reference::System(_) => {
             Err(ReferenceError::Absent { reference: reference.to_string(), output: path.clone() })
         }
         Reference::OurStore => match store.path(path)? {
-            Some(info) => Ok(info.nar_hash),
+            Some(info) => Ok(info.nar_hash.into()),
             None => Err(ReferenceError::Absent { reference: reference.to_string(), output: path.clone() }),
         },
         Reference::Nix => {
             let native = native.ok_or_else(|| ReferenceError::Native("there is no `nix` here".to_owned()))?;
             let tree = native.build(node, output).map_err(ReferenceError::Native)?;
-            Ok(store.add_tree(&tree)?.hash)
+            Ok(store.add_tree(&tree)?.hash.into())
         }
         Reference::Cache(address) => {
             let cache = BinaryCache::new(address)?;
             let absent =
                 || ReferenceError::Absent { reference: cache.address().to_owned(), output: path.clone() };
             let info = cache.narinfo(path)?.ok_or_else(absent)?;
-            Ok(cache.fetch(&info, store)?.hash)
+            Ok(Fetched { nar_hash: cache.fetch(&info, store)?.hash, narinfo: Some(info) })
         }
     }
 }

@@ -39,6 +39,11 @@ impl RoundPlan {
         }
     }
 
+    /// What round `n`, counted from 0, is called.
+    pub fn label(&self, n: u32) -> String {
+        format!("round {}", n + 1)
+    }
+
     /// The probes that tell which setting flips the bits between round 0 and round `n`: round 0 with one setting at
     /// round `n`'s value, one probe per setting.
     pub fn probes(&self, n: u32) -> Vec<(Setting, Settings)> {

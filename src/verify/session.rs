@@ -2,9 +2,10 @@
 
 use super::{
     Level, Verdict,
-    across::{self, Counterpart},
+    across::Counterpart,
     brought,
-    derivation::{Builder as _, Built, Finding, Rounds, run_rounds},
+    builds::{self, FirstBuilds},
+    derivation::{Builder as _, Built, Finding, Rounds},
     inputs::{Input, Inputs, UnknownInput, round_down},
     needs::{Needs, lone_targets},
     output::{Note, Other, OutputCheck, OutputResult},
@@ -18,6 +19,7 @@ use crate::{
     graph::{Graph, Plan},
     machine::{Arch, Engine},
     nix::store_path::StorePath,
+    release::signers::Signers,
     schedule::{OnFailure, RealiseError, Realiser},
     store::{RoundKey, Store, StoreError},
 };
@@ -66,6 +68,8 @@ pub struct Request<'a> {
     pub rounds: &'a RoundPlan,
     /// What to compare with.
     pub references: &'a [Against],
+    /// Who has to agree about what is compared with in binary caches, if anybody has to.
+    pub signers: Option<&'a Signers>,
     /// Kinds of machine. The first that runs a target does its rounds; what each further one makes of it is compared.
     pub engines: &'a [Engine],
     /// Whether round 1 is run once more under the very same settings, to see whether it is the same run.
@@ -135,9 +139,24 @@ pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dy
     let Request { graph, plan, jobs, on_failure, .. } = *request;
     let needs =
         Needs::realise(graph, plan, &lone_targets(graph, request.targets), realiser, jobs, on_failure);
+    let prepared: Vec<Prepared<'_, '_>> = request
+        .targets
+        .iter()
+        .map(|target| Prepared {
+            target,
+            builder: TargetBuilder::new(realiser, graph, target.index, request.kept),
+            blocked: needs.blocked(graph, plan, target.index),
+        })
+        .collect();
+    let builders: Vec<_> = prepared.iter().map(Prepared::builder).collect();
+    let aside = |n: usize| {
+        let Target { counterpart, outputs, .. } = prepared[n].target;
+        counterpart.as_ref()?.by_nix(outputs, realiser.store, native)
+    };
+    let builds = builds::first(request.rounds, &builders, aside, jobs);
     let mut targets: Vec<TargetResult> = Vec::with_capacity(request.targets.len());
-    for target in request.targets {
-        let result = verify_target(request, realiser, native, target, &needs, &targets);
+    for (prepared, builds) in prepared.into_iter().zip(builds) {
+        let result = judge(request, realiser, native, prepared, builds, &targets);
         targets.push(result);
     }
     let indices = request.targets.iter().map(|target| target.index);
@@ -152,25 +171,37 @@ pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dy
     verification
 }
 
-fn verify_target(
+/// A target that can be built, or why not.
+struct Prepared<'a, 'r> {
+    target: &'a Target,
+    builder: TargetBuilder<'a, 'r>,
+    blocked: Option<(Verdict, String)>,
+}
+
+impl<'a, 'r> Prepared<'a, 'r> {
+    fn builder(&self) -> Option<&TargetBuilder<'a, 'r>> {
+        self.blocked.is_none().then_some(&self.builder)
+    }
+}
+
+/// What the builds of a target show, and what more of them that takes; `done` are the targets before it.
+fn judge(
     request: &Request<'_>,
     realiser: &Realiser<'_>,
     native: Option<&dyn Native>,
-    target: &Target,
-    needs: &Needs,
+    prepared: Prepared<'_, '_>,
+    builds: FirstBuilds<RealiseError, Other>,
     done: &[TargetResult],
 ) -> TargetResult {
+    let Prepared { target, builder, blocked } = prepared;
+    let FirstBuilds { mut rounds, aside } = builds;
     let node = &request.graph.nodes()[target.index];
-    let builder = TargetBuilder::new(realiser, request.graph, target.index, request.kept);
-    let blocked = needs.blocked(request.graph, request.plan, target.index);
-    let rounds = blocked.is_none().then(|| run_rounds(request.rounds.clone(), &builder, request.jobs));
     let mut others = Vec::new();
-    if rounds.is_some() {
+    if let Some(rounds) = &mut rounds {
+        rounds.probe(&builder, request.jobs);
         others.extend(other_machines(request, realiser, target.index));
-        let counterpart = target.counterpart.iter();
-        others.extend(
-            counterpart.map(|other| across::made(other, &target.outputs, done, realiser.store, native)),
-        );
+        let counterpart = target.counterpart.as_ref();
+        others.extend(aside.or_else(|| counterpart?.by_target(&target.outputs, done)));
     }
     let first = rounds.as_ref().and_then(|rounds| rounds.rounds.first()?.built()).filter(|_| request.replay);
     let replay = first.map(|first| replay(request, realiser, &builder, first));
@@ -183,6 +214,7 @@ fn verify_target(
         references: request.references,
         accepted: request.accepted,
         native,
+        signers: request.signers,
         one_target: request.targets.len() == 1,
         one_output: target.outputs.len() == 1,
     };

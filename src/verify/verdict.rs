@@ -45,12 +45,14 @@ pub enum Level {
     Replayed = 3,
     /// Two independent engines, or a host's own `nix build`, give the same bits.
     CrossEngine = 4,
+    /// As many independent signers as have to agree published the same bits.
+    Attested = 5,
 }
 
 impl Level {
     /// All of them, the least first.
-    pub const ALL: [Level; 5] =
-        [Level::Built, Level::Repeated, Level::Varied, Level::Replayed, Level::CrossEngine];
+    pub const ALL: [Level; 6] =
+        [Level::Built, Level::Repeated, Level::Varied, Level::Replayed, Level::CrossEngine, Level::Attested];
 
     /// The name in the table of levels.
     pub fn name(self) -> &'static str {
@@ -60,6 +62,7 @@ impl Level {
             Level::Varied => "varied",
             Level::Replayed => "replayed",
             Level::CrossEngine => "cross-engine",
+            Level::Attested => "attested",
         }
     }
 }

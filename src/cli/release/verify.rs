@@ -12,15 +12,14 @@ use crate::{
     cli::{
         Context, Exit, Failure,
         document::{JsonTo, folder_of},
-        read::{self, bounded, named},
+        read::named,
+        signers,
     },
     release::{
         digest::Digest,
         files::{self, FileError},
         manifest::{self, Manifest},
-        openpgp,
         quorum::{Quorum, QuorumError},
-        signers::{self, Signers, SignersError},
     },
     report::release::Checked,
 };
@@ -60,7 +59,7 @@ impl VerifyRelease {
     /// Checks and prints.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
-        let signers = self.signers()?;
+        let signers = signers::read(&self.signers)?;
         let bytes = named(&self.manifest, manifest::MAX_LEN)?;
         let manifest =
             Manifest::parse(&bytes).map_err(|error| Failure::from(error).about(self.manifest.display()))?;
@@ -83,13 +82,6 @@ impl VerifyRelease {
         }
         json.write(&checked.document())?;
         Ok(exit(&checked))
-    }
-
-    fn signers(&self) -> Result<Signers, Failure> {
-        let text = read::text(&self.signers, signers::MAX_LEN)?;
-        let folder = folder_of(&self.signers);
-        let read = |file: &str| bounded(&folder.join(file), openpgp::MAX_CERTIFICATE_LEN);
-        Signers::parse(&text, &read).map_err(|error| Failure::from(error).about(self.signers.display()))
     }
 
     /// The files to look at.
@@ -148,10 +140,4 @@ fn missing(error: &QuorumError, checked: &Checked) -> Failure {
         );
     }
     failure
-}
-
-impl From<SignersError> for Failure {
-    fn from(error: SignersError) -> Self {
-        Failure::new(error.code(), &error, Exit::Usage)
-    }
 }

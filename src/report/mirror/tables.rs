@@ -300,6 +300,7 @@ pub(super) fn policy(out: &mut String, holdings: &Holdings) {
         "two runs that are the same instruction by instruction",
         "two kinds of machine, or a host of its own, give the same bits",
     ];
+    // How many signers there are is no part of what a mirror's policy asks of a build.
     for (level, meaning) in Level::ALL.iter().zip(meanings) {
         add(out, format_args!("<dt>{} {}</dt><dd><p>{meaning}</p></dd>", *level as u8, level.name()));
     }

@@ -49,8 +49,8 @@ struct Output<'a> {
     path: Option<&'a StorePath>,
     nar_hash: Option<NarHash>,
     verdict: Verdict,
-    /// 0 built, 1 repeated, 2 varied, 3 replayed, 4 cross-engine.
-    #[schemars(with = "u8", range(max = 4))]
+    /// 0 built, 1 repeated, 2 varied, 3 replayed, 4 cross-engine, 5 attested.
+    #[schemars(with = "u8", range(max = 5))]
     level: Level,
     level_name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +114,9 @@ struct ReferenceOf {
     /// The run that made them, when it was one of this verification.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<String>,
+    /// Who of those who have to agree signed them; only of a binary cache, and when somebody has to.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    signed_by: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -274,12 +277,13 @@ fn reference(compared: &Compared) -> ReferenceOf {
         Comparison::Equal { .. } | Comparison::Different => None,
         Comparison::Missing { why } | Comparison::Unlike { why } => Some(escape(why)),
     };
-    let Compared { nar_hash, run, .. } = compared;
+    let Compared { nar_hash, run, signed_by, .. } = compared;
     ReferenceOf {
         reference: compared.reference.to_string(),
         verdict: compared.comparison.verdict(),
         nar_hash: *nar_hash,
         run: run.clone(),
+        signed_by: signed_by.clone(),
         reason,
     }
 }

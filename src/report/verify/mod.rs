@@ -26,12 +26,9 @@ mod tests {
     fn a_replay_is_shown_with_what_it_showed() {
         let mut verification = verification();
         let output = &mut verification.targets[0].outputs[0];
-        let compared = |comparison| Compared {
-            reference: Reference::Replay,
-            nar_hash: output.finding.nar_hash,
-            comparison,
-            run: Some("77".to_owned()),
-        };
+        let hash = output.finding.nar_hash;
+        let compared =
+            |comparison| Compared::by_us(Reference::Replay, hash, comparison, Some("77".to_owned()));
         let unlike = Comparison::Unlike { why: "replay: other runs\u{1b}[2J".to_owned() };
         let both = [compared(Comparison::Equal { shows: Level::Replayed }), compared(unlike)];
         output.compared.extend(both);

@@ -94,6 +94,9 @@ fn write_output(
             (Comparison::Equal { .. }, Reference::Replay) => {
                 format!("  {DIM}the same run: instructions, console, roots of the whole state{DIM:#}")
             }
+            (Comparison::Equal { .. }, _) if !compared.signed_by.is_empty() => {
+                format!("  {DIM}signed by {}{DIM:#}", escape(&compared.signed_by.join(", ")))
+            }
             _ => String::new(),
         };
         writeln!(out, "  {style}{word:>12}{style:#}  {}{why}", escape(&compared.reference.to_string()))?;
