@@ -370,6 +370,14 @@ fn the_time_in_pe_headers() {
     assert!(quoted(&causes[0]).contains("1973-03-03"));
 }
 
+#[test]
+fn a_strip_of_a_pe_file_is_named_beside_the_time_that_it_writes() {
+    let link = format!("{PE} /timestamp:0");
+    let causes = assert_first(&link, &format!("{link}; strip -S out"), "stripped-after-link");
+    assert!(quoted(&causes[0]).contains("debugging information"));
+    assert_eq!(causes[1].entry.id, "embedded-build-time");
+}
+
 const MACHO: &str = "clang --target=arm64-apple-macos11 -O2 -c parse.c -o p.o; \
     lld -flavor darwin -arch arm64 -platform_version macos 11.0 11.0 -dylib -undefined dynamic_lookup -install_name x p.o -o out";
 

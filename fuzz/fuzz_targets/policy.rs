@@ -1,7 +1,10 @@
 //! A file of policies: read, looked for in a closure, and made to hold in it.
 #![no_main]
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use libfuzzer_sys::fuzz_target;
 use reprove::{
@@ -34,7 +37,7 @@ static GRAPH: LazyLock<(Graph, StorePath)> = LazyLock::new(|| {
     let graph = Graph::load(std::slice::from_ref(&root), |path| forged.get(path).cloned().ok_or(()))
         .expect("a closure");
     let repathed = graph.repath().expect("paths");
-    let honest: BTreeMap<StorePath, Derivation> = repathed.derivations.iter().cloned().collect();
+    let honest: BTreeMap<StorePath, Arc<Derivation>> = repathed.derivations.iter().cloned().collect();
     let root = repathed.now(&root).clone();
     let graph = Graph::load(std::slice::from_ref(&root), |path| honest.get(path).cloned().ok_or(()))
         .expect("the same closure");

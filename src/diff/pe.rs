@@ -13,6 +13,10 @@ use super::{
 const MAX_HEADERS: u64 = 1 << 20;
 /// Entries read of a debug directory.
 const MAX_DEBUG: usize = 64;
+/// What the header says was removed from a file, by the bits of its characteristics.
+const REMOVED: [(u64, &str); 3] =
+    [(0x4, "line numbers"), (0x8, "local symbols"), (0x200, "debugging information")];
+const REMOVED_ALL: u64 = 0x20c;
 /// Longest path of a debug file.
 const MAX_PATH: usize = 4096;
 
@@ -78,6 +82,7 @@ fn headers_of(file: &dyn Content, headers: Numbers<'_>) -> Option<Result<Parsed,
         Field { name, value, at: Some(at as u64), derived }
     };
     let linker = format!("{}.{}", headers.number(optional + 2, 1)?, headers.number(optional + 3, 1)?);
+    let flags = headers.number(coff + 18, 2)?;
     let mut tables = vec![
         Table {
             at: Step::Table("COFF header"),
@@ -87,7 +92,8 @@ fn headers_of(file: &dyn Content, headers: Numbers<'_>) -> Option<Result<Parsed,
                 number_at("NumberOfSections", coff + 2, 2, true),
                 number_at("PointerToSymbolTable", coff + 8, 4, true),
                 number_at("NumberOfSymbols", coff + 12, 4, true),
-                number_at("Characteristics", coff + 18, 2, false),
+                field("Characteristics", Value::Number(flags & !REMOVED_ALL), false),
+                field("stripped of", Value::Text(Some(removed(flags))), true),
             ],
         },
         Table {
@@ -146,8 +152,15 @@ fn headers_of(file: &dyn Content, headers: Numbers<'_>) -> Option<Result<Parsed,
         0xaa64 => "AArch64",
         _ => "another processor",
     };
-    let kind = if headers.u16(coff + 18)? & 0x2000 == 0 { "PE executable" } else { "PE library" };
+    let kind = if flags & 0x2000 == 0 { "PE executable" } else { "PE library" };
     Some(Ok(Parsed { image, words: format!("{kind}, {machine}"), go }))
+}
+
+/// What a file says was removed from it. GNU strip says all of it, of whatever file; lld and Go's linker say nothing.
+fn removed(flags: u64) -> Vec<u8> {
+    let said: Vec<&str> =
+        REMOVED.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, removed)| *removed).collect();
+    if said.is_empty() { b"nothing".to_vec() } else { said.join(", ").into_bytes() }
 }
 
 /// A time, or with `/Brepro` the hash of the contents that stands in its place.

@@ -142,7 +142,7 @@ impl Checked {
         }
         writeln!(out, "manifest    {}", self.digest)?;
         for (file, result) in &self.files {
-            let said = if result.is_ok() { "as listed" } else { "NOT LISTED SO" };
+            let said = if result.is_ok() { "as listed" } else { "NOT AS LISTED" };
             let target = self.manifest.artefact(file).and_then(|artefact| artefact.target.as_deref());
             let target = target.map(|target| format!("  (for {})", escape(target))).unwrap_or_default();
             writeln!(out, "{said:<13} {}{target}", escape(file))?;

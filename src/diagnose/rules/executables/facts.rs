@@ -3,7 +3,7 @@
 use super::{super::Diagnosis, fields, flags};
 use crate::{
     diagnose::Confidence,
-    diff::{Difference, Finding, Place, Step, Value},
+    diff::{Difference, Finding, Pair, Place, Step, Value},
 };
 
 /// An executable or object file that differs.
@@ -75,7 +75,7 @@ fn findings(parts: &[Difference]) -> Vec<&Finding> {
     parts.iter().flat_map(|part| &part.found).collect()
 }
 
-/// What it speaks for that another program wrote the section table: with nothing to strip on either side, a strip
+/// What it speaks for that another program wrote the section table, or that a header says what was removed: with nothing to strip on either side, a strip
 /// after the link, whatever else differs; with debug information or symbols on one side only, these.
 fn rewritten(
     parts: &[Difference],
@@ -83,9 +83,16 @@ fn rewritten(
     compiled: Option<&'static str>,
 ) -> Option<(&'static str, Confidence)> {
     let writers = findings(parts).into_iter().find_map(|finding| match finding {
-        Finding::Field { name: "section table written by", values, .. } => Some(values),
+        Finding::Field { name: "section table written by" | "stripped of", values, .. } => Some(values),
         _ => None,
     })?;
+    if let Pair { a: Value::Text(Some(a)), b: Value::Text(Some(b)) } = writers {
+        // A linker that removes line numbers says so; only with nothing on the other side it was another program.
+        let of_one = a == b"nothing" || b == b"nothing";
+        let confidence = if of_one { Confidence(95) } else { Confidence::MEDIUM };
+        let debug = parts.iter().any(is_debug_of_one_side);
+        return Some(if debug { ("debug-info-kept", Confidence(80)) } else { (STRIPPED, confidence) });
+    }
     let is_strip = |value: &Value| matches!(value, Value::Named(_, name) if name.ends_with("strip"));
     match (relaid, is_strip(&writers.a) || is_strip(&writers.b)) {
         (true, true) => Some((STRIPPED, Confidence(95))),

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Diagnosis, Passage, field_evidence},
-    flags,
+    flags, is_stripped,
 };
 use crate::{
     diagnose::Confidence,
@@ -17,7 +17,7 @@ pub(in crate::diagnose::rules) fn field(
 ) -> bool {
     let Finding::Field { name, values, at, .. } = finding else { return false };
     let known = match *name {
-        "section table written by" => {
+        "section table written by" | "stripped of" => {
             diagnosis.file.as_ref().filter(|file| file.holds(place)).and_then(|file| file.rewritten)
         }
         "compiler" => Some(tools(values)),
@@ -30,6 +30,10 @@ pub(in crate::diagnose::rules) fn field(
         | "-ldflags"
         | "modules"
         | "vcs.time" => return embedded(diagnosis, place, name, values),
+        // A strip program that knows less of a format than the linker forgets flags of sections.
+        "Characteristics" if is_stripped(diagnosis, place) => {
+            Some(("stripped-after-link", Confidence::MEDIUM))
+        }
         _ => known(name),
     };
     let Some((cause, confidence)) = known else { return compiled(diagnosis, place, finding) };

@@ -26,7 +26,9 @@ pub(super) fn section_of_one_side(diagnosis: &mut Diagnosis, place: &Place<'_>, 
         Step::Section(name) if facts::is_debug(name) => {
             diagnosis.add("debug-info-kept", Confidence(92), found, *size);
         }
-        Step::Section(name) if name == b".comment" && is_stripped(diagnosis, place) => {
+        Step::Section(name)
+            if matches!(&name[..], b".comment" | b"COFF symbols") && is_stripped(diagnosis, place) =>
+        {
             diagnosis.add("stripped-after-link", Confidence::MEDIUM, found, *size);
         }
         Step::Section(_) => match compiled(diagnosis, place) {
