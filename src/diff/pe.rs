@@ -16,7 +16,7 @@ const MAX_DEBUG: usize = 64;
 /// What the header says was removed from a file, by the bits of its characteristics.
 const REMOVED: [(u64, &str); 3] =
     [(0x4, "line numbers"), (0x8, "local symbols"), (0x200, "debugging information")];
-const REMOVED_ALL: u64 = 0x20c;
+const REMOVED_ALL: u64 = REMOVED[0].0 | REMOVED[1].0 | REMOVED[2].0;
 /// Longest path of a debug file.
 const MAX_PATH: usize = 4096;
 

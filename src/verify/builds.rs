@@ -1,6 +1,7 @@
 //! The first builds of all targets: as many at once as may run, whichever target they are of.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -40,10 +41,12 @@ enum Made<E, A> {
 }
 
 /// Runs the rounds of `plan` for each target that has a builder, and `aside` once for each such target, at most `jobs` of all
-/// these at once. After a failed round no further one of that target is started; other targets go on.
+/// these at once. After a failed round no further one of that target is started; other targets go on. Of targets of one
+/// derivation, which `derivations` tells, each comes after the one before, and finds what that has built.
 pub(super) fn first<B: Builder, A: Send>(
     plan: &RoundPlan,
     builders: &[Option<&B>],
+    derivations: &[usize],
     aside: impl Fn(usize) -> Option<A> + Sync,
     jobs: usize,
 ) -> Vec<FirstBuilds<B::Error, A>> {
@@ -62,8 +65,16 @@ pub(super) fn first<B: Builder, A: Send>(
         failed[target].fetch_or(fails, Ordering::Relaxed);
         Box::new(Round::new(&plan.base, plan.label(number), plan.settings(number), result))
     };
-    let independent = vec![Vec::new(); tasks.len()];
-    let outcomes = schedule::run(&independent, jobs, OnFailure::KeepGoing, |task| {
+    let mut last = BTreeMap::new();
+    let after = tasks.iter().enumerate().map(|(index, task)| {
+        let number = match task {
+            Task::Round { number, .. } => Some(*number),
+            Task::Aside { .. } => None,
+        };
+        last.insert((derivations[task.target()], number), index).into_iter().collect()
+    });
+    let after: Vec<Vec<usize>> = after.collect();
+    let outcomes = schedule::run(&after, jobs, OnFailure::KeepGoing, |task| {
         Ok::<_, Infallible>(match tasks[task] {
             Task::Round { target, number } => Made::Round(build(target, number)),
             Task::Aside { target } => Made::Aside(aside(target)),
@@ -85,7 +96,7 @@ pub(super) fn first<B: Builder, A: Send>(
             }
             Outcome::Done(Made::Aside(made)) => of_target.aside = made,
             Outcome::Failed(never) => match never {},
-            // Nothing here needs anything else, and nothing stops the rest.
+            // No task fails, so that nothing is left out for another one.
             Outcome::Skipped(_) | Outcome::Stopped => {}
         }
     }
@@ -135,7 +146,7 @@ mod tests {
             both.wait();
             Ok(())
         });
-        let builds = first(&plan(1), &[Some(&builder), Some(&builder)], |_| None::<usize>, 2);
+        let builds = first(&plan(1), &[Some(&builder), Some(&builder)], &[0, 1], |_| None::<usize>, 2);
         assert!(builds.iter().all(|builds| runs(builds) == [Some(Ok("round 1"))]));
     }
 
@@ -147,11 +158,27 @@ mod tests {
             if target == 0 { Err("broke".to_owned()) } else { Ok(()) }
         };
         let builders = [0, 1].map(|target| Fake(move |round: &str| build(target, round)));
-        let builds = first(&plan(2), &[Some(&builders[0]), None, Some(&builders[1])], Some, 1);
+        let builds = first(&plan(2), &[Some(&builders[0]), None, Some(&builders[1])], &[0, 1, 2], Some, 1);
         assert_eq!(runs(&builds[0]), [Some(Err("broke")), None]);
         assert!(builds[1].rounds.is_none() && builds[1].aside.is_none(), "nothing is built for it");
         assert_eq!(runs(&builds[2]), [Some(Ok("round 1")), Some(Ok("round 2"))]);
         assert_eq!((builds[0].aside, builds[2].aside), (Some(0), Some(2)));
         assert_eq!(*order.lock().unwrap(), ["0 round 1", "1 round 1", "1 round 2"]);
+    }
+
+    #[test]
+    fn two_targets_of_one_derivation_never_build_the_same_round_at_once() {
+        let running = AtomicBool::new(false);
+        let builder = Fake(|_: &str| {
+            let other = running.swap(true, Ordering::SeqCst);
+            std::thread::yield_now();
+            running.store(false, Ordering::SeqCst);
+            if other { Err("at once".to_owned()) } else { Ok(()) }
+        });
+        for _ in 0..100 {
+            let both = [Some(&builder), Some(&builder)];
+            let builds = first(&plan(1), &both, &[7, 7], |_| None::<usize>, 2);
+            assert!(builds.iter().all(|builds| runs(builds) == [Some(Ok("round 1"))]));
+        }
     }
 }

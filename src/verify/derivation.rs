@@ -290,7 +290,7 @@ mod tests {
         build: impl Fn(&Settings) -> Result<Vec<(&'static str, u8)>, String> + Sync,
     ) -> Rounds<String> {
         let (plan, builder) = (RoundPlan::new(rounds, Settings::default(), also), Fake(build));
-        let mut builds = builds::first(&plan, &[Some(&builder)], |_| None::<()>, 2);
+        let mut builds = builds::first(&plan, &[Some(&builder)], &[0], |_| None::<()>, 2);
         let mut rounds = builds.remove(0).rounds.unwrap();
         rounds.probe(&builder, 2);
         rounds

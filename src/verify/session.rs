@@ -149,18 +149,18 @@ pub fn verify(request: &Request<'_>, realiser: &Realiser<'_>, native: Option<&dy
         })
         .collect();
     let builders: Vec<_> = prepared.iter().map(Prepared::builder).collect();
+    let derivations: Vec<usize> = request.targets.iter().map(|target| target.index).collect();
     let aside = |n: usize| {
         let Target { counterpart, outputs, .. } = prepared[n].target;
         counterpart.as_ref()?.by_nix(outputs, realiser.store, native)
     };
-    let builds = builds::first(request.rounds, &builders, aside, jobs);
+    let builds = builds::first(request.rounds, &builders, &derivations, aside, jobs);
     let mut targets: Vec<TargetResult> = Vec::with_capacity(request.targets.len());
     for (prepared, builds) in prepared.into_iter().zip(builds) {
         let result = judge(request, realiser, native, prepared, builds, &targets);
         targets.push(result);
     }
-    let indices = request.targets.iter().map(|target| target.index);
-    let inputs = Inputs::of(request.graph, request.plan, indices, realiser.store);
+    let inputs = Inputs::of(request.graph, request.plan, derivations, realiser.store);
     let mut verification = Verification {
         targets,
         failed_inputs: needs.failed,

@@ -75,8 +75,9 @@ fn findings(parts: &[Difference]) -> Vec<&Finding> {
     parts.iter().flat_map(|part| &part.found).collect()
 }
 
-/// What it speaks for that another program wrote the section table, or that a header says what was removed: with nothing to strip on either side, a strip
-/// after the link, whatever else differs; with debug information or symbols on one side only, these.
+/// What it speaks for that another program wrote the section table, or that a header says what was removed: with nothing
+/// to strip on either side, a strip after the link, whatever else differs; with debug information or symbols on one side
+/// only, these.
 fn rewritten(
     parts: &[Difference],
     relaid: bool,
@@ -90,8 +91,11 @@ fn rewritten(
         // A linker that removes line numbers says so; only with nothing on the other side it was another program.
         let of_one = a == b"nothing" || b == b"nothing";
         let confidence = if of_one { Confidence(95) } else { Confidence::MEDIUM };
-        let debug = parts.iter().any(is_debug_of_one_side);
-        return Some(if debug { ("debug-info-kept", Confidence(80)) } else { (STRIPPED, confidence) });
+        return match parts.iter().any(is_debug_of_one_side) {
+            true => Some(("debug-info-kept", Confidence(80))),
+            // GNU ld says it too: with another linker on the other side it says nothing.
+            false => compiled.is_none().then_some((STRIPPED, confidence)),
+        };
     }
     let is_strip = |value: &Value| matches!(value, Value::Named(_, name) if name.ends_with("strip"));
     match (relaid, is_strip(&writers.a) || is_strip(&writers.b)) {
