@@ -112,11 +112,11 @@ impl Running {
     }
 
     /// How many machines run at once.
-    pub fn jobs(&self) -> usize {
+    pub fn jobs(&self) -> NonZeroUsize {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get();
         // Drives and varied memory come on top of a guest's own memory: a GiB is room for what is usual.
         let fit = || available_memory().map_or(usize::MAX, |mib| (mib / (self.memory + 1024)) as usize);
-        self.jobs.map_or_else(|| cores().min(fit()).max(1), NonZeroUsize::get)
+        self.jobs.or_else(|| NonZeroUsize::new(cores().min(fit()))).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// How much is done at once where nothing runs in machines.

@@ -75,7 +75,13 @@ impl Work {
         let policies = self.policies.open()?;
         let state = context.state_dir()?;
         let embedded = self.running.embedded(&state, interrupted);
-        let machines = Machines::new(&state, self.sourcing.apt(&state), self.running.engines(), embedded);
+        let machines = Machines::new(
+            &state,
+            self.sourcing.apt(&state),
+            self.running.engines(),
+            embedded,
+            self.running.jobs(),
+        );
         let store = context.store()?;
         let across::Evaluated { closure, by_nix } =
             across.evaluate(context, &self.installables, &policies)?;
@@ -155,7 +161,7 @@ impl Workshop<'_> {
 
     /// How many machines run at once.
     pub fn jobs(&self) -> usize {
-        self.work.running.jobs()
+        self.work.running.jobs().get()
     }
 
     /// What to do after a failure.

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     nix::{narinfo::NarInfo, store_path::StorePath},
-    schedule::register_closed,
-    store::{Origin, PathInfo, Store},
+    store::{BATCH, Batch, Origin, PathInfo, Store, references_first},
 };
 
 /// What unpacking may hold in memory, as a power of two in bytes: four times what our level of zstd asks for.
@@ -39,18 +38,21 @@ impl Mirror {
             }
             left.retain(|reference| !narinfos.contains_key(reference));
         }
-        let narinfos: Vec<NarInfo> = narinfos.into_values().collect();
-        let fetched = parallel(&narinfos, WAITING, |narinfo| self.fetch(narinfo, store));
-        let infos: Result<Vec<PathInfo>, MirrorError> = fetched.into_iter().collect();
-        let infos = infos?.into_iter().map(|info| (info.path.clone(), info)).collect();
         // What is there in other bits is refused by our store, and nothing is written over.
-        Ok(register_closed(infos, store)?)
+        let infos = narinfos.values().map(|narinfo| self.info(narinfo)).collect();
+        for some in references_first(infos).chunks(BATCH) {
+            let batch = store.batch();
+            let fetched = parallel(some, WAITING, |info| self.fetch(&narinfos[&info.path], store, &batch));
+            fetched.into_iter().collect::<Result<(), MirrorError>>()?;
+            batch.register(some)?;
+        }
+        Ok(())
     }
 
-    /// The NAR of a path, in our store.
-    fn fetch(&self, narinfo: &NarInfo, store: &Store) -> Result<PathInfo, MirrorError> {
+    /// A path as our store is to know it.
+    fn info(&self, narinfo: &NarInfo) -> PathInfo {
         let signed = self.signers.who_signed(narinfo.fingerprint().as_bytes(), &narinfo.signatures);
-        let info = PathInfo {
+        PathInfo {
             path: narinfo.store_path.clone(),
             nar_hash: narinfo.nar_hash,
             nar_size: narinfo.nar_size,
@@ -61,22 +63,26 @@ impl Mirror {
                 from: self.location.address().to_owned(),
                 signed_by: Some(signed.join(", ")),
             },
-        };
-        if store.nar_size(&info.nar_hash)? == Some(info.nar_size) {
+        }
+    }
+
+    /// The NAR of a path, for our store.
+    fn fetch(&self, narinfo: &NarInfo, store: &Store, batch: &Batch<'_>) -> Result<(), MirrorError> {
+        if store.nar_size(&narinfo.nar_hash)? == Some(narinfo.nar_size) {
             // Hashed again before a build is given it.
-            return Ok(info);
+            return Ok(());
         }
         let file = narinfo.file_hash.as_ref().and_then(|hash| hash.bytes().try_into().ok());
         let object = file.map(|hash| Object::Nar(super::layout::FileHash(hash)).name());
         let missing = |object: &str| MirrorError::Document {
             object: self.location.url(object),
-            why: format!("it is not there, and {} needs it", info.path),
+            why: format!("it is not there, and {} needs it", narinfo.store_path),
         };
         let object = object.filter(|object| *object == narinfo.url).ok_or_else(|| missing(&narinfo.url))?;
         let opened = self.location.open(&object)?.ok_or_else(|| missing(&object))?;
         let mut nar = zstd::Decoder::new(opened.bytes.take(opened.size))?;
         nar.window_log_max(WINDOW_LOG)?;
-        store.import_nar(nar.take(info.nar_size.saturating_add(1)), Some(info.nar_hash))?;
-        Ok(info)
+        batch.import_nar(nar.take(narinfo.nar_size.saturating_add(1)), Some(narinfo.nar_hash))?;
+        Ok(())
     }
 }

@@ -25,8 +25,8 @@ use crate::{
     verify::reference::Native,
 };
 
-/// Between two looks at what other workers are at.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at what other workers are at: at first, and after a long while.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
 
 /// What a mirror is filled with, and by whom.
 pub struct Populate<'a> {
@@ -118,6 +118,7 @@ impl Populate<'_> {
     /// Returns when there is nothing left that this worker or another one is still to do.
     pub fn run(&self) -> Result<Vec<(usize, Fate)>, MirrorError> {
         let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
+        let (mut awaited, mut patience) = (Vec::new(), PATIENCE.0);
         loop {
             let wanted = self.wanted()?;
             let tasks: Vec<usize> = wanted.keys().copied().collect();
@@ -142,11 +143,20 @@ impl Populate<'_> {
                 };
                 fates.insert(*index, fate);
             }
-            if !fates.values().any(|fate| matches!(fate, Fate::Theirs)) {
+            let theirs = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Theirs));
+            let theirs: Vec<&str> = theirs.map(|(index, _)| self.graph.nodes()[*index].name()).collect();
+            if theirs.is_empty() {
                 return Ok(fates.into_iter().collect());
             }
-            self.realiser.observer.note("waiting for another worker");
-            std::thread::sleep(PATIENCE);
+            if theirs == awaited {
+                patience = PATIENCE.1.min(patience * 2);
+            } else {
+                self.realiser
+                    .observer
+                    .note(&format!("waiting for another worker, who is at {}", theirs.join(", ")));
+                (awaited, patience) = (theirs, PATIENCE.0);
+            }
+            std::thread::sleep(patience);
         }
     }
 

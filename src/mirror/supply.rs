@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     nix::{nar::references::ReferenceScanner, store_path::StorePath},
-    schedule::{RealiseError, register_closed},
+    schedule::RealiseError,
     source::{FixedOutput, Provider},
     store::{Origin, PathInfo},
 };
@@ -39,7 +39,7 @@ impl Workbench<'_> {
         let store = self.realiser.store;
         let shelf = Kept::new(self.mirror).knowing(sources.clone());
         let provider = Provider::new(store).with_shelf(&shelf);
-        let mut others = BTreeMap::new();
+        let mut others = Vec::new();
         for (path, hex) in sources {
             // Looked at even when our store has it: what is to be shown is that the mirror is enough.
             let (file, place) = self.kept(path, hex)?;
@@ -48,12 +48,10 @@ impl Workbench<'_> {
                     provider.provide(fixed).map_err(RealiseError::from)?;
                 }
                 None if store.path(path)?.is_some() => {}
-                None => {
-                    others.insert(path.clone(), self.source(path, sources, index, file, place)?);
-                }
+                None => others.push(self.source(path, sources, index, file, place)?),
             }
         }
-        Ok(register_closed(others, store)?)
+        Ok(store.register_closed(others)?)
     }
 
     /// The file of a source, if its hash is its name.

@@ -119,7 +119,8 @@ impl Workbench<'_> {
             engines: &engines,
             replay: policy.level == crate::verify::Level::Replayed as u8,
             accepted: None,
-            jobs: 1,
+            // Who gives the machines out says how many of them run.
+            jobs: policy.rounds as usize,
             on_failure: OnFailure::Stop,
             kept: KeptRounds::TakeUp,
         };

@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::slots::{Slot, Slots};
 use crate::{
     code::Code,
     guest::{Bundle, Cache, GuestError, Lock},
@@ -49,22 +51,36 @@ pub struct Machines {
     embedded: Embedded,
     client: Apt,
     engines: Vec<Engine>,
+    slots: Slots,
     bundles: Mutex<BTreeMap<Arch, Arc<Bundle>>>,
     found: Mutex<BTreeMap<(Engine, Arch), Arc<dyn Machine>>>,
 }
 
 impl Machines {
     /// Machines whose guests are kept in `state`; packages of theirs that are not there yet come from `client`. Each
-    /// architecture has the first of `engines` that runs it; all are to choose from when there are none.
-    pub fn new(state: &Path, client: Apt, engines: &[Engine], embedded: Embedded) -> Self {
+    /// architecture has the first of `engines` that runs it; all are to choose from when there are none. No more than `at_once`
+    /// run at once, whatever asks for them.
+    pub fn new(
+        state: &Path,
+        client: Apt,
+        engines: &[Engine],
+        embedded: Embedded,
+        at_once: NonZeroUsize,
+    ) -> Self {
         Machines {
             cache: Cache::new(state.join("guests")),
             embedded,
             client,
             engines: if engines.is_empty() { Engine::ALL.to_vec() } else { engines.to_vec() },
+            slots: Slots::new(at_once),
             bundles: Mutex::default(),
             found: Mutex::default(),
         }
+    }
+
+    /// Waits until one more machine may run.
+    pub fn slot(&self) -> Slot<'_> {
+        self.slots.take()
     }
 
     /// The engine that runs `arch`.

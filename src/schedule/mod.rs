@@ -5,6 +5,7 @@ mod observer;
 mod pool;
 mod realise;
 mod rounds;
+mod slots;
 mod store_dir;
 mod taker;
 
@@ -13,5 +14,6 @@ pub use observer::{Ended, Observer, Work};
 pub use pool::{OnFailure, Outcome, run};
 pub use realise::{EXPLANATIONS, Finished, RealiseError, Realiser};
 pub use rounds::RoundOf;
-pub use store_dir::{HOST_STORE, StoreDir, host_store, register_closed};
+pub use slots::{Slot, Slots};
+pub use store_dir::{HOST_STORE, StoreDir, host_store};
 pub use taker::{TakeError, Taker};

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Ended, Host, HostError, Machines, Observer, OnFailure, Outcome, RoundOf, StoreDir, TakeError, Taker,
-    Work, pool, store_dir::register_closed,
+    Work, pool,
 };
 use crate::{
     build::{self, Evidence, InputObject, Inputs, NotObserved, Observation, Observe, Request},
@@ -294,6 +294,7 @@ impl Realiser<'_> {
         observe: Observe,
     ) -> Result<(Finished, Option<Result<Observation, NotObserved>>), RealiseError> {
         let RoundOf { graph, index, settings, label: round } = round;
+        let _slot = self.machines.slot();
         let node = &graph.nodes()[index];
         let request = Request {
             derivation: &node.derivation,
@@ -357,8 +358,7 @@ impl Realiser<'_> {
             deriver: Some(drv.clone()),
             origin: Origin::Built { run: finished.run },
         };
-        let records = finished.outputs.values().map(|output| (output.path.clone(), record(output))).collect();
-        Ok(register_closed(records, self.store)?)
+        Ok(self.store.register_closed(finished.outputs.values().map(record).collect())?)
     }
 }
 

@@ -69,7 +69,7 @@ impl StoreDir {
             left.extend(info.references.iter().filter(|reference| **reference != path).cloned());
             found.insert(path, info);
         }
-        register_closed(found, store)?;
+        store.register_closed(found.into_values().collect())?;
         Ok(true)
     }
 
@@ -145,25 +145,6 @@ impl StoreDir {
 
 fn failed(path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { what: "read", path: path.to_owned(), source }
-}
-
-/// Registers paths, each after everything it refers to, so that a path is never there without its closure.
-pub fn register_closed(mut infos: BTreeMap<StorePath, PathInfo>, store: &Store) -> Result<(), StoreError> {
-    while !infos.is_empty() {
-        let mut next: Vec<StorePath> = infos
-            .values()
-            .filter(|info| info.references.iter().all(|r| *r == info.path || !infos.contains_key(r)))
-            .map(|info| info.path.clone())
-            .collect();
-        if next.is_empty() {
-            // Paths that refer to each other in a circle: no order is right, and no honest store has them.
-            next = infos.keys().cloned().collect();
-        }
-        for info in next.iter().filter_map(|path| infos.remove(path)) {
-            store.register(&info)?;
-        }
-    }
-    Ok(())
 }
 
 /// The host's own store.

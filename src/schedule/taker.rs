@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::store_dir::{StoreDir, register_closed};
+use super::store_dir::StoreDir;
 use crate::{
     nix::store_path::StorePath,
     source::binary_cache::{BinaryCache, CacheError, Trust},
@@ -86,6 +86,6 @@ fn take_from_cache(
         };
         found.insert(path, info);
     }
-    register_closed(found, store)?;
+    store.register_closed(found.into_values().collect())?;
     Ok(true)
 }

@@ -20,6 +20,7 @@
 //! The order in which things become durable: the NAR's bytes, its name, then the path record that speaks of it.
 //! A crash between two steps leaves an unreferenced NAR, never a reference to nothing.
 
+mod batch;
 mod check;
 mod contents;
 mod error;
@@ -43,6 +44,7 @@ mod tests;
 #[cfg(test)]
 mod tree_tests;
 
+pub use batch::{BATCH, Batch, references_first};
 pub use check::{Checked, Finding, Report};
 pub use contents::{FileContent, FileTree};
 pub use error::StoreError;

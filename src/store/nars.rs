@@ -38,20 +38,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotANar`] and [`StoreError::HashMismatch`]; nothing of it is then in the store.
     pub fn import_nar(&self, nar: impl Read, expected: Option<NarHash>) -> Result<Nar, StoreError> {
-        let mut tee = Tee { from: nar, to: self.nar_sink()?, failed: None };
-        let mut reader = Reader::new(&mut tee);
-        let checked = loop {
-            match reader.next_event() {
-                Ok(Some(_)) => {}
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(StoreError::NotANar(error)),
-            }
-        };
-        if let Some(error) = tee.failed {
-            return Err(error).context("write to", &self.dir("tmp"));
-        }
-        checked?;
-        tee.to.finish_as(expected)
+        let Import { nar, file } = import(self, nar, expected)?;
+        file.replace(&self.nar_path(&nar.hash))?;
+        Ok(nar)
     }
 
     /// The NAR with that hash, open for reading, or `None`.
@@ -78,6 +67,30 @@ impl Store {
     }
 }
 
+/// A NAR from outside that is written and has no name yet.
+pub(super) struct Import {
+    pub(super) nar: Nar,
+    pub(super) file: Pending,
+}
+
+/// Writes a NAR from outside, and checks it meanwhile.
+pub(super) fn import(store: &Store, nar: impl Read, expected: Option<NarHash>) -> Result<Import, StoreError> {
+    let mut tee = Tee { from: nar, to: store.nar_sink()?, failed: None };
+    let mut reader = Reader::new(&mut tee);
+    let checked = loop {
+        match reader.next_event() {
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(StoreError::NotANar(error)),
+        }
+    };
+    if let Some(error) = tee.failed {
+        return Err(error).context("write to", &store.dir("tmp"));
+    }
+    checked?;
+    tee.to.written(expected)
+}
+
 /// Takes the bytes of one NAR. Dropped before [`NarSink::finish`], it leaves nothing.
 pub struct NarSink<'store> {
     store: &'store Store,
@@ -93,6 +106,13 @@ impl NarSink<'_> {
 
     /// As [`NarSink::finish`], but refuses bytes with another hash than `expected` and leaves nothing of them.
     pub fn finish_as(self, expected: Option<NarHash>) -> Result<Nar, StoreError> {
+        let store = self.store;
+        let Import { nar, file } = self.written(expected)?;
+        file.replace(&store.nar_path(&nar.hash))?;
+        Ok(nar)
+    }
+
+    fn written(self, expected: Option<NarHash>) -> Result<Import, StoreError> {
         let tmp = self.store.dir("tmp");
         let hashing =
             self.out.into_inner().map_err(io::IntoInnerError::into_error).context("write to", &tmp)?;
@@ -101,8 +121,7 @@ impl NarSink<'_> {
         if let Some(expected) = expected.filter(|expected| *expected != nar.hash) {
             return Err(StoreError::HashMismatch { expected, got: nar.hash });
         }
-        hashing.file.replace(&self.store.nar_path(&nar.hash))?;
-        Ok(nar)
+        Ok(Import { nar, file: hashing.file })
     }
 }
 

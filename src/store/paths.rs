@@ -88,13 +88,7 @@ impl Store {
     /// [`StoreError::NarMissing`]; [`StoreError::Conflict`] and [`StoreError::ReferencesConflict`] when the path
     /// is registered otherwise: nothing is ever overwritten by other bits.
     pub fn register(&self, info: &PathInfo) -> Result<Registered, StoreError> {
-        if self.nar_size(&info.nar_hash)? != Some(info.nar_size) {
-            return Err(StoreError::NarMissing {
-                path: info.path.clone(),
-                nar_hash: info.nar_hash,
-                nar_size: info.nar_size,
-            });
-        }
+        self.has_nar(info)?;
         let file = self.path_file(&info.path);
         loop {
             if let Some(there) = self.path(&info.path)? {
@@ -111,6 +105,15 @@ impl Store {
             }
             // Somebody else was faster; compare with what they wrote.
         }
+    }
+
+    /// An error when the NAR of a path is not in the store.
+    pub(super) fn has_nar(&self, info: &PathInfo) -> Result<(), StoreError> {
+        let PathInfo { nar_hash, nar_size, .. } = *info;
+        if self.nar_size(&nar_hash)? == Some(nar_size) {
+            return Ok(());
+        }
+        Err(StoreError::NarMissing { path: info.path.clone(), nar_hash, nar_size })
     }
 
     /// Removes the record of `path`, and says whether there was one. Its NAR stays until [`Store::gc`].

@@ -46,28 +46,45 @@ impl Pending {
     /// Gives the file its name, durably, in place of whatever has that name; read-only from then on.
     pub fn replace(self, to: &Path) -> Result<(), StoreError> {
         self.seal()?;
-        let _locked_until_named = self.file.persist(to).context("write", to)?;
+        self.name_over(to)?;
         sync_parent(to)
     }
 
     /// As [`Pending::replace`], but what has that name stays, and the answer is then `false`.
     pub fn place(self, to: &Path) -> Result<bool, StoreError> {
         self.seal()?;
-        match self.file.persist_noclobber(to) {
-            Ok(_locked_until_named) => {}
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            Err(error) => return Err(error.error).context("write", to),
+        let named = self.name(to)?;
+        if named {
+            sync_parent(to)?;
         }
-        sync_parent(to)?;
-        Ok(true)
+        Ok(named)
     }
 
     /// Content and mode on the disk before the name is.
-    fn seal(&self) -> Result<(), StoreError> {
-        let file = self.file.as_file();
-        file.set_permissions(Permissions::from_mode(READ_ONLY))
-            .and_then(|()| file.sync_all())
-            .context("write", self.file.path())
+    pub(super) fn seal(&self) -> Result<(), StoreError> {
+        self.close_to_writers()?;
+        self.file.as_file().sync_all().context("write", self.file.path())
+    }
+
+    /// The mode of what is in its place; nothing of it need be on the disk.
+    pub(super) fn close_to_writers(&self) -> Result<(), StoreError> {
+        let mode = Permissions::from_mode(READ_ONLY);
+        self.file.as_file().set_permissions(mode).context("write", self.file.path())
+    }
+
+    /// Gives a sealed file its name in place of whatever has it; the name need not be on the disk.
+    pub(super) fn name_over(self, to: &Path) -> Result<(), StoreError> {
+        let _locked_until_named = self.file.persist(to).context("write", to)?;
+        Ok(())
+    }
+
+    /// As [`Pending::name_over`], but what has that name stays, and the answer is then `false`.
+    pub(super) fn name(self, to: &Path) -> Result<bool, StoreError> {
+        match self.file.persist_noclobber(to) {
+            Ok(_locked_until_named) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error).context("write", to),
+        }
     }
 }
 

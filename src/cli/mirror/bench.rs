@@ -35,7 +35,8 @@ impl<'a> Bench<'a> {
         let named = mirror.policy().all_engines();
         let engines = if running.engines().is_empty() { &named } else { running.engines() };
         let embedded = running.embedded(&state, Interrupted::GoOn);
-        let machines = Machines::new(&state, Apt::of_machine(&state.join("apt")), engines, embedded);
+        let machines =
+            Machines::new(&state, Apt::of_machine(&state.join("apt")), engines, embedded, running.jobs());
         let store = context.store()?;
         let empty = store.scratch()?;
         let nothing = StoreDir::new(empty.path(), Origin::HostStore);

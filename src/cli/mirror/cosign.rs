@@ -104,7 +104,7 @@ impl Cosign {
             gather(seed, &bench.store)?;
         }
         let seeded = publisher.seed(&self.seeds, &self.why)?;
-        let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs() };
+        let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
         let cosigned = Signing { rebuild, publisher: &publisher, refused }.run()?;
         mirror.remember_all()?;

@@ -151,7 +151,7 @@ impl Verify {
         let bench = Bench::open(context, &self.running, &mirror)?;
         let realiser = bench.realiser();
         let (subjects, others) = mirror.subjects(&self.paths)?;
-        let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs() };
+        let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let rebuilt = rebuild.run(&subjects);
         let mut again: Vec<Again> =
             subjects.iter().zip(&rebuilt).map(|(subject, rebuilt)| told(subject, rebuilt)).collect();
