@@ -131,6 +131,17 @@ impl Mirror {
         Err(MirrorError::Document { object, why: "nobody says why it was admitted".to_owned() })
     }
 
+    /// What most of those say who have testified to a path, and who they are.
+    pub(super) fn most_signed(&self, part: &HashPart) -> Result<Option<(NarInfo, Vec<String>)>, MirrorError> {
+        let signed = self.signed(part)?;
+        let Some(info) = self.most(signed.values()) else { return Ok(None) };
+        let agreeing = signed.values().filter(|one| agree(one, &info));
+        let signatures: Vec<String> = agreeing.flat_map(|one| one.signatures.clone()).collect();
+        let names = self.signers.who_signed(info.fingerprint().as_bytes(), &signatures);
+        let names = names.into_iter().map(str::to_owned).collect();
+        Ok(Some((info, names)))
+    }
+
     /// The narinfo on which most signers agree, of several the first.
     fn most<'i>(&self, signed: impl Iterator<Item = &'i NarInfo> + Clone) -> Option<NarInfo> {
         let count = |info: &NarInfo| {

@@ -2,9 +2,11 @@
 
 use std::{process::Command, time::Duration};
 
+use reprove::store::Store;
+
 use crate::{
     fixture::key,
-    killed::{LARGE, SIGNER, last, spawn, to_the_end, two_of_three},
+    killed::{LARGE, SIGNER, chain, last, spawn, to_the_end, two_of_three, write},
     service::Service,
     support::nix::Nix,
 };
@@ -98,4 +100,44 @@ fn a_bucket_is_sound(service: &Service) {
     copy.args(["copy", "--from", &from, &path, "--option", "trusted-public-keys", &trusted]);
     let copied = copy.output().unwrap();
     assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+
+    let reprove = |args: &[&str]| {
+        let mut reprove = Command::new(env!("CARGO_BIN_EXE_reprove"));
+        reprove.args(args).arg("--state").arg(dir.path().join("state/one")).envs(environment.iter().copied());
+        let output = reprove.output().unwrap();
+        (output.status.code(), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let answered =
+        |(code, stdout, stderr): (Option<i32>, Vec<u8>, String), expected: i32| -> serde_json::Value {
+            assert_eq!(code, Some(expected), "{stderr}");
+            serde_json::from_slice(&stdout).unwrap()
+        };
+    // Its page is the one that follows from it, and stays that.
+    let (code, _, stderr) = reprove(&["mirror", "page", mirror]);
+    assert_eq!(code, Some(0), "{stderr}");
+    answered(reprove(&["mirror", "verify", mirror, "--json", "-"]), 0);
+
+    // Challenged by a folder of the same chain, whose last path is a small one: all agree but for that.
+    let folder = dir.path().join("folder");
+    let store = Store::open(&dir.path().join("state/folder")).unwrap();
+    write(folder.to_str().unwrap(), &store, &chain(&store));
+    let challenge = ["mirror", "challenge", mirror, folder.to_str().unwrap(), "--json", "-"];
+    let document = answered(reprove(&challenge), 104);
+    let verdicts = document["paths"].as_array().unwrap().iter();
+    let disagree = |one: &&serde_json::Value| one["verdict"] != "agree";
+    let disagree: Vec<_> = verdicts.filter(disagree).map(|one| one["path"].as_str().unwrap()).collect();
+    assert_eq!(disagree, [path.as_str()], "{document:#}");
+
+    // What no root needs goes, and only that.
+    std::fs::write(dir.path().join("key"), reprove::nix::secret_key::spelled("test-1", &[1; 32])).unwrap();
+    let root = chain(&store)[5].path.to_string();
+    let secret = dir.path().join("key");
+    let gc = ["mirror", "gc", mirror, "--root", &root, "--key", secret.to_str().unwrap(), "--json", "-"];
+    let document = answered(reprove(&gc), 0);
+    assert_eq!(
+        (document["paths"].as_array().map(Vec::len), &document["kept"]),
+        (Some(6), &serde_json::json!(6))
+    );
+    let document = answered(reprove(&["mirror", "verify", mirror, "--json", "-"]), 0);
+    assert_eq!((&document["findings"], &document["paths"]), (&serde_json::json!([]), &serde_json::json!(6)));
 }

@@ -11,6 +11,7 @@ mod cosign;
 mod fixture;
 mod gc;
 mod killed;
+mod packages;
 mod page;
 mod poison;
 mod populate;

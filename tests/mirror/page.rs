@@ -10,17 +10,20 @@ use reprove::{
     mirror::{
         Mirror,
         holdings::{Held, Holdings, Shown, Testimony, Totals},
+        layout::{HashPart, KeyId, Object},
         page::{Maker, Standing},
         publish::Publisher,
+        reading::Read,
         serve::{Limits, Server},
         statement::Ground,
     },
-    nix::{hash::NarHash, store_path::StorePath},
+    nix::{hash::NarHash, secret_key::SecretKey, store_path::StorePath},
     report::mirror::{Address, page},
 };
 
 use crate::{
-    fixture::{Fixture, check_at, files, object, publish},
+    cosign::all_by,
+    fixture::{Fixture, check_at, files, key, object, policy, publish, replace},
     serve::{Running, mirror_at},
     support::browser,
 };
@@ -55,6 +58,49 @@ fn everything_that_a_small_mirror_holds_is_on_its_page() {
     // Where it lies is no part of it.
     fixture.mirror("elsewhere");
     assert!(!html.contains(fixture.dir.path().to_str().unwrap()));
+}
+
+#[test]
+fn what_waits_for_signers_and_what_was_only_read_is_on_the_page_until_it_was_built() {
+    let fixture = Fixture::new();
+    let keys = [("alice-1", 1), ("bob-1", 3), ("carol-1", 5)].map(|(name, n)| key(name, n));
+    let [alice, bob, carol] = &keys;
+    let text = policy(2, &[("alice", &[alice]), ("bob", &[bob]), ("carol", &[carol])]);
+    fixture.init("mirror", &text, alice);
+    let folder = fixture.folder("mirror");
+    all_by(&fixture, alice);
+    let mirror = mirror_at(&folder);
+    let holdings = mirror.holdings(2).unwrap();
+    assert_eq!((holdings.totals.paths, holdings.totals.pending, holdings.totals.unread), (0, 3, 0));
+    assert!(holdings.pending.iter().all(|one| one.signed == ["alice"]), "{:?}", holdings.pending);
+    let html = page(&holdings, None).html;
+    assert!(html.contains("Waiting for signers") && html.contains("<td>alice</td>"), "{html}");
+
+    let read = |key: &SecretKey| {
+        let seen = mirror_at(&folder).seen_by(key).unwrap();
+        let publisher = Publisher::new(&seen, key, &fixture.store).unwrap().cosigning();
+        assert!(matches!(publisher.read(2).unwrap(), Read::Sound(_)));
+    };
+    read(bob);
+    all_by(&fixture, bob);
+    read(carol);
+    let holdings = mirror.holdings(2).unwrap();
+    let totals = &holdings.totals;
+    assert_eq!((totals.paths, totals.pending, totals.read, totals.unread), (3, 0, 3, 0));
+    for held in &holdings.paths {
+        let readers: Vec<&str> = held.read.iter().map(|one| one.by.as_str()).collect();
+        assert_eq!(readers, ["carol"], "bob has built it since");
+    }
+    let html = page(&holdings, None).html;
+    assert!(!html.contains("Waiting for signers") && html.contains("Read, and not built, by"), "{html}");
+    // A reading about other bits counts for nothing, and is told of.
+    let part = HashPart::of(&fixture.seed.path);
+    let name = |path: &StorePath| Object::Reading(HashPart::of(path), KeyId::of(&carol.public())).name();
+    let other = fs::read(folder.join(name(&fixture.tool.path))).unwrap();
+    replace(&folder.join(name(&fixture.seed.path)), &other);
+    let holdings = mirror.holdings(2).unwrap();
+    assert_eq!((holdings.totals.read, holdings.totals.unread), (2, 1));
+    assert!(holdings.unread[0].object.contains(&part.to_string()), "{:?}", holdings.unread);
 }
 
 #[test]
@@ -222,6 +268,7 @@ fn holdings(number: usize, mirror: &Mirror) -> Holdings {
                     sources: 1,
                     log: at > 0,
                 }],
+                read: Vec::new(),
             }
         })
         .collect();

@@ -14,12 +14,27 @@ use reprove::nix::{derivation::Derivation, store_path::StorePath};
 /// A `nix` with a home and a store of its own.
 pub struct Nix {
     dir: tempfile::TempDir,
+    /// Where its programs are; otherwise they are found as any program is.
+    programs: Option<PathBuf>,
 }
 
 impl Nix {
     /// A new one, with nothing in it.
     pub fn new() -> Self {
-        Nix { dir: tempfile::tempdir().expect("temporary directory") }
+        Nix::with(None)
+    }
+
+    /// The same, by the `nix` of another release of Debian, which is put into a folder that stays.
+    pub fn of_debian(suite: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("nix-{suite}"));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/other-nix");
+        let status = Command::new(script).arg(suite).arg(&folder).status();
+        assert!(status.expect("bash").success(), "scripts/other-nix {suite}");
+        Nix::with(Some(folder.join("bin")))
+    }
+
+    fn with(programs: Option<PathBuf>) -> Self {
+        Nix { dir: tempfile::tempdir().expect("temporary directory"), programs }
     }
 
     /// Where its store is, for `--store`.
@@ -34,7 +49,10 @@ impl Nix {
 
     /// A program of Nix, set up to use it.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match &self.programs {
+            Some(folder) => Command::new(folder.join(program)),
+            None => Command::new(program),
+        };
         command
             .env("HOME", self.dir.path())
             .env("XDG_CACHE_HOME", self.dir.path())

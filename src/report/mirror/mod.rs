@@ -72,6 +72,7 @@ pub fn page(holdings: &Holdings, address: Option<&Address>) -> Page {
     tables::packages(&mut out, holdings, &names);
     tables::seeds(&mut out, holdings, &names);
     tables::trusted(&mut out, holdings);
+    tables::pending(&mut out, holdings);
     tables::refusals(&mut out, holdings);
     tables::signers(&mut out, holdings);
     tables::policy(&mut out, holdings);
@@ -220,6 +221,7 @@ fn head(out: &mut String, holdings: &Holdings, address: Option<&Address>, policy
         ("packages", "Packages", true),
         ("seeds", "Seeds", totals.seeds > 0),
         ("trusted", "Trusted from outside", !holdings.policy.trusted.is_empty()),
+        ("pending", "Waiting for signers", totals.pending > 0),
         ("refused", "Refused", totals.refusals > 0),
         ("signers", "Signers", true),
         ("policy", "Policy", true),
@@ -249,6 +251,9 @@ fn overview(out: &mut String, holdings: &Holdings) {
     tile(HumanBytes(totals.file_bytes).to_string(), "to fetch", "");
     let (sources, bytes) = totals.kept_sources;
     tile(sources.to_string(), &format!("sources kept, {}", HumanBytes(bytes)), "");
+    if totals.pending > 0 {
+        tile(totals.pending.to_string(), "waiting for signers", "");
+    }
     tile(totals.refusals.to_string(), "refused", "");
     let bad = if totals.conflicts > 0 { " class=\"bad\"" } else { "" };
     tile(totals.conflicts.to_string(), if totals.conflicts == 1 { "conflict" } else { "conflicts" }, bad);

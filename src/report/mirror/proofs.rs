@@ -54,6 +54,12 @@ fn proof(out: &mut String, held: &Held, dependants: &BTreeSet<&StorePath>, names
     for said in &held.said {
         row(&format!("{} says", text(&said.by)), testimony(said));
     }
+    if !held.read.is_empty() {
+        let readers = held.read.iter();
+        let readers: Vec<String> =
+            readers.map(|one| format!("<a href=\"{}\">{}</a>", href(&one.object), text(&one.by))).collect();
+        row("Read, and not built, by", format!("<p>{}</p>", readers.join(", ")));
+    }
     let inputs: BTreeSet<&StorePath> = held.said.iter().flat_map(|said| &said.inputs).collect();
     let references: BTreeSet<&StorePath> = held.references.iter().collect();
     for (name, paths) in [

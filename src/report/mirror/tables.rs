@@ -196,6 +196,37 @@ pub(super) fn trusted(out: &mut String, holdings: &Holdings) {
     out.push_str("</tbody></table></div></section>\n");
 }
 
+/// What waits for signers.
+pub(super) fn pending(out: &mut String, holdings: &Holdings) {
+    if holdings.totals.pending == 0 {
+        return;
+    }
+    add(
+        out,
+        format_args!(
+            "<section id=\"pending\" aria-labelledby=\"pending-h\"><h2 id=\"pending-h\">Waiting for signers</h2>\n\
+             <p>Reproduced by somebody, and not admitted: {} signers have to agree. Nix is not told of these.</p>\n\
+             <div class=\"scroll\"><table><thead><tr><th scope=\"col\">Package</th><th scope=\"col\">Says</th><th scope=\"col\" class=\"number wide\">Size</th><th scope=\"col\" class=\"wide\">NAR hash</th></tr></thead><tbody>\n",
+            holdings.policy.threshold,
+        ),
+    );
+    for one in &holdings.pending {
+        add(
+            out,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"number wide\">{}</td><td class=\"hash mono wide\">{}</td></tr>\n",
+                text(one.path.name()),
+                text(&one.signed.join(", ")),
+                HumanBytes(one.nar_size),
+                nar_hash(one.nar_hash),
+            ),
+        );
+    }
+    out.push_str("</tbody></table></div>\n");
+    more(out, holdings.totals.pending, holdings.pending.len(), "packages");
+    out.push_str("</section>\n");
+}
+
 /// What was refused, and why.
 pub(super) fn refusals(out: &mut String, holdings: &Holdings) {
     if holdings.totals.refusals == 0 {

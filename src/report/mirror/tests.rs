@@ -5,7 +5,7 @@ use crate::{
     mirror::{
         admission::{Refusal, RefusedOutput},
         document::Told,
-        holdings::{Shown, Testimony, Totals, Unread},
+        holdings::{ReadBy, Shown, Testimony, Totals, Unread, Waiting},
         policy::{Policy, Trusted},
         publish::{Bits, Conflict},
     },
@@ -51,6 +51,7 @@ fn evil() -> Holdings {
         references: BTreeSet::new(),
         signed: vec![EVIL.to_owned()],
         said: vec![said(ground)],
+        read: vec![ReadBy { by: EVIL.to_owned(), object: EVIL.to_owned() }],
     };
     let built = Ground::Built { derivation: path(3, "x?y.drv"), output: EVIL.to_owned() };
     let bits = Bits { nar_hash: NarHash([8; 32]), nar_size: 1, references: Vec::new() };
@@ -69,6 +70,12 @@ fn evil() -> Holdings {
             held(path(1, "a?b=c"), Ground::Seed { why: EVIL.to_owned() }),
             held(path(2, "b-1.0"), built),
         ],
+        pending: vec![Waiting {
+            path: path(5, "p-1"),
+            nar_hash: NarHash([9; 32]),
+            nar_size: 1,
+            signed: vec![EVIL.to_owned()],
+        }],
         refusals: vec![Told { document: refusal, by: vec![EVIL.to_owned()] }],
         conflicts: vec![Told { document: conflict, by: vec![EVIL.to_owned()] }],
         unread: vec![Unread { object: EVIL.to_owned(), why: EVIL.to_owned() }],
@@ -77,6 +84,7 @@ fn evil() -> Holdings {
             built: 1,
             seeds: 1,
             levels: BTreeMap::from([(u64::MAX, 1)]),
+            pending: 9,
             refusals: 9,
             conflicts: 9,
             unread: 9,
