@@ -48,6 +48,23 @@ self
       zlib
     ]
   );
+  # A graph of some depth, in the least time.
+  few = links "few" (
+    with self;
+    [
+      bzip2
+      ed
+      expat
+      libpng
+      lua
+      lua-cjson
+      lua-filesystem
+      lua-lpeg
+      minizip
+      tree
+      zlib
+    ]
+  );
   default = self.zlib;
 
   # Not for anybody: it holds the time of its build, and so do the bits of what is built from it.

@@ -1,12 +1,15 @@
 //! Who is at work on what, so that several workers on one mirror do not build the same thing.
 //!
 //! A claim is an object `claims/<derivation>/<n>` that says who made it and until when it holds; the one with the highest number
-//! counts, and the next one is created only when that is over or one's own. Nothing that is admitted rests on claims: two workers
+//! counts, and the next one is created only when that is over or one's own. Whoever is at work renews theirs, so that what a killed one
+//! left is over soon. Nothing that is admitted rests on claims: two workers
 //! who build the same, because of a clock that is wrong or a claim that is gone, lose time and nothing else.
 
 use std::{
     collections::BTreeSet,
     io::Write as _,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -23,8 +26,11 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How long a claim holds. What takes longer may be begun by a second worker.
-pub const HOLDS: Duration = Duration::from_secs(4 * 3600);
+/// How long a claim holds that is not renewed: workers' clocks may differ by somewhat less.
+pub const HOLDS: Duration = Duration::from_secs(20 * 60);
+
+/// How often a worker renews theirs.
+const RENEWED: Duration = Duration::from_secs(5 * 60);
 
 /// Longest claim, in bytes.
 const MAX_CLAIM: u64 = 4096;
@@ -84,6 +90,47 @@ impl Mirror {
         Ok(claimed)
     }
 
+    /// Does the work on a derivation that was claimed, whose claim does not run out meanwhile.
+    pub fn while_claimed<T>(&self, drv: &StorePath, worker: &Worker, work: impl FnOnce() -> T) -> T {
+        self.renewing(&HashPart::of(drv), worker, RENEWED, work)
+    }
+
+    /// The same of what is done after everything was claimed.
+    pub fn while_everything_is_claimed<T>(&self, worker: &Worker, work: impl FnOnce() -> T) -> T {
+        self.renewing(&HashPart::nobody(), worker, RENEWED, work)
+    }
+
+    fn renewing<T>(&self, part: &HashPart, worker: &Worker, every: Duration, work: impl FnOnce() -> T) -> T {
+        let (over, ended) = mpsc::channel::<()>();
+        // `over` goes when the work ends, also by a panic.
+        thread::scope(move |scope| {
+            scope.spawn(move || {
+                while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    // A claim that cannot be renewed may run out: two who then do the same lose time and nothing else.
+                    let _ = self.renew(part, worker, SystemTime::now());
+                }
+            });
+            let made = work();
+            drop(over);
+            made
+        })
+    }
+
+    /// Puts a later claim above one's own. Somebody else's stays what it is.
+    fn renew(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<(), MirrorError> {
+        let mut numbers = self.claims(part)?;
+        let Some(last) = numbers.pop() else { return Ok(()) };
+        let held = self.claim_at(part, last)?;
+        if held.is_some_and(|claim| claim.worker == worker.0) {
+            self.put_claim(part, last.checked_add(1), worker, now)?;
+            // Who has just seen the one below the new one has to find it.
+            for number in numbers {
+                self.location.delete(&Object::Claim(part.clone(), number).name())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Claims everything, for who removes. Those who are at work already are not kept from it: see [`Mirror::at_work`].
     pub fn claim_everything(&self, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
         self.claim_one(&HashPart::nobody(), worker, now)
@@ -124,23 +171,39 @@ impl Mirror {
     /// The worker whose claim holds.
     fn holder(&self, part: &HashPart, now: SystemTime) -> Result<Option<Worker>, MirrorError> {
         let Some(last) = self.claims(part)?.pop() else { return Ok(None) };
-        let name = Object::Claim(part.clone(), last).name();
-        // One that went meanwhile holds for nobody; one that cannot be read neither.
-        let bytes = self.location.get(&name, MAX_CLAIM)?.unwrap_or_default();
-        let claim: Option<Claim> = serde_json::from_slice(&bytes).ok();
+        let claim = self.claim_at(part, last)?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(claim.filter(|claim| claim.until > now).map(|claim| Worker(claim.worker)))
     }
 
+    /// A claim. One that went meanwhile holds for nobody; one that cannot be read neither.
+    fn claim_at(&self, part: &HashPart, number: u32) -> Result<Option<Claim>, MirrorError> {
+        let name = Object::Claim(part.clone(), number).name();
+        let bytes = self.location.get(&name, MAX_CLAIM)?.unwrap_or_default();
+        Ok(serde_json::from_slice(&bytes).ok())
+    }
+
     fn claim_one(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
-        if let Some(holder) = self.holder(part, now)? {
-            return Ok(if holder == *worker { Claimed::Ours } else { Claimed::Theirs });
+        match self.holder(part, now)? {
+            Some(holder) if holder != *worker => Ok(Claimed::Theirs),
+            // Of one that was killed it may be nearly over.
+            Some(_) => self.renew(part, worker, now).map(|()| Claimed::Ours),
+            None => {
+                let last = self.claims(part)?.pop();
+                self.put_claim(part, last.map_or(Some(0), |last| last.checked_add(1)), worker, now)
+            }
         }
+    }
+
+    fn put_claim(
+        &self,
+        part: &HashPart,
+        number: Option<u32>,
+        worker: &Worker,
+        now: SystemTime,
+    ) -> Result<Claimed, MirrorError> {
+        let Some(number) = number else { return Ok(Claimed::Theirs) };
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let last = self.claims(part)?.pop();
-        let Some(number) = last.map_or(Some(0), |last| last.checked_add(1)) else {
-            return Ok(Claimed::Theirs);
-        };
         let claim = Claim { worker: worker.0.clone(), until: now.saturating_add(HOLDS.as_secs()) };
         let bytes = serde_json::to_vec(&claim).map_err(std::io::Error::from)?;
         let name = Object::Claim(part.clone(), number).name();
@@ -172,17 +235,62 @@ mod tests {
     use super::*;
     use crate::mirror::{location::Location, policy::Policy, policy::tests::key};
 
-    #[test]
-    fn one_works_and_the_others_wait_until_it_is_over() {
+    /// A mirror, two workers, and a derivation.
+    fn mirror_of_two() -> (tempfile::TempDir, Mirror, [Worker; 2], StorePath) {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let key = key("k-1", 1);
         let location = Location::parse(at("mirror").to_str().unwrap()).unwrap();
         let mirror = Mirror::init(location, Policy::from_toml("", &key).unwrap(), &key).unwrap();
-        let stores = ["a", "b"].map(|name| Store::open(&at(name)).unwrap());
-        let [a, b] = [0, 1].map(|n| Worker::of(&stores[n]).unwrap());
-        assert!(a != b && Worker::of(&stores[0]).unwrap() == a);
+        let workers = ["a", "b"].map(|name| {
+            let store = Store::open(&at(name)).unwrap();
+            let worker = Worker::of(&store).unwrap();
+            assert!(Worker::of(&store).unwrap() == worker);
+            worker
+        });
+        assert!(workers[0] != workers[1]);
         let drv = StorePath::from_base_name(format!("{}-x.drv", "1".repeat(32)).as_bytes()).unwrap();
+        (dir, mirror, workers, drv)
+    }
+
+    #[test]
+    fn a_claim_does_not_run_out_while_its_worker_works() {
+        let (_dir, mirror, [a, b], drv) = mirror_of_two();
+        let part = HashPart::of(&drv);
+        // As if it had been claimed when it was nearly over.
+        let long_ago = SystemTime::now() - (HOLDS - Duration::from_secs(60));
+        assert_eq!(mirror.claim(&drv, &a, long_ago).unwrap(), Claimed::Ours);
+        let soon = SystemTime::now() + Duration::from_secs(120);
+        assert_eq!(mirror.holder(&part, soon).unwrap(), None);
+        mirror.renewing(&part, &a, Duration::from_millis(1), || {
+            while mirror.claims(&part).unwrap().last() < Some(&3) {
+                thread::yield_now();
+            }
+            assert_eq!(mirror.claim(&drv, &b, soon).unwrap(), Claimed::Theirs);
+            // The last and the one before, and one more while it is renewed.
+            assert!(mirror.claims(&part).unwrap().len() <= 3);
+        });
+        assert_eq!(mirror.holder(&part, soon).unwrap(), Some(a.clone()));
+        // What became somebody else's is not taken back.
+        let later = SystemTime::now() + HOLDS + Duration::from_secs(1);
+        assert_eq!(mirror.claim(&drv, &b, later).unwrap(), Claimed::Ours);
+        mirror.renew(&part, &a, later).unwrap();
+        assert_eq!(mirror.holder(&part, later).unwrap(), Some(b));
+        mirror.release(&drv).unwrap();
+        mirror.renew(&part, &a, later).unwrap();
+        assert_eq!(mirror.claims(&part).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn who_panics_at_work_does_not_renew_for_ever() {
+        let (_dir, mirror, [a, _], drv) = mirror_of_two();
+        let work = || mirror.while_claimed(&drv, &a, || panic!("on purpose"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
+    }
+
+    #[test]
+    fn one_works_and_the_others_wait_until_it_is_over() {
+        let (_dir, mirror, [a, b], drv) = mirror_of_two();
         let now = SystemTime::now();
         assert_eq!(mirror.claim(&drv, &a, now).unwrap(), Claimed::Ours);
         assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Theirs);

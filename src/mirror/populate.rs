@@ -244,7 +244,7 @@ impl Populate<'_> {
         if self.mirror.claim(&node.drv, self.worker, SystemTime::now())? == Claimed::Theirs {
             return Err(Fate::Theirs);
         }
-        let admitted = self.build(index);
+        let admitted = self.mirror.while_claimed(&node.drv, self.worker, || self.build(index));
         self.mirror.release(&node.drv)?;
         admitted
     }

@@ -23,15 +23,18 @@ use crate::{
 /// How often workers are killed.
 const KILLS: usize = 20;
 
-/// Which of the set: `quick`, or `all`.
+/// Which of the set: `few`, `quick`, or `all`.
 const ATTRIBUTE: &str = "REPROVE_TEST_PACKAGES";
+
+fn attribute() -> String {
+    env::var(ATTRIBUTE).unwrap_or_else(|_| "few".to_owned())
+}
 
 /// A process that fills the mirror at `address`, with a state directory of its own.
 fn worker(state: &Path, address: &str, key: &str, jobs: &str, environment: &[(&str, String)]) -> Command {
-    let attribute = env::var(ATTRIBUTE).unwrap_or_else(|_| "quick".to_owned());
     let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("REPROVE_STATE");
-    command.args(["mirror", "populate", address, &format!("examples/packages#{attribute}")]);
+    command.args(["mirror", "populate", address, &format!("examples/packages#{}", attribute())]);
     command.args(["--system", "riscv64-linux", "--key", key, "--jobs", jobs, "--json", "-", "--state"]);
     command.arg(state).envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -118,7 +121,8 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     }
 
     // And stock Nix takes all of it from either, with signatures demanded.
-    let drv = fates[0].keys().find(|drv| drv.ends_with("-all.drv") || drv.ends_with("-quick.drv")).unwrap();
+    let top = format!("-{}.drv", attribute());
+    let drv = fates[0].keys().find(|drv| drv.ends_with(&top)).unwrap();
     let program = Nix::new();
     let stated = fs::read(folder.join("derivations").join(&drv["/nix/store/".len()..])).unwrap();
     let stated = reprove::nix::derivation::Derivation::parse(&stated).unwrap();

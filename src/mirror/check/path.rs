@@ -75,11 +75,13 @@ impl Checker<'_> {
             _ => self.admitted(&mut result, part),
         };
         let Some(info) = info else { return result };
+        let keys = self.keys_of(&info);
         if !result.pending {
+            result.signed = self.signatures(&mut result.found, &name, &keys);
             self.listed(&mut result, &name, &info, &signed);
         }
         self.nar(&mut result, &name, &info);
-        self.statements(&mut result, &info);
+        self.statements(&mut result, &info, &keys);
         result.info = Some(info);
         result
     }
@@ -92,7 +94,6 @@ impl Checker<'_> {
         if !info.signatures.is_sorted_by(|one, next| one < next) {
             found.fault(Kind::Damaged, &name, "its signatures are not in order, each once");
         }
-        result.signed = self.signatures(found, &name, &info);
         Some(info)
     }
 
@@ -158,19 +159,19 @@ impl Checker<'_> {
         }
     }
 
-    /// What is said of it, by as many as have to agree.
-    fn statements(&self, result: &mut PathResult, info: &NarInfo) {
+    /// What is said of it, with the keys that have signed it, by as many as have to agree.
+    fn statements(&self, result: &mut PathResult, info: &NarInfo, keys: &[Option<&PublicKey>]) {
         let part = HashPart::of(&info.store_path);
         let (mut told, mut all_are_read) = (0, true);
         let mut by = Vec::new();
         for contributor in &self.believed.named.contributors {
             let mut says = false;
             for key in &contributor.nix {
-                let name = Object::Attestation(part.clone(), KeyId::of(key)).name();
                 // Only who signed the path has to have said why.
-                if !info.signatures.iter().any(|signature| key.has_signed(info, signature)) {
+                if !keys.contains(&Some(key)) {
                     continue;
                 }
+                let name = Object::Attestation(part.clone(), KeyId::of(key)).name();
                 result.uses.insert(name.clone());
                 let Some(bytes) = self.get(&mut result.found, &name, attested::MAX_LEN) else { continue };
                 says = true;

@@ -12,20 +12,24 @@ use crate::{
 };
 
 impl Checker<'_> {
-    /// Who has signed it. Every line has to be of somebody whom the mirror names.
-    pub(super) fn signatures(&self, found: &mut Found, name: &str, info: &NarInfo) -> Vec<String> {
-        let fingerprint = info.fingerprint();
-        for signature in &info.signatures {
-            let one = std::slice::from_ref(signature);
-            if self.believed.named.who_signed(fingerprint.as_bytes(), one).is_empty() {
-                found.fault(
-                    Kind::Damaged,
-                    name,
-                    "a signature of it is of none of the signers that are named",
-                );
-            }
+    /// The keys that have signed a path, of everybody whom the mirror names; of each signature its key, or none.
+    pub(super) fn keys_of(&self, info: &NarInfo) -> Vec<Option<&PublicKey>> {
+        let named = || self.believed.named.contributors.iter().flat_map(|one| &one.nix);
+        let key = |signature: &String| named().find(|key| key.has_signed(info, signature));
+        info.signatures.iter().map(key).collect()
+    }
+
+    /// Who has signed it, with these keys. Every line has to be of somebody whom the mirror names.
+    pub(super) fn signatures(
+        &self,
+        found: &mut Found,
+        name: &str,
+        keys: &[Option<&PublicKey>],
+    ) -> Vec<String> {
+        if keys.contains(&None) {
+            found.fault(Kind::Damaged, name, "a signature of it is of none of the signers that are named");
         }
-        let good = |key: &PublicKey| info.signatures.iter().any(|signature| key.has_signed(info, signature));
+        let good = |key: &PublicKey| keys.contains(&Some(key));
         let signed = self.believed.counted.iter().filter(|one| one.nix.iter().any(good));
         let signed: Vec<String> = signed.map(|one| one.name.clone()).collect();
         let needed = self.believed.named.threshold;

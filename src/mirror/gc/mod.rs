@@ -152,7 +152,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         code: Code(1451),
         title: "somebody is filling the mirror",
         text: "What is being built may need what would be removed. Wait until the workers have ended. A worker that was killed \
-               leaves a claim for four hours, and takes it up when it is begun again; --force takes those who are at work for dead.",
+               leaves a claim for twenty minutes, and takes it up when it is begun again; --force takes those who are at work for dead.",
     },
 ];
 
@@ -178,7 +178,7 @@ impl Gc<'_> {
         let gone = if others > 0 && self.busy == OnBusy::Refuse {
             Err(GcError::Busy { workers: others })
         } else {
-            self.sweep()
+            self.mirror.while_everything_is_claimed(self.worker, || self.sweep())
         };
         self.mirror.release_everything()?;
         gone
