@@ -143,17 +143,40 @@ impl Mirror {
 
     /// How many derivations are claimed.
     pub(super) fn at_work(&self, now: SystemTime) -> Result<usize, MirrorError> {
-        let listed = self.location.list("claims/")?;
-        let parts = listed.iter().filter_map(|(name, _)| match Object::parse(name) {
-            Some(Object::Claim(part, _)) if part != HashPart::nobody() => Some(part),
-            _ => None,
-        });
-        let parts: BTreeSet<HashPart> = parts.collect();
         let mut held = 0;
-        for part in parts {
-            held += usize::from(self.holder(&part, now)?.is_some());
+        for part in self.claimed()?.iter().filter(|part| **part != HashPart::nobody()) {
+            held += usize::from(self.holder(part, now)?.is_some());
         }
         Ok(held)
+    }
+
+    /// Removes what killed workers left: claims that are over, and this worker's own on what `is_done`.
+    pub(super) fn tidy_claims(
+        &self,
+        worker: &Worker,
+        now: SystemTime,
+        is_done: impl Fn(&HashPart) -> Result<bool, MirrorError>,
+    ) -> Result<(), MirrorError> {
+        for part in self.claimed()? {
+            let over = match self.holder(&part, now)? {
+                Some(holder) => holder == *worker && is_done(&part)?,
+                None => true,
+            };
+            if over {
+                self.release_one(&part)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that has a claim, whether it holds or not.
+    fn claimed(&self) -> Result<BTreeSet<HashPart>, MirrorError> {
+        let listed = self.location.list("claims/")?;
+        let parts = listed.iter().filter_map(|(name, _)| match Object::parse(name) {
+            Some(Object::Claim(part, _)) => Some(part),
+            _ => None,
+        });
+        Ok(parts.collect())
     }
 
     /// Removes every claim on a derivation: the work is done, or was given up.
@@ -279,6 +302,26 @@ mod tests {
         mirror.release(&drv).unwrap();
         mirror.renew(&part, &a, later).unwrap();
         assert_eq!(mirror.claims(&part).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn what_killed_workers_left_goes_and_what_others_are_at_stays() {
+        let (_dir, mirror, [a, b], first) = mirror_of_two();
+        let named = |digit: &str| -> StorePath {
+            StorePath::from_base_name(format!("{}-x.drv", digit.repeat(32)).as_bytes()).unwrap()
+        };
+        let [second, third, fourth] = ["2", "3", "4"].map(named);
+        let now = SystemTime::now();
+        let long_ago = now - HOLDS - Duration::from_secs(1);
+        for (drv, worker, when) in
+            [(&first, &a, now), (&second, &a, now), (&third, &b, now), (&fourth, &b, long_ago)]
+        {
+            assert_eq!(mirror.claim(drv, worker, when).unwrap(), Claimed::Ours);
+        }
+        // The second is being built by another process of this worker.
+        let done = [&first, &third].map(HashPart::of);
+        mirror.tidy_claims(&a, now, |part| Ok(done.contains(part))).unwrap();
+        assert_eq!(mirror.claimed().unwrap(), [&second, &third].map(HashPart::of).into());
     }
 
     #[test]

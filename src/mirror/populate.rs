@@ -146,6 +146,7 @@ impl Populate<'_> {
             let theirs = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Theirs));
             let theirs: Vec<&str> = theirs.map(|(index, _)| self.graph.nodes()[*index].name()).collect();
             if theirs.is_empty() {
+                self.tidy_claims()?;
                 return Ok(fates.into_iter().collect());
             }
             if theirs == awaited {
@@ -158,6 +159,17 @@ impl Populate<'_> {
             }
             std::thread::sleep(patience);
         }
+    }
+
+    /// One who was killed after the narinfo and before the end of the claim left that.
+    fn tidy_claims(&self) -> Result<(), MirrorError> {
+        let nodes = self.graph.nodes().iter().map(|node| (HashPart::of(&node.drv), node));
+        let nodes: BTreeMap<HashPart, &Node> = nodes.collect();
+        let is_done = |part: &HashPart| match nodes.get(part) {
+            Some(node) => self.holds(node, &BTreeSet::new()),
+            None => Ok(false),
+        };
+        self.mirror.tidy_claims(self.worker, SystemTime::now(), is_done)
     }
 
     /// What is to be built, and which outputs of it are needed: from what was asked for down to what the mirror holds already,
