@@ -121,6 +121,8 @@ pub fn run() -> Exit {
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
+    // Inputs of builds and connections are open files.
+    crate::mirror::serve::allow_open_files();
     let context = Context::new(&cli);
     let result = match &cli.verb {
         Verb::Plan(verb) => verb.run(&context),

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read as _,
+    sync::PoisonError,
 };
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     nix::{narinfo::NarInfo, store_path::StorePath},
-    store::{BATCH, Batch, Origin, PathInfo, Store, references_first},
+    store::{Batch, Origin, PathInfo, Store, batches, references_first},
 };
 
 /// What unpacking may hold in memory, as a power of two in bytes: four times what our level of zstd asks for.
@@ -25,6 +26,8 @@ impl Mirror {
     /// [`MirrorError::NotClosed`] when the mirror lacks something of it; [`crate::store::StoreError::Conflict`] when our store has
     /// other bits for it.
     pub fn bring(&self, path: &StorePath, store: &Store) -> Result<(), MirrorError> {
+        // Of several who need the same the second finds what the first has brought.
+        let _alone = self.bringing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut narinfos: BTreeMap<StorePath, NarInfo> = BTreeMap::new();
         let mut left = BTreeSet::from([path.clone()]);
         while !left.is_empty() {
@@ -40,11 +43,14 @@ impl Mirror {
         }
         // What is there in other bits is refused by our store, and nothing is written over.
         let infos = narinfos.values().map(|narinfo| self.info(narinfo)).collect();
-        for some in references_first(infos).chunks(BATCH) {
-            let batch = store.batch();
+        for some in batches(&references_first(infos)) {
+            let batch = store.batch()?;
             let fetched = parallel(some, WAITING, |info| self.fetch(&narinfos[&info.path], store, &batch));
-            fetched.into_iter().collect::<Result<(), MirrorError>>()?;
-            batch.register(some)?;
+            match fetched.into_iter().collect::<Result<(), MirrorError>>() {
+                Ok(()) => batch.register(some)?,
+                // The others that came need not come again.
+                Err(error) => return batch.register(&[]).map_err(MirrorError::from).and(Err(error)),
+            }
         }
         Ok(())
     }

@@ -8,7 +8,10 @@
 use std::{
     collections::BTreeSet,
     io::Write as _,
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -45,6 +48,37 @@ struct Claim {
     worker: String,
     /// Seconds since 1970 by the worker's clock.
     until: u64,
+}
+
+/// What came of renewing a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Renewed {
+    /// It had held until now.
+    Kept,
+    /// It was over, or somebody else's: they may have taken its worker for dead.
+    Lost,
+}
+
+/// A claim while its worker is at work.
+pub struct Hold<'m> {
+    mirror: &'m Mirror,
+    part: HashPart,
+    worker: &'m Worker,
+    broken: AtomicBool,
+}
+
+impl Hold<'_> {
+    /// Whether the claim has held all the time, until now: nobody can have removed what its worker needs.
+    pub fn is_unbroken(&self) -> Result<bool, MirrorError> {
+        self.renew()?;
+        Ok(!self.broken.load(Ordering::Relaxed))
+    }
+
+    fn renew(&self) -> Result<(), MirrorError> {
+        let renewed = self.mirror.renew(&self.part, self.worker, SystemTime::now())?;
+        self.broken.fetch_or(renewed == Renewed::Lost, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// What came of asking for a derivation.
@@ -84,51 +118,59 @@ impl Mirror {
         let claimed = self.claim_one(&part, worker, now)?;
         // Looked at when one's own claim is there: of two who claim each other's, at least one sees it.
         if claimed == Claimed::Ours && self.holder(&HashPart::nobody(), now)?.is_some() {
-            self.release_one(&part)?;
+            self.release_one(&part, worker, now)?;
             return Ok(Claimed::Theirs);
         }
         Ok(claimed)
     }
 
     /// Does the work on a derivation that was claimed, whose claim does not run out meanwhile.
-    pub fn while_claimed<T>(&self, drv: &StorePath, worker: &Worker, work: impl FnOnce() -> T) -> T {
-        self.renewing(&HashPart::of(drv), worker, RENEWED, work)
+    pub fn while_claimed<T>(&self, drv: &StorePath, worker: &Worker, work: impl FnOnce(&Hold<'_>) -> T) -> T {
+        self.renewing(HashPart::of(drv), worker, RENEWED, work)
     }
 
     /// The same of what is done after everything was claimed.
-    pub fn while_everything_is_claimed<T>(&self, worker: &Worker, work: impl FnOnce() -> T) -> T {
-        self.renewing(&HashPart::nobody(), worker, RENEWED, work)
+    pub fn while_everything_is_claimed<T>(&self, worker: &Worker, work: impl FnOnce(&Hold<'_>) -> T) -> T {
+        self.renewing(HashPart::nobody(), worker, RENEWED, work)
     }
 
-    fn renewing<T>(&self, part: &HashPart, worker: &Worker, every: Duration, work: impl FnOnce() -> T) -> T {
-        let (over, ended) = mpsc::channel::<()>();
+    fn renewing<T>(
+        &self,
+        part: HashPart,
+        worker: &Worker,
+        every: Duration,
+        work: impl FnOnce(&Hold<'_>) -> T,
+    ) -> T {
+        let hold = Hold { mirror: self, part, worker, broken: AtomicBool::new(false) };
+        let (hold, (over, ended)) = (&hold, mpsc::channel::<()>());
         // `over` goes when the work ends, also by a panic.
         thread::scope(move |scope| {
             scope.spawn(move || {
                 while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                    // A claim that cannot be renewed may run out: two who then do the same lose time and nothing else.
-                    let _ = self.renew(part, worker, SystemTime::now());
+                    // What fails now is tried again, and is noticed when the claim has run out meanwhile.
+                    let _ = hold.renew();
                 }
             });
-            let made = work();
+            let made = work(hold);
             drop(over);
             made
         })
     }
 
     /// Puts a later claim above one's own. Somebody else's stays what it is.
-    fn renew(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<(), MirrorError> {
+    fn renew(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Renewed, MirrorError> {
         let mut numbers = self.claims(part)?;
-        let Some(last) = numbers.pop() else { return Ok(()) };
-        let held = self.claim_at(part, last)?;
-        if held.is_some_and(|claim| claim.worker == worker.0) {
-            self.put_claim(part, last.checked_add(1), worker, now)?;
-            // Who has just seen the one below the new one has to find it.
-            for number in numbers {
-                self.location.delete(&Object::Claim(part.clone(), number).name())?;
-            }
+        let Some(last) = numbers.pop() else { return Ok(Renewed::Lost) };
+        let held = self.claim_at(part, last)?.filter(|claim| claim.worker == worker.0);
+        let Some(held) = held else { return Ok(Renewed::Lost) };
+        if self.put_claim(part, last.checked_add(1), worker, now)? == Claimed::Theirs {
+            return Ok(Renewed::Lost);
         }
-        Ok(())
+        // Who has just seen the one below the new one has to find it.
+        for number in numbers {
+            self.location.delete(&Object::Claim(part.clone(), number).name())?;
+        }
+        Ok(if held.until > seconds(now) { Renewed::Kept } else { Renewed::Lost })
     }
 
     /// Claims everything, for who removes. Those who are at work already are not kept from it: see [`Mirror::at_work`].
@@ -136,9 +178,17 @@ impl Mirror {
         self.claim_one(&HashPart::nobody(), worker, now)
     }
 
-    /// Removes every claim on everything.
-    pub fn release_everything(&self) -> Result<(), MirrorError> {
-        self.release_one(&HashPart::nobody())
+    /// Removes a worker's claim on everything.
+    pub fn release_everything(&self, worker: &Worker) -> Result<(), MirrorError> {
+        self.release_one(&HashPart::nobody(), worker, SystemTime::now())
+    }
+
+    /// Takes whoever has claimed everything for dead.
+    pub(super) fn overrule(&self) -> Result<(), MirrorError> {
+        for number in self.claims(&HashPart::nobody())? {
+            self.location.delete(&Object::Claim(HashPart::nobody(), number).name())?;
+        }
+        Ok(())
     }
 
     /// How many derivations are claimed.
@@ -163,7 +213,7 @@ impl Mirror {
                 None => true,
             };
             if over {
-                self.release_one(&part)?;
+                self.release_one(&part, worker, now)?;
             }
         }
         Ok(())
@@ -179,27 +229,37 @@ impl Mirror {
         Ok(parts.collect())
     }
 
-    /// Removes every claim on a derivation: the work is done, or was given up.
-    pub fn release(&self, drv: &StorePath) -> Result<(), MirrorError> {
-        self.release_one(&HashPart::of(drv))
+    /// Removes a worker's claim on a derivation: the work is done, or was given up.
+    pub fn release(&self, drv: &StorePath, worker: &Worker) -> Result<(), MirrorError> {
+        self.release_one(&HashPart::of(drv), worker, SystemTime::now())
     }
 
-    fn release_one(&self, part: &HashPart) -> Result<(), MirrorError> {
+    /// Removes the claims of a worker, and those that are over. Who took it for dead keeps theirs.
+    fn release_one(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<(), MirrorError> {
         for number in self.claims(part)? {
-            self.location.delete(&Object::Claim(part.clone(), number).name())?;
+            let claim = self.claim_at(part, number)?;
+            if claim.is_none_or(|claim| claim.worker == worker.0 || claim.until <= seconds(now)) {
+                self.location.delete(&Object::Claim(part.clone(), number).name())?;
+            }
         }
         Ok(())
     }
 
     /// The worker whose claim holds.
     fn holder(&self, part: &HashPart, now: SystemTime) -> Result<Option<Worker>, MirrorError> {
-        let Some(last) = self.claims(part)?.pop() else { return Ok(None) };
-        let claim = self.claim_at(part, last)?;
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(claim.filter(|claim| claim.until > now).map(|claim| Worker(claim.worker)))
+        let mut looked_at = None;
+        loop {
+            let Some(last) = self.claims(part)?.pop() else { return Ok(None) };
+            let claim = self.claim_at(part, last)?.filter(|claim| claim.until > seconds(now));
+            // One that went since it was listed may have been renewed.
+            if claim.is_some() || looked_at == Some(last) {
+                return Ok(claim.map(|claim| Worker(claim.worker)));
+            }
+            looked_at = Some(last);
+        }
     }
 
-    /// A claim. One that went meanwhile holds for nobody; one that cannot be read neither.
+    /// A claim. One that is gone holds for nobody; one that cannot be read neither.
     fn claim_at(&self, part: &HashPart, number: u32) -> Result<Option<Claim>, MirrorError> {
         let name = Object::Claim(part.clone(), number).name();
         let bytes = self.location.get(&name, MAX_CLAIM)?.unwrap_or_default();
@@ -210,7 +270,7 @@ impl Mirror {
         match self.holder(part, now)? {
             Some(holder) if holder != *worker => Ok(Claimed::Theirs),
             // Of one that was killed it may be nearly over.
-            Some(_) => self.renew(part, worker, now).map(|()| Claimed::Ours),
+            Some(_) => self.renew(part, worker, now).map(|_| Claimed::Ours),
             None => {
                 let last = self.claims(part)?.pop();
                 self.put_claim(part, last.map_or(Some(0), |last| last.checked_add(1)), worker, now)
@@ -226,8 +286,8 @@ impl Mirror {
         now: SystemTime,
     ) -> Result<Claimed, MirrorError> {
         let Some(number) = number else { return Ok(Claimed::Theirs) };
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let claim = Claim { worker: worker.0.clone(), until: now.saturating_add(HOLDS.as_secs()) };
+        let until = seconds(now).saturating_add(HOLDS.as_secs());
+        let claim = Claim { worker: worker.0.clone(), until };
         let bytes = serde_json::to_vec(&claim).map_err(std::io::Error::from)?;
         let name = Object::Claim(part.clone(), number).name();
         let ours = match self.location.put_new(&name, &bytes)? {
@@ -251,6 +311,11 @@ impl Mirror {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+/// A time as claims state it.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]
@@ -285,23 +350,42 @@ mod tests {
         assert_eq!(mirror.claim(&drv, &a, long_ago).unwrap(), Claimed::Ours);
         let soon = SystemTime::now() + Duration::from_secs(120);
         assert_eq!(mirror.holder(&part, soon).unwrap(), None);
-        mirror.renewing(&part, &a, Duration::from_millis(1), || {
+        mirror.renewing(part.clone(), &a, Duration::from_millis(20), |hold| {
             while mirror.claims(&part).unwrap().last() < Some(&3) {
                 thread::yield_now();
             }
             assert_eq!(mirror.claim(&drv, &b, soon).unwrap(), Claimed::Theirs);
             // The last and the one before, and one more while it is renewed.
             assert!(mirror.claims(&part).unwrap().len() <= 3);
+            assert!(hold.is_unbroken().unwrap());
         });
         assert_eq!(mirror.holder(&part, soon).unwrap(), Some(a.clone()));
         // What became somebody else's is not taken back.
         let later = SystemTime::now() + HOLDS + Duration::from_secs(1);
         assert_eq!(mirror.claim(&drv, &b, later).unwrap(), Claimed::Ours);
-        mirror.renew(&part, &a, later).unwrap();
-        assert_eq!(mirror.holder(&part, later).unwrap(), Some(b));
-        mirror.release(&drv).unwrap();
-        mirror.renew(&part, &a, later).unwrap();
+        assert_eq!(mirror.renew(&part, &a, later).unwrap(), Renewed::Lost);
+        mirror.release(&drv, &a).unwrap();
+        assert_eq!(mirror.holder(&part, later).unwrap(), Some(b.clone()));
+        mirror.release(&drv, &b).unwrap();
+        assert_eq!(mirror.renew(&part, &a, later).unwrap(), Renewed::Lost);
         assert_eq!(mirror.claims(&part).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn whose_claim_was_over_meanwhile_learns_of_it() {
+        let (_dir, mirror, [a, b], drv) = mirror_of_two();
+        let long_ago = SystemTime::now() - HOLDS - Duration::from_secs(1);
+        assert_eq!(mirror.claim(&drv, &a, long_ago).unwrap(), Claimed::Ours);
+        // Nobody took it; anybody could have.
+        mirror.while_claimed(&drv, &a, |hold| assert!(!hold.is_unbroken().unwrap()));
+        mirror.release(&drv, &a).unwrap();
+        mirror.claim(&drv, &a, SystemTime::now()).unwrap();
+        mirror.while_claimed(&drv, &a, |hold| {
+            assert!(hold.is_unbroken().unwrap());
+            mirror.release(&drv, &a).unwrap();
+            mirror.claim(&drv, &b, SystemTime::now()).unwrap();
+            assert!(!hold.is_unbroken().unwrap());
+        });
     }
 
     #[test]
@@ -327,7 +411,7 @@ mod tests {
     #[test]
     fn who_panics_at_work_does_not_renew_for_ever() {
         let (_dir, mirror, [a, _], drv) = mirror_of_two();
-        let work = || mirror.while_claimed(&drv, &a, || panic!("on purpose"));
+        let work = || mirror.while_claimed(&drv, &a, |_| panic!("on purpose"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
     }
 
@@ -342,10 +426,12 @@ mod tests {
         let later = now + HOLDS + Duration::from_secs(1);
         assert_eq!(mirror.claim(&drv, &b, later).unwrap(), Claimed::Ours);
         assert_eq!(mirror.claim(&drv, &a, later).unwrap(), Claimed::Theirs);
-        mirror.release(&drv).unwrap();
+        for worker in [&a, &b] {
+            mirror.release_one(&HashPart::of(&drv), worker, later).unwrap();
+        }
         assert_eq!(mirror.claim(&drv, &a, now).unwrap(), Claimed::Ours);
         // One that was overwritten with nonsense holds for nobody.
-        mirror.release(&drv).unwrap();
+        mirror.release(&drv, &a).unwrap();
         mirror.location.put_new(&Object::Claim(HashPart::of(&drv), 7).name(), b"nonsense").unwrap();
         assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Ours);
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     graph::Graph,
     nix::store_path::StorePath,
-    schedule::{self, OnFailure, Outcome},
+    schedule::{self, Crew, OnFailure, Outcome},
     store::{Origin, PathInfo},
 };
 
@@ -83,8 +83,9 @@ impl Cosign<'_> {
             inputs.filter(|input| *input < task).collect()
         };
         let needs: Vec<Vec<usize>> = subjects.iter().enumerate().map(needs).collect();
+        let crew = Crew::new(self.rebuild.jobs);
         let outcomes = schedule::run(&needs, self.rebuild.jobs, OnFailure::KeepGoing, |task| {
-            self.one(&graph, &subjects[task])
+            self.one(&graph, &subjects[task], &crew)
         });
         let of = |outcome| match outcome {
             Outcome::Done(published) => Cosigned::Signed(published),
@@ -96,7 +97,7 @@ impl Cosign<'_> {
         Ok(drvs.zip(outcomes.into_iter().map(of)).collect())
     }
 
-    fn one(&self, graph: &Graph, subject: &Subject) -> Result<Published, Cosigned> {
+    fn one(&self, graph: &Graph, subject: &Subject, crew: &Crew) -> Result<Published, Cosigned> {
         if let Some(standing) = self.standing(subject)? {
             return Ok(standing);
         }
@@ -112,10 +113,11 @@ impl Cosign<'_> {
             let put = self.publisher.put_signed(&object, REFUSAL_KIND, &refusal);
             put.map_or_else(Cosigned::Failed, |()| Cosigned::Refused(refusal))
         };
-        match self.rebuild.again(graph, subject) {
+        let member = crew.join();
+        match self.rebuild.again(graph, subject, &member) {
             (Rebuilt::Same { .. }, Some(made)) => {
                 let Rebuild { mirror, realiser, .. } = self.rebuild;
-                let bench = Workbench { mirror, graph, realiser, native: None };
+                let bench = Workbench { mirror, graph, realiser, native: None, member: &member };
                 Ok(made.publish(&bench, self.publisher)?)
             }
             (Rebuilt::Same { .. }, None) => Err(Cosigned::NotChecked("nothing was made".to_owned())),

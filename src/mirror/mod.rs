@@ -94,6 +94,8 @@ mod supply;
 mod testimony;
 pub mod workbench;
 
+use std::sync::Mutex;
+
 use crate::{
     attest::check as attested,
     nix::{narinfo::NarInfo, secret_key::SecretKey, signature::PublicKey, store_path::StorePath},
@@ -116,6 +118,8 @@ pub struct Mirror {
     signers: Signers,
     /// Whose testimony is enough for whoever looks.
     seen_by: Option<PublicKey>,
+    /// Held while paths are brought into our store.
+    bringing: Mutex<()>,
 }
 
 impl Mirror {
@@ -141,7 +145,7 @@ impl Mirror {
         put(Object::PolicySignature, format!("{}\n", key.sign(&Policy::signed_bytes(&document))).as_bytes())?;
         // Last: what has none is no mirror to Nix.
         put(Object::CacheInfo, policy.cache_info().as_bytes())?;
-        Ok(Mirror { location, policy, signers, seen_by: None })
+        Ok(Mirror { location, policy, signers, seen_by: None, bringing: Mutex::default() })
     }
 
     /// Opens a mirror, and believes its policy.
@@ -152,7 +156,7 @@ impl Mirror {
             document.ok_or_else(|| MirrorError::NotAMirror { address: location.address().to_owned() })?;
         let policy = Policy::from_json(&document)?;
         let signers = policy.signers()?;
-        let mirror = Mirror { location, policy, signers, seen_by: None };
+        let mirror = Mirror { location, policy, signers, seen_by: None, bringing: Mutex::default() };
         let signed = mirror.policy_signatures()?;
         if mirror.signers.who_signed(&Policy::signed_bytes(&document), &signed).is_empty() {
             let why = "none of the signers it names has signed it".to_owned();

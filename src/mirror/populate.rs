@@ -9,7 +9,7 @@ use std::{
 use super::{
     Mirror, MirrorError,
     admission::{self, Decision, REFUSAL_KIND, Refusal},
-    claims::{Claimed, Worker},
+    claims::{Claimed, Hold, Worker},
     layout::{HashPart, KeyId, Object},
     made::Made,
     publish::{Published, Publisher},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     graph::{Graph, Node},
     nix::{derivation::Output, make_path::Method, store_path::StorePath},
-    schedule::{self, OnFailure, Outcome, RealiseError, Realiser},
+    schedule::{self, Crew, Member, OnFailure, Outcome, RealiseError, Realiser},
     source::FixedOutput,
     store::StoreError,
     verify::reference::Native,
@@ -118,6 +118,7 @@ impl Populate<'_> {
     /// Returns when there is nothing left that this worker or another one is still to do.
     pub fn run(&self) -> Result<Vec<(usize, Fate)>, MirrorError> {
         let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
+        let crew = Crew::new(self.jobs);
         let (mut awaited, mut patience) = (Vec::new(), PATIENCE.0);
         loop {
             let wanted = self.wanted()?;
@@ -131,7 +132,7 @@ impl Populate<'_> {
                 if fates.get(&index).is_some_and(Fate::is_settled) {
                     return Err(None);
                 }
-                self.admit(index, &wanted[&index]).map_err(Some)
+                self.admit(index, &wanted[&index], &crew).map_err(Some)
             });
             for (index, outcome) in tasks.iter().zip(outcomes) {
                 let fate = match outcome {
@@ -183,7 +184,10 @@ impl Populate<'_> {
         let mut wanted = BTreeMap::new();
         // Whoever needs a derivation stands behind it, so from the end everything is known in time.
         for (index, node) in self.graph.nodes().iter().enumerate().rev() {
-            let Some(outputs) = needed.remove(&index).filter(|_| !node.derivation.is_fixed_output()) else {
+            let is_root = self.graph.roots().contains(&index);
+            let Some(outputs) =
+                needed.remove(&index).filter(|_| is_root || !node.derivation.is_fixed_output())
+            else {
                 continue;
             };
             let held = self.holds(node, &outputs)?;
@@ -193,7 +197,7 @@ impl Populate<'_> {
                     input.for_each(|input| needed.entry(input).or_default().extend(outputs.iter().cloned()));
                 }
             }
-            if !held || self.graph.roots().contains(&index) {
+            if !held || is_root {
                 wanted.insert(index, outputs);
             }
         }
@@ -231,8 +235,12 @@ impl Populate<'_> {
     }
 
     /// Builds, verifies and admits one derivation whose inputs are in.
-    fn admit(&self, index: usize, needed: &BTreeSet<String>) -> Result<Published, Fate> {
+    fn admit(&self, index: usize, needed: &BTreeSet<String>, crew: &Crew) -> Result<Published, Fate> {
         let node = &self.graph.nodes()[index];
+        if node.derivation.is_fixed_output() {
+            let why = "it is a source, which is kept with what is built from it: ask for that";
+            return Err(Fate::NotNow(why.to_owned()));
+        }
         if self.holds(node, needed)? {
             // Of a mirror that an earlier release filled it may be missing.
             self.publisher.keep(self.graph, index)?;
@@ -256,21 +264,28 @@ impl Populate<'_> {
         if self.mirror.claim(&node.drv, self.worker, SystemTime::now())? == Claimed::Theirs {
             return Err(Fate::Theirs);
         }
-        let admitted = self.mirror.while_claimed(&node.drv, self.worker, || self.build(index));
-        self.mirror.release(&node.drv)?;
+        // Another worker may have come to the end since it was looked at.
+        if self.holds(node, needed)? {
+            self.mirror.release(&node.drv, self.worker)?;
+            return self.standing(node);
+        }
+        let admitted =
+            self.mirror.while_claimed(&node.drv, self.worker, |hold| self.build(index, hold, &crew.join()));
+        self.mirror.release(&node.drv, self.worker)?;
         admitted
     }
 
-    fn build(&self, index: usize) -> Result<Published, Fate> {
+    fn build(&self, index: usize, hold: &Hold<'_>, member: &Member<'_>) -> Result<Published, Fate> {
         let node = &self.graph.nodes()[index];
         let bench = Workbench {
             mirror: self.mirror,
             graph: self.graph,
             realiser: self.realiser,
             native: self.native,
+            member,
         };
         let inputs = bench.inputs(index)?;
-        let sources = self.sources(index)?;
+        let mut sources = self.sources(index)?;
         let target = bench.verify(index)?;
         match admission::decide(self.mirror.policy(), &target) {
             Decision::Admit => {}
@@ -281,6 +296,11 @@ impl Populate<'_> {
                 self.publisher.put_signed(&object, REFUSAL_KIND, &refusal)?;
                 return Err(Fate::Refused(refusal));
             }
+        }
+        // For one who seemed dead nothing was kept that nobody had admitted yet.
+        if !hold.is_unbroken()? {
+            sources = self.sources(index)?;
+            self.publisher.keep(self.graph, index)?;
         }
         Ok(Made { index, target, inputs, sources }.publish(&bench, self.publisher)?)
     }

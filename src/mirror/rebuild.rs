@@ -15,7 +15,7 @@ use crate::{
     build::RunRecord,
     graph::Graph,
     nix::{hash::NarHash, narinfo::NarInfo, store_path::StorePath},
-    schedule::{self, OnFailure, Outcome, Realiser},
+    schedule::{self, Crew, Member, OnFailure, Outcome, Realiser},
     verify::{Level, session::TargetResult},
 };
 
@@ -134,6 +134,7 @@ impl Rebuild<'_> {
         let drvs: Vec<StorePath> = subjects.iter().map(|subject| subject.drv.clone()).collect();
         let whole = self.mirror.graph(&drvs).ok();
         let needs = vec![Vec::new(); subjects.len()];
+        let crew = Crew::new(self.jobs);
         let outcomes = schedule::run(&needs, self.jobs, OnFailure::KeepGoing, |task| {
             let subject = &subjects[task];
             let own = match &whole {
@@ -144,7 +145,7 @@ impl Rebuild<'_> {
                 },
             };
             Ok(match own.as_ref().or(whole.as_ref()) {
-                Some(graph) => self.again(graph, subject).0,
+                Some(graph) => self.again(graph, subject, &crew.join()).0,
                 None => Rebuilt::NotChecked("its derivation is not there".to_owned()),
             })
         });
@@ -156,8 +157,14 @@ impl Rebuild<'_> {
     }
 
     /// Builds one again. What was made comes with it if it has the very bits.
-    pub(super) fn again(&self, graph: &Graph, subject: &Subject) -> (Rebuilt, Option<Made>) {
-        let bench = Workbench { mirror: self.mirror, graph, realiser: self.realiser, native: None };
+    pub(super) fn again(
+        &self,
+        graph: &Graph,
+        subject: &Subject,
+        member: &Member<'_>,
+    ) -> (Rebuilt, Option<Made>) {
+        let Rebuild { mirror, realiser, .. } = *self;
+        let bench = Workbench { mirror, graph, realiser, native: None, member };
         match self.try_again(&bench, subject) {
             Ok((rebuilt, made)) => (rebuilt, made),
             Err(Obstacle::NotNow(why)) => (Rebuilt::NotChecked(why), None),

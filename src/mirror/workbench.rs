@@ -8,7 +8,7 @@ use crate::{
     graph::{self, Choice, Frontier, Graph, Plan},
     machine::Arch,
     nix::{hash::NarHash, store_path::StorePath},
-    schedule::{OnFailure, RealiseError, Realiser},
+    schedule::{Member, OnFailure, RealiseError, Realiser},
     store::{PathInfo, RunId, StoreError},
     verify::{
         OutputResult,
@@ -29,6 +29,8 @@ pub struct Workbench<'a> {
     pub realiser: &'a Realiser<'a>,
     /// This host's own builds, to compare with.
     pub native: Option<&'a dyn Native>,
+    /// What of the machines is for it.
+    pub member: &'a Member<'a>,
 }
 
 /// Why there is no verdict.
@@ -119,8 +121,7 @@ impl Workbench<'_> {
             engines: &engines,
             replay: policy.level == crate::verify::Level::Replayed as u8,
             accepted: None,
-            // Who gives the machines out says how many of them run.
-            jobs: policy.rounds as usize,
+            jobs: self.member.machines(),
             on_failure: OnFailure::Stop,
             kept: KeptRounds::TakeUp,
         };

@@ -1,5 +1,6 @@
 //! Leaves-first execution over a graph.
 
+mod crew;
 mod machines;
 mod observer;
 mod pool;
@@ -9,6 +10,7 @@ mod slots;
 mod store_dir;
 mod taker;
 
+pub use crew::{Crew, Member};
 pub use machines::{Host, HostError, Machines};
 pub use observer::{Ended, Observer, Work};
 pub use pool::{OnFailure, Outcome, run};

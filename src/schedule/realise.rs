@@ -221,6 +221,7 @@ impl Realiser<'_> {
         settings: &Settings,
         round: &str,
     ) -> Result<Finished, RealiseError> {
+        let _slot = self.machines.slot();
         let inputs = self.inputs(graph, index)?;
         let round = RoundOf { graph, index, settings, label: round };
         Ok(self.run(host, round, &inputs, Observe::Result)?.0)
@@ -235,7 +236,9 @@ impl Realiser<'_> {
         settings: &Settings,
         label: &str,
     ) -> Result<(Finished, Result<Observation, NotObserved>), RealiseError> {
-        let (host, inputs) = (self.host(graph, index)?, self.inputs(graph, index)?);
+        let host = self.host(graph, index)?;
+        let _slot = self.machines.slot();
+        let inputs = self.inputs(graph, index)?;
         let round = RoundOf { graph, index, settings, label };
         let (finished, observation) = self.run(&host, round, &inputs, Observe::Processes)?;
         Ok((finished, observation.unwrap_or(Err(NotObserved::NoRecord))))
@@ -269,6 +272,7 @@ impl Realiser<'_> {
             inputs.insert(path, object);
         }
         let host = self.host(round.graph, round.index)?;
+        let _slot = self.machines.slot();
         let (finished, _) = self.run(&host, round, &inputs, Observe::Result)?;
         Ok((from, Some(finished)))
     }
@@ -286,6 +290,7 @@ impl Realiser<'_> {
         Ok(InputObject { nar: Region::new(Arc::new(nar), 0, nar_size), nar_hash, references })
     }
 
+    /// Runs a machine, for which there has to be a slot. Inputs are open files: whoever waits for a slot should have none yet.
     fn run(
         &self,
         host: &Host,
@@ -294,7 +299,6 @@ impl Realiser<'_> {
         observe: Observe,
     ) -> Result<(Finished, Option<Result<Observation, NotObserved>>), RealiseError> {
         let RoundOf { graph, index, settings, label: round } = round;
-        let _slot = self.machines.slot();
         let node = &graph.nodes()[index];
         let request = Request {
             derivation: &node.derivation,

@@ -84,6 +84,43 @@ mod tests {
     }
 
     #[test]
+    fn as_many_are_taken_at_once_as_there_are() {
+        let slots = Slots::new(NonZeroUsize::new(3).unwrap());
+        // Each waits for the two others: with fewer places they would never end.
+        let all = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let _slot = slots.take();
+                    all.wait();
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn whoever_asked_first_gets_it_first() {
+        let slots = Slots::new(NonZeroUsize::MIN);
+        let order = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let first = slots.take();
+            for number in 1..=8 {
+                let (slots, order) = (&slots, &order);
+                scope.spawn(move || {
+                    let _slot = slots.take();
+                    order.lock().unwrap().push(number);
+                });
+                // It has asked when it has drawn its number.
+                while slots.queue.lock().unwrap().next != number + 1 {
+                    std::thread::yield_now();
+                }
+            }
+            drop(first);
+        });
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
     fn a_panic_gives_the_place_back() {
         let slots = Slots::new(NonZeroUsize::MIN);
         let fallen = std::thread::scope(|scope| {

@@ -82,15 +82,23 @@ fn step(store: &Store, name: &str, n: u64) -> Result<(), StoreError> {
     let output =
         RoundOutput { nar_hash: nar.hash, nar_size: nar.size, references: BTreeSet::clone(&references) };
     store.save_round(&key, &Round { run, outputs: [("out".to_owned(), output)].into() })?;
-    store.register(&PathInfo {
+    let made = PathInfo {
         path: out,
         nar_hash: nar.hash,
         nar_size: nar.size,
         references,
         deriver: Some(drv),
         origin: Origin::Built { run },
-    })?;
-    Ok(())
+    };
+    if n.is_multiple_of(3) {
+        return store.register(&made).map(drop);
+    }
+    // With others that wait for the disk together, and that no path is of.
+    let batch = store.batch()?;
+    for beside in 0..7 {
+        batch.import_nar(nar_of(format!("{name} {n} {beside}").as_bytes()).as_slice(), None)?;
+    }
+    batch.register(&[made])
 }
 
 /// The command that runs [`child`]; `before` is put in front of it, a shell script ending in `exec "$@"`.

@@ -44,7 +44,7 @@ mod tests;
 #[cfg(test)]
 mod tree_tests;
 
-pub use batch::{BATCH, Batch, references_first};
+pub use batch::{Batch, batches, references_first};
 pub use check::{Checked, Finding, Report};
 pub use contents::{FileContent, FileTree};
 pub use error::StoreError;

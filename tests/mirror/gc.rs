@@ -165,7 +165,7 @@ fn roots_have_to_be_there_and_nobody_may_be_at_work() {
     assert_eq!(mirror.claim(&drv, &other, now).unwrap(), Claimed::Ours);
     let roots = std::slice::from_ref(&fixture.tool.path);
     assert_eq!(run(roots, OnBusy::Refuse), Err(1451));
-    mirror.release(&drv).unwrap();
+    mirror.release(&drv, &other).unwrap();
     assert!(files(&fixture.folder("mirror")) == before);
     // A stranger's key signs nothing here.
     let (stranger, worker) = (key("stranger-1", 9), Worker::of(&fixture.store).unwrap());
@@ -178,7 +178,7 @@ fn roots_have_to_be_there_and_nobody_may_be_at_work() {
     assert_eq!(mirror.claim(&drv, &worker, now).unwrap(), Claimed::Theirs);
     assert_eq!(mirror.claim(&drv, &other, now).unwrap(), Claimed::Theirs);
     assert_eq!(run(roots, OnBusy::Refuse), Err(1451));
-    mirror.release_everything().unwrap();
+    mirror.release_everything(&other).unwrap();
     assert_eq!(mirror.claim(&drv, &worker, now).unwrap(), Claimed::Ours);
     assert_eq!(run(roots, OnBusy::GoOn).unwrap().paths, []);
 }
@@ -391,7 +391,7 @@ fn killed_at_each_write(fixture: &Fixture, whole: &Path, key: &SecretKey, fill: 
         let other = fixture.folder(&format!("needed-{writes}"));
         copy(whole, &other);
         let _ = gc(&Mirror::open(Dying::at(&other, writes)).unwrap());
-        mirror_at(&other).release_everything().unwrap();
+        mirror_at(&other).release_everything(&Worker::of(&fixture.store).unwrap()).unwrap();
         fill(&other);
         let (made, whole) = (files(&other), files(whole));
         let names = made.keys().chain(whole.keys());

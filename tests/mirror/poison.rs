@@ -6,16 +6,19 @@ use reprove::{
     mirror::{
         MirrorError,
         check::{Kind, Report},
-        layout::{HashPart, KeyId, Object},
+        layout::{FileHash, HashPart, KeyId, Object},
         location::Location,
         policy::Policy,
         publish::{Entry, Publisher},
         statement::{Admission, Ground},
     },
-    nix::narinfo::NarInfo,
+    nix::{narinfo::NarInfo, store_path::StorePath},
 };
 
-use crate::fixture::{Fixture, check_at, files, key, policy, publish, replace, statements};
+use crate::{
+    cosign::{all_by, two},
+    fixture::{Fixture, check_at, files, key, object, path, policy, publish, replace, statements},
+};
 
 /// What a check says of a mirror with one file altered. That nothing can be said of it is as good as a finding.
 fn faults(
@@ -389,4 +392,73 @@ fn t57_a_source_is_one_only_under_the_path_that_follows_from_its_bits() {
         let found = check_at(&fixture.folder(&format!("mirror-{n}")), &[&key], &[]).findings;
         assert_eq!(found.is_empty(), is_source, "{path}: {found:?}");
     }
+}
+
+#[test]
+fn a_path_that_is_asked_for_by_name_is_well_only_if_it_is_there_and_all_that_is_said_of_it_is_well() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let ask = |path: &StorePath| kinds(&check_at(&folder, &[&key], std::slice::from_ref(path)));
+    assert_eq!(ask(&fixture.tool.path), [].into());
+    // One that nobody ever had, and one that only has the hash of another.
+    assert_eq!(ask(&path('7', "nowhere")), [Kind::NotClosed].into());
+    let renamed = StorePath::from_base_name(format!("{}-other", fixture.tool.path.hash_part()).as_bytes());
+    assert_eq!(ask(&renamed.unwrap()), [Kind::NotClosed].into());
+
+    // Other bits on record for it, or for something that it needs.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let store = reprove::store::Store::open(elsewhere.path()).unwrap();
+    let lib = (fixture.lib.deriver.clone().unwrap(), fixture.lib.path.clone());
+    let other = object(&store, &lib, &[&fixture.seed.path], "another lib");
+    let [_, (_, admission), _] = fixture.entries();
+    publish(&Publisher::new(&mirror, &key, &store).unwrap(), &other, &admission);
+    assert_eq!(ask(&fixture.tool.path), [Kind::Conflict].into());
+    assert_eq!(ask(&fixture.seed.path), [].into());
+    fs::remove_dir_all(folder.join("conflicts")).unwrap();
+
+    // A source that it was made from.
+    let made = fixture.init("of-source", "", &key);
+    let publisher = Publisher::new(&made, &key, &fixture.store).unwrap();
+    fixture.take_seed(&publisher);
+    fixture.keep(&publisher);
+    let source = FileHash::of(b"a source");
+    publisher.put_bytes(&Object::Source(source).name(), b"a source").unwrap();
+    for (info, mut admission) in fixture.entries().into_iter().skip(1) {
+        admission.sources.insert(path('8', "source.tar"), source.hex());
+        publish(&publisher, info, &admission);
+    }
+    let of_source = fixture.folder("of-source");
+    let ask_there = || kinds(&check_at(&of_source, &[&key], std::slice::from_ref(&fixture.tool.path)));
+    assert_eq!(ask_there(), [].into());
+    replace(&of_source.join(Object::Source(source).name()), b"a sauce");
+    assert_eq!(ask_there(), [Kind::Damaged].into());
+
+    // One that was taken away, and one that went on record.
+    let narinfo = folder.join(Object::NarInfo(HashPart::of(&fixture.tool.path)).name());
+    let bytes = fs::read(&narinfo).unwrap();
+    fs::remove_file(&narinfo).unwrap();
+    assert_eq!(ask(&fixture.tool.path), [Kind::Gone].into());
+    fs::write(&narinfo, bytes).unwrap();
+    let worker = reprove::mirror::claims::Worker::of(&fixture.store).unwrap();
+    let gc = reprove::mirror::gc::Gc {
+        mirror: &mirror,
+        key: &key,
+        worker: &worker,
+        roots: std::slice::from_ref(&fixture.lib.path),
+        mode: reprove::mirror::gc::Mode::Remove,
+        busy: reprove::mirror::gc::OnBusy::Refuse,
+        leftovers: None,
+        jobs: 1,
+    };
+    assert_eq!(gc.run().unwrap().paths, std::slice::from_ref(&fixture.tool.path));
+    assert_eq!(ask(&fixture.tool.path), [Kind::NotClosed].into());
+
+    // One that too few have signed.
+    let alice = &two(&Fixture::new(), 2)[0];
+    let pending = Fixture::new();
+    two(&pending, 2);
+    all_by(&pending, alice);
+    let report = check_at(&pending.folder("mirror"), &[alice], std::slice::from_ref(&pending.tool.path));
+    assert!(kinds(&report).contains(&Kind::Unsigned), "{:?}", report.findings);
 }

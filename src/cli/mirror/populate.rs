@@ -28,6 +28,7 @@ use crate::{
     policy,
     report::escape::escape,
     schedule::{Realiser, TakeError},
+    store::{Origin, Store},
 };
 
 /// Fill a mirror, leaves first: build each derivation from what the mirror holds, verify it to the level that the mirror's policy
@@ -105,6 +106,7 @@ impl Populate {
         let realiser = Realiser { sources: realiser.sources.with_shelf(&kept), ..realiser };
         let publisher = Publisher::new(&mirror, &key, &workshop.store)?;
         self.gather(&realiser, &workshop)?;
+        somebody_stands_for(&self.seeds, &workshop.store)?;
         let seeded = publisher.seed(&self.seeds, &self.why)?;
         let native = HostNix::new(closure, &realiser);
         let filling = Filling {
@@ -167,6 +169,19 @@ impl Populate {
         }
         Ok(())
     }
+}
+
+/// That of seeds from binary caches, and of what they refer to, somebody who is trusted has signed each: what nobody signed, no
+/// mirror of ours signs.
+fn somebody_stands_for(seeds: &[StorePath], store: &Store) -> Result<(), Failure> {
+    for info in store.closure(seeds)? {
+        if let Origin::Substituted { from, signed_by: None } = &info.origin {
+            let message = format!("{}: {from} has it, and nobody who is trusted has signed it", info.path);
+            return Err(Failure { exit: Exit::Unsigned, ..Failure::usage(message) }
+                .hint("name the keys you believe with `--trusted-public-keys`, or build it; `--trust-unsigned` is not enough here"));
+        }
+    }
+    Ok(())
 }
 
 fn taking(error: TakeError) -> Failure {

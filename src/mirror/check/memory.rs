@@ -76,6 +76,8 @@ impl Checker<'_> {
                     found.fault(Kind::Damaged, &object, "it removed other bits than were admitted");
                 }
             }
+            // It was admitted since the mirror was listed.
+            None if matches!(self.location.open(&Object::NarInfo(part.clone()).name()), Ok(Some(_))) => {}
             None => {
                 let why =
                     format!("{} was admitted, is not there, and nobody removed it on record", admitted.path);

@@ -5,6 +5,7 @@
 //! followed, statements read and held against each other. Every byte of an object of an admitted path is covered by a hash or a
 //! signature, or is written only one way.
 
+mod closure;
 mod derivation;
 mod document;
 mod memory;
@@ -41,7 +42,7 @@ pub enum Kind {
     Damaged,
     /// Too few of those who have to have signed it.
     Unsigned,
-    /// Something that a path refers to or was made from is not in.
+    /// Something that a path refers to or was made from, or that was asked for, is not in.
     NotClosed,
     /// It says itself that it is less than the policy asks.
     BelowPolicy,
@@ -252,25 +253,6 @@ impl Checker<'_> {
         };
         report.left = others.into_iter().filter(|name| !stays(name)).collect();
         Ok(paths)
-    }
-
-    /// Some paths and what they refer to, without a list of what there is.
-    fn closure(
-        &self,
-        roots: &[StorePath],
-        jobs: usize,
-        report: &mut Report,
-    ) -> BTreeMap<HashPart, PathResult> {
-        let mut paths = BTreeMap::new();
-        let mut left: BTreeSet<HashPart> = roots.iter().map(HashPart::of).collect();
-        while !left.is_empty() {
-            let parts: Vec<HashPart> = left.into_iter().collect();
-            paths.extend(self.paths(&parts, jobs, report));
-            left =
-                paths.values().flat_map(PathResult::needs).filter(|part| !paths.contains_key(part)).collect();
-        }
-        self.derivations(&paths, jobs, report);
-        paths
     }
 
     fn paths(&self, parts: &[HashPart], jobs: usize, report: &mut Report) -> BTreeMap<HashPart, PathResult> {

@@ -17,7 +17,7 @@ use std::{
 
 use super::{
     Mirror, MirrorError, check_signer,
-    claims::{Claimed, Worker},
+    claims::{Claimed, Hold, Worker},
     derivations,
     layout::{HashPart, Object},
     memory::{REMOVAL_SCHEMA, Removal},
@@ -156,6 +156,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
     },
 ];
 
+/// An error when somebody may have begun since everything was claimed, because that claim ran out.
+fn alone(hold: &Hold<'_>) -> Result<(), GcError> {
+    if hold.is_unbroken()? { Ok(()) } else { Err(GcError::Busy { workers: 1 }) }
+}
+
 impl Gc<'_> {
     /// Removes, or says what would be removed.
     ///
@@ -167,24 +172,28 @@ impl Gc<'_> {
         }
         check_signer(&self.mirror.signers, self.key)?;
         if self.mode == Mode::DryRun {
-            return self.sweep();
+            return self.sweep(None);
         }
         let now = SystemTime::now();
-        if self.mirror.claim_everything(self.worker, now)? == Claimed::Theirs && self.busy == OnBusy::Refuse {
-            return Err(GcError::Busy { workers: 1 });
+        if self.mirror.claim_everything(self.worker, now)? == Claimed::Theirs {
+            if self.busy == OnBusy::Refuse {
+                return Err(GcError::Busy { workers: 1 });
+            }
+            self.mirror.overrule()?;
+            self.mirror.claim_everything(self.worker, now)?;
         }
         // Who began before that is seen here; who begins after it sees that claim.
         let others = self.mirror.at_work(now)?;
         let gone = if others > 0 && self.busy == OnBusy::Refuse {
             Err(GcError::Busy { workers: others })
         } else {
-            self.mirror.while_everything_is_claimed(self.worker, || self.sweep())
+            self.mirror.while_everything_is_claimed(self.worker, |hold| self.sweep(Some(hold)))
         };
-        self.mirror.release_everything()?;
+        self.mirror.release_everything(self.worker)?;
         gone
     }
 
-    fn sweep(&self) -> Result<Gone, GcError> {
+    fn sweep(&self, hold: Option<&Hold<'_>>) -> Result<Gone, GcError> {
         let listed = Listed::of(self.mirror)?;
         let mut known = self.mirror.know(&listed.parts, self.jobs)?;
         let mut gone = Gone::default();
@@ -216,8 +225,8 @@ impl Gc<'_> {
             }
         }
         gone.leftovers = left;
-        if self.mode == Mode::Remove {
-            self.remove(&listed, &known, &doomed, &gone)?;
+        if let Some(hold) = hold {
+            self.remove(&listed, &known, &doomed, &gone, hold)?;
         }
         Ok(gone)
     }
@@ -386,7 +395,9 @@ impl Gc<'_> {
         known: &BTreeMap<HashPart, Known>,
         doomed: &[HashPart],
         gone: &Gone,
+        hold: &Hold<'_>,
     ) -> Result<(), GcError> {
+        alone(hold)?;
         let mut taken_out = Vec::new();
         for one in doomed.iter().filter_map(|part| known.get(part)) {
             let Some(info) = self.mirror.narinfo(&one.path)? else { continue };
@@ -404,11 +415,13 @@ impl Gc<'_> {
         // One that was taken out and is there again was signed by somebody meanwhile.
         let is_new =
             |part: &&HashPart| (!listed.parts.contains(part) && !back.contains(part)) || out.contains(part);
-        if let Some(new) = now.parts.iter().find(is_new) {
+        let grown = now.parts.iter().find(is_new);
+        let grown = grown.map(|new| GcError::Grown { path: Object::NarInfo(new.clone()).name() });
+        if let Some(error) = grown.or_else(|| alone(hold).err()) {
             for removal in taken_out.iter().rev() {
                 self.mirror.put_back(removal)?;
             }
-            return Err(GcError::Grown { path: Object::NarInfo(new.clone()).name() });
+            return Err(error);
         }
         let (first, others): (Vec<&String>, Vec<&String>) =
             gone.objects.keys().partition(|name| is_signature(name));

@@ -30,13 +30,17 @@ impl Mirror {
     pub fn holdings(&self, jobs: usize) -> Result<Holdings, MirrorError> {
         let mut gathered = Gathered::new(self);
         let (mut parts, mut documents) = (BTreeSet::new(), Vec::new());
+        let keys: BTreeSet<KeyId> = self.keys().map(KeyId::of).collect();
         let (mut signed, mut removed, mut readings) = (BTreeSet::new(), BTreeSet::new(), Readings::new());
         for (name, size) in self.location.list("")? {
             match Object::parse(&name) {
                 Some(Object::NarInfo(part)) => _ = parts.insert(part),
                 Some(Object::Signature(part, _)) => _ = signed.insert(part),
                 Some(Object::Removed(part)) => _ = removed.insert(part),
-                Some(Object::Reading(part, key)) => readings.entry(part).or_default().push(key),
+                // What is no signer's is for `check` to tell of.
+                Some(Object::Reading(part, key)) if keys.contains(&key) => {
+                    readings.entry(part).or_default().push(key);
+                }
                 Some(object @ (Object::Refused(..) | Object::Conflict(..))) => documents.push(object),
                 Some(Object::Source(_)) => {
                     gathered.totals.kept_sources.0 += 1;

@@ -69,7 +69,7 @@ pub struct ReadBy {
     pub object: String,
 }
 
-/// A path that some signers have testified to, and too few for it to be admitted.
+/// A path that some signers have testified to and that is not admitted: too few have, of it or of what it needs.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     /// The path.

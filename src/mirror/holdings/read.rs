@@ -21,6 +21,7 @@ use crate::{
         signature::PublicKey,
         store_path::StorePath,
     },
+    release::signers::Contributor,
 };
 
 impl Mirror {
@@ -67,12 +68,14 @@ impl Mirror {
         let mut read = Vec::new();
         for key in readers {
             let object = Object::Reading(part.clone(), key.clone());
-            match self.read_by(&info, &object) {
+            let of_key = |one: &&Contributor| one.nix.iter().any(|one| KeyId::of(one) == *key);
+            let Some(owner) = self.signers.contributors.iter().find(of_key) else { continue };
+            match self.is_read_by(&info, &object, &owner.name) {
                 // Who has built it since says more than that.
-                Ok(by) => {
-                    let by = by.into_iter().filter(|by| !signed.contains(by));
-                    read.extend(by.map(|by| ReadBy { by, object: object.name() }));
+                Ok(true) if !signed.contains(&owner.name) => {
+                    read.push(ReadBy { by: owner.name.clone(), object: object.name() });
                 }
+                Ok(_) => {}
                 Err(error) => unread.push(self.unread(&object.name(), &error)),
             }
         }
@@ -98,14 +101,17 @@ impl Mirror {
         Ok(Some(Waiting { path, nar_hash, nar_size, signed }))
     }
 
-    /// Who says in this object that he has read what is said of these bits; nobody when it is gone.
-    fn read_by(&self, info: &NarInfo, object: &Object) -> Result<Vec<String>, MirrorError> {
-        let Some(told) = self.told::<Reading>(object, READING_KIND)? else { return Ok(Vec::new()) };
+    /// Whether somebody says in this object that he has read what is said of these bits; not when it is gone.
+    fn is_read_by(&self, info: &NarInfo, object: &Object, by: &String) -> Result<bool, MirrorError> {
+        let Some(told) = self.told::<Reading>(object, READING_KIND)? else { return Ok(false) };
+        let document = |why: &str| MirrorError::Document { object: object.name(), why: why.to_owned() };
         if (&told.document.path, told.document.nar_hash) != (&info.store_path, info.nar_hash) {
-            let why = "it is about something else".to_owned();
-            return Err(MirrorError::Document { object: object.name(), why });
+            return Err(document("it is about something else"));
         }
-        Ok(told.by)
+        if !told.by.contains(by) {
+            return Err(document("it is signed by somebody else than its name says"));
+        }
+        Ok(true)
     }
 
     /// What the owner of a key says of a path; `None` when he says nothing.
@@ -152,7 +158,7 @@ impl Mirror {
 
     pub(super) fn unread(&self, object: &str, error: &MirrorError) -> Unread {
         // Where the mirror lies is no part of what it holds.
-        let why = error.to_string().replace(&self.location.url(object), object);
+        let why = error.to_string().replace(&self.location.url(""), "");
         let why = why.strip_prefix(&format!("{object}: ")).map(str::to_owned).unwrap_or(why);
         Unread { object: object.to_owned(), why }
     }

@@ -205,7 +205,7 @@ pub(super) fn pending(out: &mut String, holdings: &Holdings) {
         out,
         format_args!(
             "<section id=\"pending\" aria-labelledby=\"pending-h\"><h2 id=\"pending-h\">Waiting for signers</h2>\n\
-             <p>Reproduced by somebody, and not admitted: {} signers have to agree. Nix is not told of these.</p>\n\
+             <p>Testified to by somebody, and not admitted: {} signers have to agree, on it and on what it needs. Nix is not told of these.</p>\n\
              <div class=\"scroll\"><table><thead><tr><th scope=\"col\">Package</th><th scope=\"col\">Says</th><th scope=\"col\" class=\"number wide\">Size</th><th scope=\"col\" class=\"wide\">NAR hash</th></tr></thead><tbody>\n",
             holdings.policy.threshold,
         ),

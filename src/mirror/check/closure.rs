@@ -1,0 +1,107 @@
+//! Some paths, with what they refer to and were made from, and everything that is said of those.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Found, Kind, Report, path::PathResult};
+use crate::{
+    mirror::{
+        layout::{FileHash, HashPart, Object},
+        parallel::parallel,
+    },
+    nix::store_path::StorePath,
+};
+
+impl Checker<'_> {
+    /// Looks at them. What nothing of them needs is not looked at.
+    pub(super) fn closure(
+        &self,
+        roots: &[StorePath],
+        jobs: usize,
+        report: &mut Report,
+    ) -> BTreeMap<HashPart, PathResult> {
+        let mut paths = BTreeMap::new();
+        let (there, absent): (Vec<&StorePath>, Vec<&StorePath>) =
+            roots.iter().partition(|root| self.is_known(root));
+        absent.into_iter().for_each(|root| report.add(self.absent(root)));
+        let mut left: BTreeSet<HashPart> = there.iter().copied().map(HashPart::of).collect();
+        while !left.is_empty() {
+            let parts: Vec<HashPart> = left.into_iter().collect();
+            paths.extend(self.paths(&parts, jobs, report));
+            left =
+                paths.values().flat_map(PathResult::needs).filter(|part| !paths.contains_key(part)).collect();
+        }
+        for root in there {
+            report.add(self.is_admitted(root, &paths));
+        }
+        self.derivations(&paths, jobs, report);
+        let sources = paths.values().flat_map(|path| &path.admissions).flat_map(|one| one.sources.values());
+        let sources: BTreeSet<FileHash> = sources.filter_map(|hex| FileHash::from_hex(hex)).collect();
+        report.sources = sources.len() as u64;
+        let conflicts = self.conflicts(&paths, report);
+        let documents: Vec<Object> = sources.into_iter().map(Object::Source).chain(conflicts).collect();
+        for found in parallel(&documents, jobs, |object| self.document(object)) {
+            report.add(found);
+        }
+        paths
+    }
+
+    /// Whether there is anything of a path: its narinfo, or what a signer signs of it.
+    fn is_known(&self, path: &StorePath) -> bool {
+        let part = HashPart::of(path);
+        // What cannot be read is told of where it is read again.
+        !matches!(self.location.open(&Object::NarInfo(part.clone()).name()), Ok(None))
+            || !self.each_signs(&mut PathResult::default(), &part).is_empty()
+    }
+
+    /// A path that was asked for and is not there.
+    fn absent(&self, path: &StorePath) -> Found {
+        let mut found = Found::default();
+        let part = HashPart::of(path);
+        let is_there = |object: Object| matches!(self.location.open(&object.name()), Ok(Some(_)));
+        let (kind, why) = if is_there(Object::Removed(part.clone())) {
+            (Kind::NotClosed, "it was removed on record, because nothing needed it")
+        } else if is_there(Object::Admitted(part.clone())) {
+            (Kind::Gone, "it was admitted, is not there, and nobody removed it on record")
+        } else {
+            (Kind::NotClosed, "it is not in this mirror")
+        };
+        found.fault(kind, &Object::NarInfo(part).name(), format!("{path}: {why}"));
+        found
+    }
+
+    /// That a path which was asked for is that very path, and that enough have signed it.
+    fn is_admitted(&self, path: &StorePath, paths: &BTreeMap<HashPart, PathResult>) -> Found {
+        let mut found = Found::default();
+        let part = HashPart::of(path);
+        let name = Object::NarInfo(part.clone()).name();
+        let Some(result) = paths.get(&part) else { return found };
+        let Some(info) = &result.info else { return found };
+        if info.store_path != *path {
+            found.fault(Kind::NotClosed, &name, format!("it is about {}, not {path}", info.store_path));
+        }
+        if result.pending {
+            let threshold = self.believed.named.threshold;
+            let why = format!(
+                "it is not admitted yet: {threshold} signers have to agree, on it and on what it needs"
+            );
+            found.fault(Kind::Unsigned, &name, why);
+        }
+        found
+    }
+
+    /// The records of other bits that were found for any of these paths.
+    fn conflicts(&self, paths: &BTreeMap<HashPart, PathResult>, report: &mut Report) -> Vec<Object> {
+        let listed = match self.location.list("conflicts/") {
+            Ok(listed) => listed,
+            Err(error) => {
+                let mut found = Found::default();
+                found.fault(Kind::Unread, "conflicts/", error.to_string());
+                report.add(found);
+                return Vec::new();
+            }
+        };
+        let objects = listed.into_iter().filter_map(|(name, _)| Object::parse(&name));
+        let is_of = |object: &Object| matches!(object, Object::Conflict(part, _) if paths.contains_key(part));
+        objects.filter(is_of).collect()
+    }
+}
