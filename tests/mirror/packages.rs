@@ -21,6 +21,9 @@ use crate::{
     support::nix::Nix,
 };
 
+/// What both mirrors admit.
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/packages/mirror.toml");
+
 /// How often workers are killed.
 const KILLS: usize = 20;
 
@@ -112,7 +115,8 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     };
 
     // Two at once, killed at any moment.
-    let public = reprove(&["mirror", "init", address, "--key", key], &[]).trim_end().to_owned();
+    let public =
+        reprove(&["mirror", "init", address, "--key", key, "--policy", POLICY], &[]).trim_end().to_owned();
     let start = |name: &str| worker(&at(name), address, key, "1", &[]).spawn().unwrap();
     let names = ["one", "two"];
     let mut workers = names.map(start);
@@ -138,7 +142,7 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     let service = Service::seaweedfs();
     let environment = service.environment();
     let bucket = "s3://bucket/packages";
-    reprove(&["mirror", "init", bucket, "--key", key], &environment);
+    reprove(&["mirror", "init", bucket, "--key", key, "--policy", POLICY], &environment);
     let alone = worker(&at("alone"), bucket, key, "2", &environment).spawn().unwrap();
     self::fates(alone);
     let document = reprove(&["mirror", "verify", bucket, "--json", "-"], &environment);

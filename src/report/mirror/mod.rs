@@ -187,18 +187,18 @@ fn head(out: &mut String, holdings: &Holdings, address: Option<&Address>, policy
     let built = match (totals.built, totals.seeds) {
         (0, _) => String::new(),
         (built, seeds) => format!(
-            " {} of them {} built again, from source, in a deterministic machine, and {} compared bit for bit before {} admitted. \
-             {} taken as {}: everything has to begin somewhere, and here it is said where.",
+            " {} of them {} built again in a deterministic machine, from sources that are kept here by their hash, and {} compared bit \
+             for bit before {} admitted. {} taken as {}: everything has to begin somewhere, and here it is said where.",
             built,
             if built == 1 { "was" } else { "were" },
             if built == 1 { "was" } else { "were" },
             if built == 1 { "it was" } else { "they were" },
             match seeds {
-                0 => "None was".to_owned(),
+                0 => "No path was".to_owned(),
                 1 => "1 was".to_owned(),
                 seeds => format!("{seeds} were"),
             },
-            if seeds == 1 { "it is" } else { "they are" },
+            if seeds <= 1 { "it is" } else { "they are" },
         ),
     };
     let canonical = address.map(|Address(url)| format!("<link rel=\"canonical\" href=\"{url}/\">\n"));
