@@ -26,6 +26,7 @@
 //! | [`location`] | where objects lie |
 //! | [`layout`] | their names |
 //! | [`policy`] | `mirror.json` |
+//! | `feasible` | whether anything can ever meet it |
 //! | [`statement`] | what is said of an admitted path |
 //! | [`publish`] | the way of a path into the mirror |
 //! | [`escrow`] | the way of a source into it, and back |
@@ -71,6 +72,7 @@ pub mod derivations;
 pub mod document;
 mod error;
 pub mod escrow;
+mod feasible;
 mod follows;
 pub mod gc;
 pub mod holdings;

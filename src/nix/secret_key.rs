@@ -41,6 +41,11 @@ pub fn spelled(name: &str, secret: &[u8; 32]) -> String {
     format!("{name}:{}", BASE64.encode(&SigningKey::from_bytes(secret).to_keypair_bytes()))
 }
 
+/// Whether a key may be called so when it is made: what lists of keys are separated by is no part of a name.
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b":,;\"'".contains(&byte))
+}
+
 impl FromStr for SecretKey {
     type Err = SecretKeyError;
 
@@ -80,6 +85,16 @@ mod tests {
         assert!(!public.has_signed_message(b"messagE", &signature));
         assert!(!public.has_signed_message(b"message", &signature.replace("k-1:", "k-2:")));
         assert_eq!(format!("{public:?}").parse::<PublicKey>().unwrap(), public);
+    }
+
+    #[test]
+    fn a_name_that_no_list_of_keys_could_hold_is_none() {
+        for name in ["mirror-1", "cache.example.org-1", "a"] {
+            assert!(is_name(name) && spelled(name, &[7; 32]).parse::<SecretKey>().is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a:b", "a,b", "a\n", "\u{fc}"] {
+            assert!(!is_name(name), "{name:?}");
+        }
     }
 
     #[test]

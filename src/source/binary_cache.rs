@@ -19,13 +19,17 @@ use crate::{
     nix::{
         narinfo::{Compression, NarInfo, NarInfoError},
         signature::{self, PublicKey},
-        store_path::StorePath,
+        store_path::{STORE_DIR, StorePath},
     },
     store::{Nar, Store, StoreError},
 };
 
 /// A narinfo is a few hundred bytes; one of a path with ten thousand references has under a megabyte.
 const MAX_NARINFO: u64 = 4 << 20;
+/// Says which store a cache is of.
+const CACHE_INFO: &str = "nix-cache-info";
+/// It has three short lines.
+const MAX_CACHE_INFO: u64 = 64 << 10;
 /// Larger than any path of nixpkgs, small enough that what a cache promises cannot fill every disk.
 const MAX_NAR: u64 = 16 << 30;
 /// What `xz -9` needs is 65 MiB.
@@ -192,9 +196,7 @@ impl BinaryCache {
         let plain = !address.contains(['?', '#', ' ', '\n', '\r', '\t']);
         let place = match address.split_once("://") {
             Some(("file", path)) if path.starts_with('/') => Place::Folder(PathBuf::from(path)),
-            Some((scheme @ ("http" | "https"), _)) if plain => {
-                Place::Web(Web::new(scheme == "https", TOTAL_TIME))
-            }
+            Some(("http" | "https", _)) if plain => Place::Web(Web::new(&address, TOTAL_TIME)),
             _ => return Err(CacheError::Address(address)),
         };
         Ok(BinaryCache { address, place })
@@ -208,6 +210,34 @@ impl BinaryCache {
     /// Its address.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The store whose paths it has, as its `nix-cache-info` says; `None` when it has none, or that says nothing of it.
+    pub fn store_dir(&self) -> Result<Option<String>, CacheError> {
+        let Some(reader) = self.open(CACHE_INFO)? else { return Ok(None) };
+        let mut text = Vec::new();
+        let read = reader.take(MAX_CACHE_INFO + 1).read_to_end(&mut text);
+        read.map_err(|source| CacheError::Io { url: self.url(CACHE_INFO), source })?;
+        if text.len() as u64 > MAX_CACHE_INFO {
+            let problem = format!("longer than {MAX_CACHE_INFO} bytes");
+            return Err(CacheError::Answer { url: self.url(CACHE_INFO), problem });
+        }
+        let text = String::from_utf8_lossy(&text);
+        let dir = text.lines().find_map(|line| line.strip_prefix("StoreDir:"));
+        Ok(dir.map(|dir| dir.trim().to_owned()))
+    }
+
+    /// Whether it may have paths of ours: that it is of another store is an error, and so is a folder or bucket that is no cache. What
+    /// only answers for names need not say.
+    pub fn check_store_dir(&self) -> Result<(), CacheError> {
+        let answer = |problem: String| Err(CacheError::Answer { url: self.url(CACHE_INFO), problem });
+        match self.store_dir()? {
+            Some(dir) if dir != STORE_DIR => answer(format!("it is of the store {dir}, not of {STORE_DIR}")),
+            None if !matches!(self.place, Place::Web(_)) => {
+                answer("it is not there, or names no store: this is no binary cache".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What it knows about `path`; `None` when it does not have it.

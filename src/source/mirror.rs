@@ -33,8 +33,7 @@ impl Mirror {
         if !(encrypted || plain) || base.contains(['?', '#', ' ', '\n', '\r', '\t']) {
             return Err(MirrorError { base: base.to_owned() });
         }
-        // From an encrypted mirror no redirect leads to an unencrypted one.
-        Ok(Mirror { base: base.trim_end_matches('/').to_owned(), web: Web::new(encrypted, TOTAL_TIME) })
+        Ok(Mirror { base: base.trim_end_matches('/').to_owned(), web: Web::new(base, TOTAL_TIME) })
     }
 
     /// Where it would have a hash.

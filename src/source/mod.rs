@@ -6,6 +6,7 @@
 //! | [`pin`] | how a file of a package archive is named |
 //! | [`apt`] | the machine's apt, with a private state |
 //! | `pypi`, `mirror`, `nix_program`, `files` | the other places |
+//! | `web`, `reach` | HTTP, and how far a redirect leads |
 //! | [`Provider`] | asks the places in order, checks, and puts the input into the store |
 
 pub mod apt;
@@ -21,10 +22,11 @@ mod nix_program;
 pub mod pin;
 mod provide;
 mod pypi;
+mod reach;
 mod steady;
 pub mod tar;
 mod tool;
-mod web;
+pub(crate) mod web;
 
 pub use contents::Form;
 pub use error::{NotFound, SourceError};

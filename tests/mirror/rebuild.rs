@@ -15,6 +15,7 @@ use reprove::{
         layout::{HashPart, Object},
         location::Location,
         publish::Publisher,
+        serve::Limits,
     },
     nix::{secret_key::SecretKey, store_path::StorePath},
     store::Store,
@@ -24,6 +25,7 @@ use serde_json::Value;
 use crate::{
     fixture::{check_at, files, object, publish},
     populate::{HELLO, reprove, text},
+    serve::Running,
 };
 
 /// A state directory that knows nothing but how to boot: its guests are those of the other tests.
@@ -80,6 +82,13 @@ fn a_copied_mirror_is_proved_again_from_itself_alone_and_a_well_signed_lie_is_fo
     let expected: BTreeMap<_, _> = names.map(|name| (name.to_owned(), reproduced.clone())).into();
     assert_eq!((exit, rebuilt), (Some(0), expected));
     assert!(files(Path::new(&mirror)) == files(&at("copy")), "whoever proves it writes nothing into it");
+
+    // One who sees it only as it is served names the paths, and proves them all the same.
+    let served = Running::of(&at("copy"), Limits::default());
+    let address = format!("http://{}", served.address);
+    let tip = path_of(&at("copy"), "-diamond-tip");
+    let (exit, rebuilt) = rebuild(&state, &[&address, &tip]);
+    assert_eq!((exit, rebuilt), (Some(0), [("diamond-tip.drv".to_owned(), reproduced.clone())].into()));
 
     // A limit on the build says nothing about the bits, and seeds cannot be built.
     let tip = StorePath::parse(path_of(&at("copy"), "-diamond-tip").as_bytes()).unwrap();

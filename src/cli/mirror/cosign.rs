@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::bench::Bench;
+use super::{bench::Bench, to_write};
 use crate::{
     cli::{
         Context, Exit, Failure,
@@ -16,7 +16,6 @@ use crate::{
     mirror::{
         Mirror,
         cosign::{Cosign as Signing, Cosigned},
-        location::Location,
         populate::OnRefused,
         publish::{Published, Publisher},
         reading::Read,
@@ -93,7 +92,7 @@ impl Cosign {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let key = read::secret_key(&self.key)?;
-        let mirror = Mirror::open(Location::parse(&self.location)?)?.seen_by(&key)?;
+        let mirror = Mirror::open(to_write(&self.location)?)?.seen_by(&key)?;
         let bench = Bench::open(context, &self.running, &mirror)?;
         let realiser = bench.realiser();
         let publisher = Publisher::new(&mirror, &key, &bench.store)?.cosigning();

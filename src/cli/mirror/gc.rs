@@ -6,14 +6,13 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::page;
+use super::{page, to_write};
 use crate::{
     cli::{Context, Exit, Failure, document::JsonTo, read},
     mirror::{
         Mirror,
         claims::Worker,
         gc::{Gc as Collect, GcError, Gone, Mode, OnBusy},
-        location::Location,
     },
     nix::store_path::StorePath,
 };
@@ -83,7 +82,7 @@ impl Gc {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let key = read::secret_key(&self.key)?;
-        let mirror = Mirror::open(Location::parse(&self.location)?)?;
+        let mirror = Mirror::open(to_write(&self.location)?)?;
         let gone = Collect {
             mirror: &mirror,
             key: &key,

@@ -9,14 +9,15 @@ use std::{
 
 use clap::Args;
 
+use super::to_write;
 use crate::{
     cli::{Context, Exit, Failure, read},
     mirror::{
         Mirror,
-        location::Location,
         policy::{self, Policy},
     },
-    nix::secret_key,
+    nix::secret_key::{self, SecretKey},
+    release::sign::SignError,
     report::escape::escape,
 };
 
@@ -39,18 +40,25 @@ pub struct Init {
 
 impl Init {
     /// Makes it, and prints what others have to trust.
-    pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
-        let location = Location::parse(&self.location)?;
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let location = to_write(&self.location)?;
         let text = match &self.policy {
             Some(file) => read::text(file, policy::MAX_LEN)?,
             None => String::new(),
         };
-        if !self.key.exists() {
-            make_key(&self.key, &self.key_name)
+        // Nothing is made for a policy that is none: neither the mirror nor the key.
+        let (key, new) = if self.key.exists() {
+            (read::secret_key(&self.key)?, None)
+        } else {
+            let (key, text) = self.new_key()?;
+            (key, Some(text))
+        };
+        let policy = Policy::from_toml(&text, &key)?;
+        policy.check_feasible()?;
+        if let Some(text) = new {
+            write_key(&self.key, &text)
                 .map_err(|error| Failure::io(self.key.display().to_string(), &error))?;
         }
-        let key = read::secret_key(&self.key)?;
-        let policy = Policy::from_toml(&text, &key)?;
         let mirror = Mirror::init(location, policy, &key)?;
         let mut out = anstream::stdout().lock();
         for signer in &mirror.policy().signers {
@@ -58,15 +66,33 @@ impl Init {
                 writeln!(out, "{}", escape(key)).map_err(|error| Failure::io("standard output", &error))?;
             }
         }
+        context.progress.line(&format!(
+            "next: reprove mirror populate {} INSTALLABLE --key {} (what it rests on: --seed PATH --why TEXT)",
+            escape(&self.location),
+            escape(&self.key.display().to_string()),
+        ));
         Ok(Exit::Success)
+    }
+
+    /// A key that is not written yet, and how it is spelled.
+    fn new_key(&self) -> Result<(SecretKey, String), Failure> {
+        if !secret_key::is_name(&self.key_name) {
+            let message = format!("`{}` is no name for a key", self.key_name.escape_debug());
+            return Err(Failure::usage(message)
+                .hint("letters, digits and signs but colon, comma, semicolon and quotes; as in `--key-name cache.example.org-1`"));
+        }
+        let mut secret = [0; 32];
+        let random = File::open("/dev/urandom").and_then(|mut from| from.read_exact(&mut secret));
+        random.map_err(|error| Failure::io("/dev/urandom", &error))?;
+        let text = secret_key::spelled(&self.key_name, &secret);
+        let key = text.parse().map_err(|source| SignError::SecretKey { file: self.key.clone(), source })?;
+        Ok((key, text))
     }
 }
 
 /// Writes a new key that nobody else can read.
-fn make_key(file: &Path, name: &str) -> io::Result<()> {
-    let mut secret = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut secret)?;
+fn write_key(file: &Path, text: &str) -> io::Result<()> {
     let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    to.write_all(secret_key::spelled(name, &secret).as_bytes())?;
+    to.write_all(text.as_bytes())?;
     to.sync_all()
 }

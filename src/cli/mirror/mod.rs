@@ -14,7 +14,11 @@ pub mod verify;
 use clap::{Args, Subcommand};
 
 use super::{Context, Exit, Failure};
-use crate::mirror::{MirrorError, location::LocationError, policy::PolicyError};
+use crate::mirror::{
+    MirrorError,
+    location::{Location, LocationError},
+    policy::PolicyError,
+};
 
 /// Make, fill and check a Nix binary cache in which every path carries its proof.
 ///
@@ -55,9 +59,19 @@ impl Mirror {
     }
 }
 
+/// A location that is to be written to.
+fn to_write(address: &str) -> Result<Location, Failure> {
+    let location = Location::parse(address)?;
+    location.writable()?;
+    Ok(location)
+}
+
 impl From<MirrorError> for Failure {
     fn from(error: MirrorError) -> Self {
-        Failure::new(error.code(), &error, exit(&error))
+        match error {
+            MirrorError::Location(error) => error.into(),
+            error => Failure::new(error.code(), &error, exit(&error)),
+        }
     }
 }
 
@@ -79,7 +93,13 @@ fn exit(error: &MirrorError) -> Exit {
 
 impl From<LocationError> for Failure {
     fn from(error: LocationError) -> Self {
-        Failure::new(error.code(), &error, exit_of_location(&error))
+        let failure = Failure::new(error.code(), &error, exit_of_location(&error));
+        match error {
+            LocationError::NotListed { address } => {
+                failure.hint(format!("reprove mirror verify {address} /nix/store/… checks paths by name"))
+            }
+            _ => failure,
+        }
     }
 }
 
@@ -91,9 +111,11 @@ impl From<PolicyError> for Failure {
 
 fn exit_of_location(error: &LocationError) -> Exit {
     match error {
-        LocationError::Address { .. } | LocationError::Bucket { .. } | LocationError::Overwrites { .. } => {
-            Exit::Usage
-        }
+        LocationError::Address { .. }
+        | LocationError::Bucket { .. }
+        | LocationError::Overwrites { .. }
+        | LocationError::NotListed { .. }
+        | LocationError::ReadOnly { .. } => Exit::Usage,
         LocationError::TooLarge { .. } | LocationError::TooMany { .. } => Exit::HASH_MISMATCH,
         _ => Exit::NotChecked,
     }

@@ -4,13 +4,13 @@ use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, thread};
 
 use clap::Args;
 
+use super::to_write;
 use crate::{
     cli::{Context, Exit, Failure, document::deliver},
     mirror::{
         Mirror,
         check::{Finding, Kind},
         layout::Object,
-        location::Location,
         page::{Maker, Standing},
     },
     report::{escape::escape, mirror::Address},
@@ -38,7 +38,7 @@ pub struct Page {
 impl Page {
     /// Makes and writes it.
     pub fn run(&self, _context: &Context) -> Result<Exit, Failure> {
-        let mirror = Mirror::open(Location::parse(&self.location)?)?;
+        let mirror = Mirror::open(to_write(&self.location)?)?;
         let address = match &self.address {
             Some(address) => Some(address.clone()),
             None => mirror.stored_page()?.as_deref().and_then(Address::of_page),

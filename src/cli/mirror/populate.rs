@@ -5,6 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::to_write;
 use crate::{
     cli::{
         Context, Exit, Failure,
@@ -20,7 +21,6 @@ use crate::{
         Mirror,
         claims::Worker,
         escrow::Kept,
-        location::Location,
         populate::{Fate, OnRefused, Populate as Filling},
         publish::{Published, Publisher},
     },
@@ -97,7 +97,7 @@ impl Populate {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let key = read::secret_key(&self.key)?;
-        let mirror = Mirror::open(Location::parse(&self.location)?)?.seen_by(&key)?;
+        let mirror = Mirror::open(to_write(&self.location)?)?.seen_by(&key)?;
         let kept = Kept::new(&mirror);
         let workshop = self.work.open(context, Interrupted::GoOn)?;
         let closure = &workshop.closure;

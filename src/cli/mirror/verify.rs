@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Check a mirror: signatures and quorum, every NAR and every file by its hash, listings, references, statements, seeds,
-/// sources and conflicts. No network is needed for a mirror that was copied.
+/// sources and conflicts. No network is needed for a mirror that was copied; of one that is served over HTTP paths have to be named.
 ///
 /// Without --trusted-public-keys the mirror is held against the keys that it names itself: that finds damage and mistakes, and
 /// nobody who made a mirror of their own.
@@ -33,7 +33,7 @@ use crate::{
 /// read, or could not be built again.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The mirror
+    /// The mirror; http://… and https://… as well
     #[arg(value_name = "LOCATION")]
     location: String,
     /// Check these store paths and what they refer to and were made from [default: everything]
@@ -115,6 +115,9 @@ impl Verify {
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let json = self.json.open()?;
         let location = Location::parse(&self.location)?;
+        if self.paths.is_empty() {
+            location.listable()?;
+        }
         let request =
             Request { paths: &self.paths, believed: &self.trusted_public_keys, jobs: self.running.threads() };
         let mut report = check::check(&location, &request)?;

@@ -1,8 +1,10 @@
-//! Where a mirror's objects lie: a folder of this machine, or a bucket of an object service. An object has a name, is written once
-//! as a whole, and never changes; but for narinfos, which gain signatures.
+//! Where a mirror's objects lie: a folder of this machine, or a bucket of an object service; who sees one only as it is served over
+//! HTTP can read it by name. An object has a name, is written once as a whole, and never changes; but for narinfos, which gain
+//! signatures.
 
 mod bucket;
 mod folder;
+mod served;
 
 use std::{
     fmt,
@@ -15,6 +17,7 @@ use crate::code::{Code, Explanation};
 
 pub use bucket::Bucket;
 pub use folder::Folder;
+pub use served::Served;
 
 /// Objects that are listed; each costs its name.
 pub const MAX_OBJECTS: usize = 20_000_000;
@@ -44,6 +47,11 @@ pub struct Opened {
 /// What a location has to promise: an object is there with all of its bytes or not at all, also after a crash; of several who
 /// create one name, one wins and the others learn that it is there.
 pub trait Objects: Send + Sync {
+    /// Whether objects can be read by their names, and nothing else can be done.
+    fn only_by_name(&self) -> bool {
+        false
+    }
+
     /// The object of this name; `None` when there is none.
     fn open(&self, name: &str) -> io::Result<Option<Opened>>;
 
@@ -92,7 +100,8 @@ impl fmt::Debug for Location {
 pub enum LocationError {
     /// Not an address of one.
     #[error(
-        "`{address}` is no location of a mirror: a folder, file:///absolute/folder, s3://, gs:// or az://"
+        "`{address}` is no location of a mirror: a folder, file:///absolute/folder, s3://, gs:// or az://; or, to be read only, \
+         http:// or https://"
     )]
     Address {
         /// What was given.
@@ -128,6 +137,22 @@ pub enum LocationError {
         /// The location.
         address: String,
     },
+    /// It cannot say what it holds.
+    #[error(
+        "{address} is served over HTTP, which cannot say what there is: the store paths have to be named"
+    )]
+    NotListed {
+        /// The location.
+        address: String,
+    },
+    /// It takes nothing.
+    #[error(
+        "{address} is served over HTTP, where a mirror can only be read: name the folder or bucket that it lies in"
+    )]
+    ReadOnly {
+        /// The location.
+        address: String,
+    },
     /// It writes over what is there.
     #[error("{address}: what is there is written over, so that two writers could destroy each other's work")]
     Overwrites {
@@ -144,6 +169,7 @@ impl LocationError {
             LocationError::Io { .. } => 1401,
             LocationError::TooLarge { .. } | LocationError::TooMany { .. } => 1402,
             LocationError::Overwrites { .. } => 1403,
+            LocationError::NotListed { .. } | LocationError::ReadOnly { .. } => 1404,
         })
     }
 }
@@ -156,7 +182,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
         text: "A mirror is named by a folder, by file:// and an absolute folder, or by s3://, gs:// or az:// and a bucket with a \
                prefix. Credentials, region and endpoint of a bucket come from the environment: AWS_ACCESS_KEY_ID, \
                AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL; GOOGLE_SERVICE_ACCOUNT; AZURE_STORAGE_ACCOUNT_NAME, \
-               AZURE_STORAGE_ACCOUNT_KEY, and what else those services' tools read.",
+               AZURE_STORAGE_ACCOUNT_KEY, and what else those services' tools read. One that somebody serves is named by http:// or \
+               https://, without a query, and can only be read.",
     },
     Explanation {
         code: Code(1401),
@@ -175,6 +202,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
                This place was asked to create one object twice and did it twice. Use a service with conditional writes \
                (If-None-Match), or a folder.",
     },
+    Explanation {
+        code: Code(1404),
+        title: "a mirror that is served can only be read, by name",
+        text: "Over HTTP a mirror answers for objects by their names. It cannot be asked what it holds, so that what is looked at \
+               has to be named: `reprove mirror verify http://HOST PATH...` checks those store paths and everything that they refer \
+               to and were made from. Whatever writes, and whatever has to see all of it, needs the folder or the bucket itself; a \
+               stranger copies it first.",
+    },
 ];
 
 impl Location {
@@ -185,6 +220,9 @@ impl Location {
             bucket.map_err(|source| LocationError::Bucket { address: address.to_owned(), source })?;
         if let Some(bucket) = bucket {
             return Ok(Location { address: address.to_owned(), objects: Box::new(bucket) });
+        }
+        if let Some(served) = Served::new(address) {
+            return Ok(Location { address: address.to_owned(), objects: Box::new(served) });
         }
         let wrong = || LocationError::Address { address: address.to_owned() };
         let folder = match address.split_once("://") {
@@ -214,6 +252,28 @@ impl Location {
         format!("{}/{name}", self.address.trim_end_matches('/'))
     }
 
+    /// Whether it can be asked what it holds.
+    ///
+    /// # Errors
+    /// [`LocationError::NotListed`] when it cannot.
+    pub fn listable(&self) -> Result<(), LocationError> {
+        if self.objects.only_by_name() {
+            return Err(LocationError::NotListed { address: self.address.clone() });
+        }
+        Ok(())
+    }
+
+    /// Whether anything can be written there at all.
+    ///
+    /// # Errors
+    /// [`LocationError::ReadOnly`] when nothing can.
+    pub fn writable(&self) -> Result<(), LocationError> {
+        if self.objects.only_by_name() {
+            return Err(LocationError::ReadOnly { address: self.address.clone() });
+        }
+        Ok(())
+    }
+
     /// The bytes of a small object, `most` at the most; `None` when it is not there.
     pub fn get(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, LocationError> {
         let Some(opened) = self.open(name)? else { return Ok(None) };
@@ -238,6 +298,7 @@ impl Location {
 
     /// Name and size of everything whose name begins with `prefix`, sorted.
     pub fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, LocationError> {
+        self.listable()?;
         let (mut found, mut too_many) = (Vec::new(), false);
         let mut visit = |name, size| {
             too_many |= found.len() >= MAX_OBJECTS;
@@ -255,11 +316,13 @@ impl Location {
 
     /// Creates an object, durably.
     pub fn put_new(&self, name: &str, bytes: &[u8]) -> Result<Put, LocationError> {
+        self.writable()?;
         self.objects.put_new(name, bytes).map_err(self.failed(name))
     }
 
     /// Creates an object of a file's bytes, from where it stands, durably.
     pub fn put_new_file(&self, name: &str, file: &mut File) -> Result<Put, LocationError> {
+        self.writable()?;
         self.objects.put_new_file(name, file).map_err(self.failed(name))
     }
 
@@ -270,22 +333,26 @@ impl Location {
         bytes: &[u8],
         content_type: &'static str,
     ) -> Result<(), LocationError> {
+        self.writable()?;
         self.objects.replace(name, bytes, content_type).map_err(self.failed(name))
     }
 
     /// Puts other bytes in the place of an object if its bytes still are `was`, and says whether they were. Of several who do it at
     /// once one does.
     pub fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> Result<bool, LocationError> {
+        self.writable()?;
         self.objects.exchange(name, was, bytes).map_err(self.failed(name))
     }
 
     /// When an object was written, by the location's clock; `None` when it is not there.
     pub(super) fn modified(&self, name: &str) -> Result<Option<SystemTime>, LocationError> {
+        self.listable()?;
         self.objects.modified(name).map_err(self.failed(name))
     }
 
     /// Removes an object.
     pub fn delete(&self, name: &str) -> Result<(), LocationError> {
+        self.writable()?;
         self.objects.delete(name).map_err(self.failed(name))
     }
 
@@ -379,8 +446,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_served_can_be_read_by_name_only() {
+        let served = Location::parse("http://127.0.0.1:1/mirror/").unwrap();
+        assert_eq!(served.url("x"), "http://127.0.0.1:1/mirror/x");
+        assert!(matches!(served.list(""), Err(LocationError::NotListed { .. })));
+        assert!(matches!(served.modified("x"), Err(LocationError::NotListed { .. })));
+        let mut file = tempfile::tempfile().unwrap();
+        for refused in [
+            served.put_new("x", b"").map(drop),
+            served.put_new_file("x", &mut file).map(drop),
+            served.replace("x", b"", "text/html"),
+            served.exchange("x", b"", b"").map(drop),
+            served.delete("x"),
+            served.prove_create_once("x"),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!((error.code().0, matches!(error, LocationError::ReadOnly { .. })), (1404, true));
+        }
+    }
+
+    #[test]
     fn addresses_of_other_kinds_are_refused() {
-        for address in ["", "file://relative", "http://host", "file:///a\0b", "ftp://x/y"] {
+        for address in
+            ["", "file://relative", "http://", "https:///x", "http://h?x", "file:///a\0b", "ftp://x/y"]
+        {
             assert_eq!(Location::parse(address).unwrap_err().code().0, 1400, "{address:?}");
         }
     }
