@@ -269,8 +269,13 @@ fn half_endless(name: String, narinfo: Vec<u8>) -> SocketAddr {
             while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
                 request.push(byte[0]);
             }
+            let request = String::from_utf8_lossy(&request);
+            if request.contains("nix-cache-info") {
+                let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+                continue;
+            }
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-            if String::from_utf8_lossy(&request).contains(&name) {
+            if request.contains(&name) {
                 let _ = stream.write_all(&narinfo);
                 continue;
             }

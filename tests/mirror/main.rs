@@ -10,6 +10,7 @@ mod challenge;
 mod cosign;
 mod fixture;
 mod gc;
+mod hostile_cache;
 mod init;
 mod killed;
 mod packages;

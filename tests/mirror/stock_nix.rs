@@ -12,7 +12,7 @@ use std::{
 use reprove::mirror::serve::Limits;
 
 use crate::{
-    fixture::{Fixture, files, key, replace},
+    fixture::{Fixture, LOG, files, key, replace},
     serve::Running,
     support::nix::Nix,
 };
@@ -119,6 +119,50 @@ fn reads_a_mirror(new: impl Fn() -> Nix) {
             "{}",
             text(&refused)
         );
+    }
+}
+
+#[test]
+fn stock_nix_substitutes_from_a_mirror_and_shows_its_logs() {
+    let fixture = Fixture::new();
+    let (_, secret) = fixture.mirror("mirror");
+    let trusted = format!("{:?}", secret.public());
+    let tool = fixture.tool.path.to_string();
+    let running = Running::of(&fixture.folder("mirror"), Limits::default());
+    for address in
+        [format!("file://{}", fixture.folder("mirror").display()), format!("http://{}", running.address)]
+    {
+        let with = |program: &Nix, name: &str, args: &[&str], key: &str| {
+            let mut command = program.command(name);
+            command.args(args).args([
+                "--option",
+                "substituters",
+                &address,
+                "--option",
+                "require-sigs",
+                "true",
+            ]);
+            command.args(["--option", "trusted-public-keys", key]).output().expect("apt-get install nix-bin")
+        };
+        for (name, args) in
+            [("nix-store", &["--realise", &tool][..]), ("nix", &["build", "--no-link", &tool])]
+        {
+            let program = Nix::new();
+            let taken = with(&program, name, args, &trusted);
+            assert!(taken.status.success(), "{name} from {address}: {}", text(&taken));
+            for info in [&fixture.seed, &fixture.lib, &fixture.tool] {
+                let nar = program.dump(&program.root().join("nix/store").join(info.path.base_name()));
+                assert_eq!(reprove::nix::hash::NarHash::of(&nar), info.nar_hash, "{name} from {address}");
+            }
+            // Of nobody whom it trusts it takes nothing.
+            let other = Nix::new();
+            let refused = with(&other, name, args, &format!("{:?}", key("test-1", 2).public()));
+            assert!(!refused.status.success(), "{name} from {address}: {}", text(&refused));
+            assert!(!other.root().join("nix/store").join(fixture.tool.path.base_name()).exists());
+        }
+        let logged = nix(&Nix::new(), &trusted, &["log", "--store", &address, &tool]);
+        assert!(logged.status.success(), "{address}: {}", text(&logged));
+        assert_eq!(String::from_utf8_lossy(&logged.stdout), String::from_utf8_lossy(LOG), "{address}");
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Cache {
     place: Place,
     /// What is known to sign here.
     keys: Vec<PublicKey>,
+    /// Why it is no cache of our paths. Then it says nothing of any: that is not the same as not having it.
+    unfit: Option<Failed>,
 }
 
 enum Place {
@@ -121,12 +123,17 @@ impl Cache {
             let keys = keys.flat_map(|one| one.nix.clone()).collect();
             (Place::Listable(cache, location), keys)
         };
-        Ok(Cache { address: address.to_owned(), place, keys })
+        let unfit = match &place {
+            Place::Cache(cache) | Place::Listable(cache, _) => cache.check_store_dir().err().map(Failed::new),
+            Place::Host(_) => None,
+        };
+        Ok(Cache { address: address.to_owned(), place, keys, unfit })
     }
 
     /// Store paths as they lie in a folder.
     pub fn host(folder: &Path) -> Self {
-        Cache { address: HOST.to_owned(), place: Place::Host(folder.to_owned()), keys: Vec::new() }
+        let place = Place::Host(folder.to_owned());
+        Cache { address: HOST.to_owned(), place, keys: Vec::new(), unfit: None }
     }
 
     /// Its address, as it was given.
@@ -138,6 +145,7 @@ impl Cache {
     pub(super) fn list(&self) -> Result<Option<Listed>, ChallengeError> {
         let Place::Listable(_, location) = &self.place else { return Ok(None) };
         let mut listed = Listed::default();
+        listed.failed.extend(self.unfit.clone());
         for (name, _) in location.list("")? {
             if !matches!(Object::parse(&name), Some(Object::NarInfo(_))) {
                 continue;
@@ -157,6 +165,9 @@ impl Cache {
 
     /// What it says of a path; `None` when it does not have it.
     pub(super) fn claim(&self, path: &StorePath, keys: &[PublicKey]) -> Result<Option<Claim>, Failed> {
+        if let Some(unfit) = &self.unfit {
+            return Err(unfit.clone());
+        }
         let cache = match &self.place {
             Place::Cache(cache) | Place::Listable(cache, _) => cache,
             Place::Host(folder) => return lying(folder, path),
