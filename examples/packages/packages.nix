@@ -48,18 +48,12 @@ self
       zlib
     ]
   );
-  # A graph of some depth, in the least time.
+  # Two upon one, and two alone, in the least time.
   few = links "few" (
     with self;
     [
-      bzip2
       ed
-      expat
       libpng
-      lua
-      lua-cjson
-      lua-filesystem
-      lua-lpeg
       minizip
       tree
       zlib

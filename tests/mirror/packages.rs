@@ -122,7 +122,7 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     let mut workers = names.map(start);
     for kill in 0..KILLS {
         let which = random(2) as usize;
-        std::thread::sleep(Duration::from_millis(random(60_000)));
+        std::thread::sleep(Duration::from_millis(random(30_000)));
         workers[which].kill().unwrap();
         workers[which].wait().unwrap();
         assert_eq!(check_at(&folder, &[], &[]).findings, [], "after {} was killed, {kill}", names[which]);

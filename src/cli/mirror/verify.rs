@@ -76,6 +76,8 @@ struct Document {
     signed: std::collections::BTreeMap<String, u64>,
     /// Whether the mirror was held against its own keys only.
     by_own_keys: bool,
+    /// Whether records of other bits could not be looked for, because the mirror cannot be listed.
+    conflicts_unseen: bool,
     /// Paths that were removed as they should be.
     removed: u64,
     /// Objects that no path refers to.
@@ -237,6 +239,9 @@ fn print(report: &Report) -> std::io::Result<()> {
         report.pending,
         if signed.is_empty() { "none".to_owned() } else { signed.join(", ") }
     )?;
+    if report.conflicts_unseen {
+        writeln!(out, "records of other bits could not be looked for: what is served cannot be listed")?;
+    }
     if report.by_own_keys {
         writeln!(
             out,
@@ -277,6 +282,7 @@ fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
         pending: report.pending,
         signed: report.signed,
         by_own_keys: report.by_own_keys,
+        conflicts_unseen: report.conflicts_unseen,
         removed: report.removed,
         left: report.left,
         unremembered: report.unremembered,

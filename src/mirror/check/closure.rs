@@ -6,6 +6,7 @@ use super::{Checker, Found, Kind, Report, path::PathResult};
 use crate::{
     mirror::{
         layout::{FileHash, HashPart, Object},
+        location::LocationError,
         parallel::parallel,
     },
     nix::store_path::StorePath,
@@ -93,6 +94,10 @@ impl Checker<'_> {
     fn conflicts(&self, paths: &BTreeMap<HashPart, PathResult>, report: &mut Report) -> Vec<Object> {
         let listed = match self.location.list("conflicts/") {
             Ok(listed) => listed,
+            Err(LocationError::NotListed { .. }) => {
+                report.conflicts_unseen = true;
+                return Vec::new();
+            }
             Err(error) => {
                 let mut found = Found::default();
                 found.fault(Kind::Unread, "conflicts/", error.to_string());

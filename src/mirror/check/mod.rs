@@ -118,6 +118,8 @@ pub struct Report {
     pub unremembered: Vec<String>,
     /// Whether keys were named by whoever asked. Without, the mirror was held against what it says of itself.
     pub by_own_keys: bool,
+    /// Whether records of other bits could not be looked for, because the location cannot be listed.
+    pub conflicts_unseen: bool,
     /// Faults, sorted.
     pub findings: Vec<Finding>,
 }
