@@ -84,6 +84,7 @@ fn a_path_of_a_served_mirror_is_checked_as_that_of_a_copied_one() {
         let counts = |report: &Report| (report.paths, report.seeds, report.nar_bytes, report.file_bytes);
         assert_eq!(counts(&served), counts(&copied));
         assert_eq!((served.paths, served.by_own_keys), (3, false));
+        assert!(served.conflicts_unseen && !copied.conflicts_unseen);
     }
     // One that there is not is missing, and no failure.
     let absent = crate::fixture::path('1', "absent");
@@ -131,9 +132,7 @@ fn what_could_not_be_read_is_never_said_to_be_missing() {
             assert!(found.iter().any(|one| one.object == at), "{at}, {fault:?}: {found:?}");
             for one in found.iter().filter(|one| one.object == at) {
                 assert!(!one.why.contains("missing"), "{at}, {fault:?}: {one:?}");
-                // Of a NAR that breaks off nobody can say yet whether its bytes or the way to them were wrong.
-                let broken_nar = fault == Fault::Cut && at.starts_with("nar/");
-                assert!(one.kind == Kind::Unread || broken_nar, "{at}, {fault:?}: {one:?}");
+                assert_eq!(one.kind, Kind::Unread, "{at}, {fault:?}: {one:?}");
             }
         }
     }
@@ -171,6 +170,7 @@ fn on_a_command_line_paths_have_to_be_named_and_nothing_is_written() {
 
     let verified = reprove(&["mirror", "verify", &address, &tool], &state);
     assert!(verified.status.success() && said(&verified).contains("nothing is wrong"), "{}", said(&verified));
+    assert!(said(&verified).contains("a copy of the mirror shows them"), "{}", said(&verified));
     let unnamed = reprove(&["mirror", "verify", &address], &state);
     assert_eq!(unnamed.status.code(), Some(1), "{}", said(&unnamed));
     for part in ["RP1404", "have to be named", "hint: reprove mirror verify http://"] {

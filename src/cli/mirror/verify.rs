@@ -16,7 +16,7 @@ use crate::{
         rebuild::{Rebuild, Rebuilt, Subject},
     },
     nix::{signature::PublicKey, store_path::StorePath},
-    report::escape::escape,
+    report::{count::count, escape::escape},
 };
 
 /// Check a mirror: signatures and quorum, every NAR and every file by its hash, listings, references, statements, seeds,
@@ -240,7 +240,10 @@ fn print(report: &Report) -> std::io::Result<()> {
         if signed.is_empty() { "none".to_owned() } else { signed.join(", ") }
     )?;
     if report.conflicts_unseen {
-        writeln!(out, "records of other bits could not be looked for: what is served cannot be listed")?;
+        writeln!(
+            out,
+            "records of other bits cannot be looked for where nothing can be listed; a copy of the mirror shows them"
+        )?;
     }
     if report.by_own_keys {
         writeln!(
@@ -249,7 +252,10 @@ fn print(report: &Report) -> std::io::Result<()> {
         )?;
     }
     let faults = report.findings.len();
-    writeln!(out, "{}", if faults == 0 { "nothing is wrong".to_owned() } else { format!("{faults} faults") })
+    match faults {
+        0 => writeln!(out, "nothing is wrong"),
+        faults => writeln!(out, "{}", count(faults as u64, "fault", "faults")),
+    }
 }
 
 /// What the findings come to.

@@ -1,6 +1,7 @@
 //! One path: its narinfo, its NAR, its listing, its log, and what is said of it.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     io::{self, Read},
 };
@@ -137,10 +138,15 @@ impl Checker<'_> {
             found.fault(Kind::Damaged, &object, why);
             return;
         }
-        let read = read_nar(opened.bytes.take(file_size.saturating_add(1)), info.nar_size);
-        let read = match read {
+        let failed = Cell::new(false);
+        let file = Watched { from: opened.bytes.take(file_size.saturating_add(1)), failed: &failed };
+        let read = match read_nar(file, info.nar_size) {
             Ok(read) => read,
-            Err(error) => return found.fault(Kind::Damaged, &object, error.to_string()),
+            Err(error) => {
+                // What cannot be read is not said to be wrong.
+                let kind = if failed.get() { Kind::Unread } else { Kind::Damaged };
+                return found.fault(kind, &object, error.to_string());
+            }
         };
         found.file_bytes += read.file.1;
         found.nar_bytes += read.nar.1;
@@ -298,6 +304,21 @@ impl Checker<'_> {
             }
         }
         Ok(admission)
+    }
+}
+
+/// Reads, and tells that it failed from that what it read is wrong.
+struct Watched<'f, R> {
+    from: R,
+    failed: &'f Cell<bool>,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer);
+        let failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        self.failed.set(self.failed.get() || failed);
+        read
     }
 }
 
