@@ -40,8 +40,7 @@ self: {
     make -C lib install-shared install-includes install-pc PREFIX="$out"
     LDFLAGS="$LDFLAGS -L$out/lib -Wl,-rpath,$out/lib"
     # Sources of the library that its program wants, and the library keeps to itself.
-    # A program with threads wants them of its library, which has them with some versions of make and not with others.
-    make -C programs zstd-dll HAVE_THREAD=0 HAVE_ZLIB=1 HAVE_LZMA=1 HAVE_LZ4=1 \
+    make -C programs zstd-dll HAVE_ZLIB=1 HAVE_LZMA=1 HAVE_LZ4=1 \
       ZSTDLIB_LOCAL_SRC='xxhash.c pool.c threading.c zstd_common.c error_private.c'
     mkdir -p "$out/bin"
     cp programs/zstd "$out/bin/"

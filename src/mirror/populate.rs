@@ -122,6 +122,11 @@ impl Populate<'_> {
         let (mut awaited, mut patience) = (Vec::new(), PATIENCE.0);
         loop {
             let wanted = self.wanted()?;
+            // What another worker was at is not looked for any more once the mirror holds it, or what needs it.
+            let is_settled = |index: &usize, fate: &Fate| fate.is_settled() || wanted.contains_key(index);
+            for (_, fate) in fates.iter_mut().filter(|(index, fate)| !is_settled(index, fate)) {
+                *fate = Fate::In(Published::There);
+            }
             let tasks: Vec<usize> = wanted.keys().copied().collect();
             let place = |index: &usize| tasks.binary_search(index).ok();
             let inputs = |index: &usize| self.graph.nodes()[*index].inputs.iter().filter_map(place).collect();

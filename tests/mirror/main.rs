@@ -22,4 +22,5 @@ mod serve;
 mod served;
 mod service;
 mod stock_nix;
+mod workers;
 mod writers;
