@@ -49,7 +49,8 @@ fi
 "$busybox" ln -s "gcc-$gcc" "$out/bin/gcc"
 "$busybox" ln -s gcc "$out/bin/cc"
 
-# `gcc` knows where it is; this tells it that its system is there too.
+# `gcc` knows where it is; this tells it that its system is there too. Its libraries are looked for last: it has some of
+# its own, as zlib and zstd, which are not to take the place of those that a program names by a path of its own.
 ld="$out/$lib/${loader##*/}"
 "$busybox" ln -s ../../../../bin/as ../../../../bin/ld "$private/"
 "$busybox" cat > "$private/specs" <<SPECS
@@ -57,7 +58,10 @@ ld="$out/$lib/${loader##*/}"
 + --sysroot=$out -B$out/$lib/
 
 *link:
-+ --sysroot=$out %{!static:%{!static-pie:%{!shared:-dynamic-linker $ld} -rpath $out/$lib}}
++ --sysroot=$out %{!static:%{!static-pie:%{!shared:-dynamic-linker $ld}}}
+
+*endfile:
++ %{!static:%{!static-pie:-rpath $out/$lib}}
 
 SPECS
 
