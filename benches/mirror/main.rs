@@ -14,7 +14,7 @@ mod serving;
 use std::{
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use fixture::{Derivations, statements};
@@ -72,7 +72,8 @@ fn main() {
     let cores = thread::available_parallelism().unwrap().get();
     let at_mirror = location("mirror");
     let believed = [key.public()];
-    let request = Request { paths: &[], believed: &believed, jobs: cores };
+    let request =
+        Request { paths: &[], believed: &believed, since: &[], now: SystemTime::now(), jobs: cores };
     let mut report = None;
     let checking = timed(|| report = Some(check(&at_mirror, &request).unwrap()));
     let report = report.unwrap();

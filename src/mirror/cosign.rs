@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use super::{
     MirrorError,
     admission::{REFUSAL_KIND, REFUSAL_SCHEMA, Refusal, RefusedOutput},
+    conflict::Standing,
     layout::{HashPart, KeyId, Object},
     populate::OnRefused,
-    publish::{Bits, Published, Publisher},
+    publish::{Published, Publisher},
     rebuild::{OtherBits, Rebuild, Rebuilt, Subject},
     workbench::{Obstacle, Workbench},
 };
@@ -163,7 +164,7 @@ impl Cosign<'_> {
                 deriver: Some(subject.drv.clone()),
                 origin: Origin::HostStore,
             };
-            self.publisher.conflict(Bits::of(there), &found)?;
+            self.publisher.conflict(&Standing::Said(there), &found)?;
         }
         Ok(())
     }

@@ -56,6 +56,16 @@ pub enum MirrorError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something that the snapshot before lists.
+    #[error("{object}: {why}; {snapshot} lists it")]
+    Lost {
+        /// The object.
+        object: String,
+        /// What is the matter with it.
+        why: &'static str,
+        /// The snapshot.
+        snapshot: String,
+    },
     /// An object that is signed by nobody who is believed.
     #[error("{object}: {why}")]
     Unsigned {
@@ -106,6 +116,7 @@ impl MirrorError {
             MirrorError::Left { .. } => 1425,
             MirrorError::NotClosed { .. } => 1426,
             MirrorError::NarDiffers { .. } | MirrorError::Io(_) => 1427,
+            MirrorError::Lost { .. } => 1428,
         })
     }
 }
@@ -156,5 +167,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "a NAR of our store cannot be published",
         text: "Its bytes are not the ones on record, or a temporary file could not be written. `reprove store verify` finds \
                damage.",
+    },
+    Explanation {
+        code: Code(1428),
+        title: "something is gone that the snapshot before lists",
+        text: "No snapshot was made: it would hide the loss. Put the object back, from a copy of the mirror or from another one. When it \
+               is gone for good, remove the snapshot by hand, and tell those who rely on it: the next one begins anew with number 1.",
     },
 ];

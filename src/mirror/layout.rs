@@ -113,10 +113,14 @@ pub enum Object {
     Reading(HashPart, KeyId),
     /// `conflicts/<hash part>-<NAR hash>.json`: other bits for an admitted path, signed.
     Conflict(HashPart, NarHash),
+    /// `conflicts/<hash part>-<NAR hash>.nar.zst`: those bits.
+    OtherNar(HashPart, NarHash),
     /// `admitted/<hash part>.json`: that a path was admitted, and with which bits.
     Admitted(HashPart),
     /// `removed/<hash part>.json`: that a path was removed as it should be, signed.
     Removed(HashPart),
+    /// `snapshots/<key id>.json`: what was there at a time, as a signer says.
+    Snapshot(KeyId),
     /// `claims/<hash part of the derivation>/<n>`: who is at work on it.
     Claim(HashPart, u32),
 }
@@ -176,9 +180,16 @@ impl Object {
                 Some(Object::Reading(HashPart::parse(part)?, key_id(key.strip_suffix(".json")?)?))
             }
             "conflicts" => {
-                let (part, hash) = rest.strip_suffix(".json")?.split_once('-')?;
-                Some(Object::Conflict(HashPart::parse(part)?, NarHash(base32_hash(hash)?)))
+                let (part, rest) = rest.split_once('-')?;
+                let (hash, kind) = rest.split_once('.')?;
+                let (part, hash) = (HashPart::parse(part)?, NarHash(base32_hash(hash)?));
+                match kind {
+                    "json" => Some(Object::Conflict(part, hash)),
+                    "nar.zst" => Some(Object::OtherNar(part, hash)),
+                    _ => None,
+                }
             }
+            "snapshots" => Some(Object::Snapshot(key_id(rest.strip_suffix(".json")?)?)),
             "claims" => {
                 let (part, number) = rest.split_once('/')?;
                 Some(Object::Claim(HashPart::parse(part)?, number.parse().ok()?))
@@ -207,8 +218,10 @@ impl fmt::Display for Object {
             Object::Refused(part, key) => write!(f, "refused/{part}/{key}.json"),
             Object::Reading(part, key) => write!(f, "readings/{part}/{key}.json"),
             Object::Conflict(part, hash) => write!(f, "conflicts/{part}-{}.json", hash.to_base32()),
+            Object::OtherNar(part, hash) => write!(f, "conflicts/{part}-{}.nar.zst", hash.to_base32()),
             Object::Admitted(part) => write!(f, "admitted/{part}.json"),
             Object::Removed(part) => write!(f, "removed/{part}.json"),
+            Object::Snapshot(key) => write!(f, "snapshots/{key}.json"),
             Object::Claim(part, number) => write!(f, "claims/{part}/{number}"),
         }
     }
@@ -254,8 +267,10 @@ mod tests {
             Object::Refused(part(), key()),
             Object::Reading(part(), key()),
             Object::Conflict(part(), NarHash([7; 32])),
+            Object::OtherNar(part(), NarHash([7; 32])),
             Object::Admitted(part()),
             Object::Removed(part()),
+            Object::Snapshot(key()),
             Object::Claim(part(), 17),
         ]
     }

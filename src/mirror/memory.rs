@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Mirror, MirrorError,
+    conflict::Bits,
     document::Told,
     layout::{HashPart, KeyId, Object},
-    publish::Bits,
 };
 use crate::nix::{narinfo::NarInfo, secret_key::SecretKey, store_path::StorePath};
 
@@ -56,17 +56,6 @@ pub struct Removal {
     pub narinfo: String,
     /// The names of the objects that were its own, or its and others'.
     pub objects: Vec<String>,
-}
-
-impl Bits {
-    /// Those that a narinfo promises.
-    pub fn of(info: &NarInfo) -> Self {
-        Bits {
-            nar_hash: info.nar_hash,
-            nar_size: info.nar_size,
-            references: info.references.iter().cloned().collect(),
-        }
-    }
 }
 
 impl Admitted {

@@ -16,8 +16,10 @@
 //! | `refused/<hash of the derivation>/<key>.json` | what was not admitted, and why; signed |
 //! | `readings/<hash>/<key>.json` | what a signer has read of it and not built; signed |
 //! | `conflicts/<hash>-<NAR hash>.json` | other bits that were found for an admitted path; signed |
+//! | `conflicts/<hash>-<NAR hash>.nar.zst` | those bits |
 //! | `admitted/<hash>.json` | that a path was admitted, and with which bits: stays when the path goes |
 //! | `removed/<hash>.json` | a path that was removed because nothing needed it; signed; goes when it comes again |
+//! | `snapshots/<key>.json` | what was there at a time, and until when that holds; signed |
 //! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
 //! | `index.html` | what is in, for people: follows from all the others, and is the only object that is ever replaced |
 //!
@@ -47,10 +49,12 @@
 //! | [`claims`] | who is at work on what |
 //! | [`populate`] | a whole closure, leaves first |
 //! | `parallel` | the same work for many objects, on all cores |
+//! | [`conflict`] | other bits for an admitted path |
 //! | [`document`] | signed documents, read back |
 //! | [`holdings`] | what is in, and what is said of it, to be looked at |
 //! | [`page`] | the page at the root: where it lies, and whether it is the one that follows |
 //! | [`memory`] | what was once admitted, and what was removed since |
+//! | [`snapshot`] | what was there at a time |
 //! | [`gc`] | removing what nobody needs |
 //! | [`serve`] | the mirror over HTTP |
 //! | [`challenge`] | whether several caches say the same, and what differs |
@@ -58,7 +62,7 @@
 //!
 //! An object is written once, as a whole, under a name that nothing had (`location`): that is the only promise asked of the place.
 //! A path's narinfo comes last. So a killed writer leaves objects that nobody refers to and never a path without its proof, and of
-//! two writers one admits a path and the other finds it admitted. Everything but claims follows from what was verified, the policy
+//! two writers one admits a path and the other finds it admitted. Everything but claims and snapshots follows from what was verified, the policy
 //! and the key: whoever does the same work again makes the same bytes.
 
 pub mod admission;
@@ -67,6 +71,7 @@ pub mod car;
 pub mod challenge;
 pub mod check;
 pub mod claims;
+pub mod conflict;
 pub mod cosign;
 pub mod derivations;
 pub mod document;
@@ -90,6 +95,7 @@ pub mod rebuild;
 pub mod seeds;
 pub mod serve;
 mod signatures;
+pub mod snapshot;
 pub mod statement;
 mod stream;
 mod supply;

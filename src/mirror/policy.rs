@@ -80,6 +80,10 @@ pub struct Policy {
     /// Names of policies that have to hold in what `populate` is asked for, each in the derivations that it looks at.
     #[serde(default)]
     pub policies: Vec<String>,
+    /// For how many days a snapshot holds. Where it is said, as many signers as have to agree have to have one that holds, and whoever
+    /// changes the mirror makes one; none is asked for where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_days: Option<u32>,
     /// What is trusted from outside, and why: read by people.
     #[serde(default)]
     pub trusted: Vec<Trusted>,
@@ -286,6 +290,9 @@ impl Policy {
         if self.level >= Level::Repeated as u8 && self.level < Level::CrossEngine as u8 && self.rounds < 2 {
             return impossible(format!("one round shows no level {}", self.level));
         }
+        if self.snapshot_days == Some(0) {
+            return impossible("a snapshot that holds for no day never does".to_owned());
+        }
         for (system, engines) in &self.systems {
             let known: Result<Vec<Engine>, _> = engines.iter().map(|name| Engine::from_str(name)).collect();
             let Ok(known) = known else {
@@ -344,6 +351,7 @@ pub(in crate::mirror) mod tests {
         for (text, code) in [
             ("rounds = 1\n".to_owned(), 1411),
             ("rounds = 0\nlevel = 0\n".to_owned(), 1411),
+            ("snapshot_days = 0\n".to_owned(), 1411),
             ("level = 5\n".to_owned(), 1411),
             ("level = 4\n".to_owned(), 1411),
             ("[systems]\nriscv64-linux = [\"abacus\"]\n".to_owned(), 1411),

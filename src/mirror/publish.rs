@@ -7,11 +7,11 @@ use std::{
     io::{self, Read, Seek as _, SeekFrom},
 };
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Mirror, MirrorError, check_signer,
+    conflict::{Bits, Standing},
     layout::{FileHash, HashPart, KeyId, Object},
     location::Put,
     parallel::{WAITING, parallel},
@@ -80,56 +80,13 @@ pub enum Published {
     },
 }
 
-/// The type that signatures of a conflict name.
-pub const CONFLICT_KIND: &str = "application/vnd.reprove.conflict+json";
-
-/// The schema of [`Conflict`].
-pub const CONFLICT_SCHEMA: &str = "reprove.conflict/1";
-
-/// Other bits for a path that is admitted: an alarm, never an overwrite.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Conflict {
-    /// [`CONFLICT_SCHEMA`].
-    pub schema: String,
-    /// The path.
-    pub path: StorePath,
-    /// What the mirror has.
-    pub admitted: Bits,
-    /// What was found.
-    pub found: Bits,
-}
-
-/// The bits of a path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Bits {
-    /// The hash of the NAR.
-    pub nar_hash: NarHash,
-    /// Its size in bytes.
-    pub nar_size: u64,
-    /// What it refers to.
-    pub references: Vec<StorePath>,
-}
-
-impl Bits {
-    /// Those that our store has.
-    pub(super) fn found(info: &PathInfo) -> Self {
-        Bits {
-            nar_hash: info.nar_hash,
-            nar_size: info.nar_size,
-            references: info.references.iter().cloned().collect(),
-        }
-    }
-}
-
 /// A NAR as it lies in a mirror.
-struct Packed {
-    file: File,
-    hash: FileHash,
-    size: u64,
+pub(super) struct Packed {
+    pub(super) file: File,
+    pub(super) hash: FileHash,
+    pub(super) size: u64,
     /// Its listing; none when it has a name that is no text.
-    listing: Option<File>,
+    pub(super) listing: Option<File>,
 }
 
 impl<'a> Publisher<'a> {
@@ -209,12 +166,12 @@ impl<'a> Publisher<'a> {
             None => {
                 let was = self.mirror.remembered(&part)?.filter(|was| was.bits != Bits::found(info));
                 if let Some(was) = was {
-                    return self.conflict(was.bits, info);
+                    return self.conflict(&Standing::Remembered(was.bits), info);
                 }
             }
         }
         if let Some(other) = admitted.iter().chain(signed.values()).find(|there| !same_bits(there, info)) {
-            return self.conflict(Bits::of(other), info);
+            return self.conflict(&Standing::Said(other), info);
         }
         let own = self.key.public();
         let mine =
@@ -246,7 +203,7 @@ impl<'a> Publisher<'a> {
             // Somebody else was faster.
             Put::There => match self.mirror.admitted(&part)? {
                 Some(there) if same_bits(&there, info) => Ok(Published::There),
-                Some(there) => self.conflict(Bits::of(&there), info),
+                Some(there) => self.conflict(&Standing::Said(&there), info),
                 None => Err(self.left(&narinfo.store_path.to_string())),
             },
         }
@@ -326,19 +283,8 @@ impl<'a> Publisher<'a> {
         if same_bits(there, info) {
             self.mirror.settle(&HashPart::of(&info.path))
         } else {
-            self.conflict(Bits::of(there), info)
+            self.conflict(&Standing::Said(there), info)
         }
-    }
-
-    /// A path that is there keeps its bits; others leave a record.
-    pub(super) fn conflict(&self, admitted: Bits, info: &PathInfo) -> Result<Published, MirrorError> {
-        let found = Bits::found(info);
-        let nar_hash = admitted.nar_hash;
-        let conflict =
-            Conflict { schema: CONFLICT_SCHEMA.to_owned(), path: info.path.clone(), admitted, found };
-        let object = Object::Conflict(HashPart::of(&info.path), info.nar_hash);
-        self.put_signed(&object, CONFLICT_KIND, &conflict)?;
-        Ok(Published::Conflict { admitted: nar_hash })
     }
 
     fn narinfo(&self, entry: &Entry<'_>, packed: &Packed) -> NarInfo {
@@ -363,7 +309,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Compresses a NAR of our store and lists its tree, and looks at every byte of it on the way.
-    fn pack(&self, info: &PathInfo) -> Result<Packed, MirrorError> {
+    pub(super) fn pack(&self, info: &PathInfo) -> Result<Packed, MirrorError> {
         let differs = || MirrorError::NarDiffers { path: info.path.clone() };
         let nar = self.store.nar(&info.nar_hash)?.ok_or_else(differs)?;
         let scratch = self.store.root().join("tmp");

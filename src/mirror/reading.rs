@@ -1,7 +1,7 @@
 //! What a signer has read and not built: that the statements of others are whole, well signed, and agree with the bits, the derivations
 //! and each other. It says just that, and counts for nothing: neither towards a threshold nor as a signature that Nix would take.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,10 @@ impl Publisher<'_> {
     /// Checks everything in the mirror, and leaves a reading of each path of which others say why it is there.
     pub fn read(&self, jobs: usize) -> Result<Read, MirrorError> {
         let location = self.mirror.location();
-        let report = check::check(location, &Request { paths: &[], believed: &[], jobs })?;
+        let report = check::check(
+            location,
+            &Request { paths: &[], believed: &[], since: &[], now: SystemTime::now(), jobs },
+        )?;
         if !report.findings.is_empty() {
             return Ok(Read::Faulty(report));
         }

@@ -15,7 +15,7 @@ use reprove::{
         publish::Publisher,
         serve::Limits,
     },
-    nix::{narinfo::NarInfo, store_path::StorePath},
+    nix::{narinfo::NarInfo, secret_key::SecretKey, store_path::StorePath},
     store::Store,
 };
 
@@ -49,16 +49,19 @@ fn one(found: &Challenge) -> &PathResult {
 
 /// A mirror with another lib in it than the fixture's, and the same seed; its own key.
 fn other_mirror(fixture: &Fixture, name: &str) {
+    other_mirror_by(fixture, name, &key("other-1", 2));
+}
+
+fn other_mirror_by(fixture: &Fixture, name: &str, key: &SecretKey) {
     let state = fixture.dir.path().join(format!("{name}-state"));
     let store = Store::open(&state).unwrap();
-    let key = key("other-1", 2);
-    let mirror = fixture.init(name, "", &key);
+    let mirror = fixture.init(name, "", key);
     let lib = (fixture.lib.deriver.clone().unwrap(), fixture.lib.path.clone());
     // Its seed is the very same.
     let seed = fixture.store.nar(&fixture.seed.nar_hash).unwrap().unwrap();
     store.import_nar(seed, Some(fixture.seed.nar_hash)).unwrap();
     store.register(&fixture.seed).unwrap();
-    let publisher = Publisher::new(&mirror, &key, &store).unwrap();
+    let publisher = Publisher::new(&mirror, key, &store).unwrap();
     fixture.keep(&publisher);
     fixture.take_seed(&publisher);
     let other = object(&store, &lib, &[&fixture.seed.path, &fixture.lib.path], "made on a Tuesday");
@@ -171,6 +174,45 @@ fn what_disagrees_is_fetched_compared_and_explained_and_signatures_are_told_apar
     replace(&file, forged.to_string().as_bytes());
     let found = ask(&[&folder("one"), &folder("one")], std::slice::from_ref(&fixture.lib.path), Bits::None);
     assert_eq!(one(&found).groups[0].said[0].claim.signatures.wrong, ["test-1"]);
+}
+
+#[test]
+fn t56_a_key_that_has_signed_two_things_of_one_path_is_told_of_with_both_signatures() {
+    let fixture = Fixture::new();
+    let (_, ours) = fixture.mirror("one");
+    other_mirror_by(&fixture, "other", &ours);
+    let folder = |name: &str| fixture.folder(name).display().to_string();
+    let caches = [folder("one"), folder("other"), folder("one")];
+    let caches: Vec<&str> = caches.iter().map(String::as_str).collect();
+    let found = ask(&caches, std::slice::from_ref(&fixture.lib.path), Bits::None);
+    let [equivocation] = &one(&found).equivocations[..] else { panic!("{:?}", one(&found)) };
+    assert_eq!((&equivocation.key, equivocation.signed.len()), (&ours.public(), 2));
+    // What is told is all that it takes to check it.
+    for (signed, group) in equivocation.signed.iter().zip(&one(&found).groups) {
+        assert!(signed.fingerprint.contains(&group.nar_hash.to_base32()), "{signed:?}");
+        assert!(ours.public().has_signed_message(signed.fingerprint.as_bytes(), &signed.signature));
+    }
+    let mut text = Vec::new();
+    reprove::report::challenge::write(&mut text, &found, reprove::report::diff::Detail::Short).unwrap();
+    let text = String::from_utf8(anstream::adapter::strip_bytes(&text).into_vec()).unwrap();
+    assert!(text.contains("test-1 has signed each of sha256-"), "{text}");
+    let document = serde_json::to_value(reprove::report::challenge::document(&found)).unwrap();
+    crate::support::schema::check("mirror-challenge", &document);
+    assert_eq!(document["paths"][0]["equivocations"][0]["signed"].as_array().unwrap().len(), 2);
+
+    // Nobody is accused of what they did not sign: another key of that name, a path that all say the same of, a key nobody knows.
+    let spoofed = key("test-1", 9);
+    let (file, info) = narinfo(&fixture.folder("other"), &fixture.lib.path);
+    let good = info.to_string();
+    let forged = NarInfo { signatures: vec![spoofed.sign(info.fingerprint().as_bytes())], ..info };
+    replace(&file, forged.to_string().as_bytes());
+    assert_eq!(one(&ask(&caches, std::slice::from_ref(&fixture.lib.path), Bits::None)).equivocations, []);
+    replace(&file, good.as_bytes());
+    assert_eq!(one(&ask(&caches, std::slice::from_ref(&fixture.seed.path), Bits::None)).equivocations, []);
+    let running = ["one", "other"].map(|name| Running::of(&fixture.folder(name), Limits::default()));
+    let web = running.each_ref().map(|running| format!("http://{}", running.address));
+    let web: Vec<&str> = web.iter().map(String::as_str).collect();
+    assert_eq!(one(&ask(&web, std::slice::from_ref(&fixture.lib.path), Bits::None)).equivocations, []);
 }
 
 #[test]

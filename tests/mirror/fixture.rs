@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::SystemTime,
 };
 
 use reprove::{
@@ -257,7 +258,11 @@ pub fn publish(publisher: &Publisher<'_>, info: &PathInfo, admission: &Admission
 pub fn check_at(folder: &Path, believed: &[&SecretKey], paths: &[StorePath]) -> Report {
     let location = Location::parse(folder.to_str().unwrap()).unwrap();
     let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
-    check::check(&location, &Request { paths, believed: &believed, jobs: 2 }).unwrap()
+    check::check(
+        &location,
+        &Request { paths, believed: &believed, since: &[], now: SystemTime::now(), jobs: 2 },
+    )
+    .unwrap()
 }
 
 /// Every file below a folder, by its path in it; not what is being written.

@@ -21,6 +21,7 @@ mod rebuild;
 mod serve;
 mod served;
 mod service;
+mod snapshot;
 mod stock_nix;
 mod workers;
 mod writers;

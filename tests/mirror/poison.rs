@@ -27,7 +27,13 @@ fn faults(
 ) -> Result<Vec<String>, MirrorError> {
     let location = Location::parse(folder.to_str().unwrap()).unwrap();
     let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
-    let request = reprove::mirror::check::Request { paths: &[], believed: &believed, jobs: 2 };
+    let request = reprove::mirror::check::Request {
+        paths: &[],
+        believed: &believed,
+        since: &[],
+        now: std::time::SystemTime::now(),
+        jobs: 2,
+    };
     let report = reprove::mirror::check::check(&location, &request)?;
     Ok(report.findings.iter().map(|one| format!("{} {}: {}", one.kind, one.object, one.why)).collect())
 }

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
+    time::SystemTime,
 };
 
 use reprove::{
@@ -27,7 +28,13 @@ use crate::{
 /// Checks a path, and what it refers to, of what is served at an address.
 fn check(address: &str, key: &SecretKey, path: &StorePath) -> Report {
     let location = Location::parse(address).unwrap();
-    let request = Request { paths: std::slice::from_ref(path), believed: &[key.public()], jobs: 2 };
+    let request = Request {
+        paths: std::slice::from_ref(path),
+        believed: &[key.public()],
+        since: &[],
+        now: SystemTime::now(),
+        jobs: 2,
+    };
     check::check(&location, &request).unwrap()
 }
 

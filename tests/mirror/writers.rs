@@ -2,16 +2,22 @@
 
 use std::{fs, sync::Barrier, thread};
 
-use reprove::mirror::{
-    Mirror, MirrorError,
-    check::Kind,
-    layout::{HashPart, Object},
-    location::Location,
-    policy::Policy,
-    publish::{Entry, Published, Publisher},
+use reprove::{
+    attest::envelope::Envelope,
+    mirror::{
+        Mirror, MirrorError,
+        check::{Finding, Kind},
+        conflict::Conflict,
+        layout::{HashPart, Object},
+        location::Location,
+        policy::Policy,
+        publish::{Entry, Published, Publisher},
+    },
+    nix::hash::NarHash,
 };
+use sha2::{Digest as _, Sha256};
 
-use crate::fixture::{Fixture, check_at, files, key, object, publish, statements};
+use crate::fixture::{Fixture, check_at, files, key, object, publish, replace, statements};
 
 #[test]
 fn a_path_enters_only_after_what_it_refers_to() {
@@ -50,11 +56,43 @@ fn t53_t56_other_bits_for_an_admitted_path_are_a_conflict_on_record_and_change_n
     }
     let mut after = files(&fixture.folder("mirror"));
     let record = Object::Conflict(HashPart::of(&other.path), other.nar_hash).name();
-    assert!(after.remove(&record).is_some());
+    let bits = Object::OtherNar(HashPart::of(&other.path), other.nar_hash).name();
+    let (said, nar) = (after.remove(&record).unwrap(), after.remove(&bits).unwrap());
     assert_eq!(after, before);
-    let found = check_at(&fixture.folder("mirror"), &[&key], &[]).findings;
+    let folder = fixture.folder("mirror");
+    let report = check_at(&folder, &[&key], &[]);
+    let found = &report.findings;
     assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), [Kind::Conflict]);
-    assert!(found[0].why.contains(&other.nar_hash.to_string()), "{found:?}");
+    for part in [other.nar_hash.to_string(), format!("{} by test-1", fixture.lib.nar_hash)] {
+        assert!(found[0].why.contains(&part), "{found:?}");
+    }
+    assert_eq!(report.left, [""; 0]);
+    // Both sides are kept: what the mirror has, as it was signed, and the bits that were found, which nobody signs for Nix.
+    let envelope: Envelope = serde_json::from_slice(&said).unwrap();
+    let (document, _) = envelope.open(&[key.public()]).unwrap();
+    let conflict: Conflict = serde_json::from_slice(&document).unwrap();
+    let narinfo = Object::NarInfo(HashPart::of(&other.path)).name();
+    assert_eq!(conflict.narinfo.unwrap().as_bytes(), before[&narinfo]);
+    let unpacked = zstd::decode_all(&nar[..]).unwrap();
+    assert_eq!(NarHash(Sha256::digest(&unpacked).into()), other.nar_hash);
+    for file in [&record, &bits] {
+        let whole = fs::read(folder.join(file)).unwrap();
+        for changed in [whole[..whole.len() - 1].to_vec(), [&whole[..], b"x"].concat(), {
+            let mut flipped = whole.clone();
+            flipped[whole.len() / 2] ^= 4;
+            flipped
+        }] {
+            replace(&folder.join(file), &changed);
+            let found = check_at(&folder, &[&key], &[]).findings;
+            let on_it = |one: &Finding| one.object == *file && one.kind != Kind::Conflict;
+            assert!(found.iter().any(on_it), "{file}: {found:?}");
+        }
+        replace(&folder.join(file), &whole);
+    }
+    fs::remove_file(folder.join(&bits)).unwrap();
+    let found = check_at(&folder, &[&key], &[]).findings;
+    assert!(found.iter().any(|one| one.object == bits && one.why.contains("missing")), "{found:?}");
+    fs::write(folder.join(&bits), nar).unwrap();
     let [_, (info, admission), _] = fixture.entries();
     assert_eq!(publish(&publisher, info, &admission), Published::There);
 }

@@ -107,6 +107,7 @@ impl Cosign {
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
         let cosigned = Signing { rebuild, publisher: &publisher, refused }.run()?;
         mirror.remember_all()?;
+        super::snapshot::renew(&mirror, &key)?;
         super::page::renew(&mirror)?;
         let seeds = seeded.into_iter().map(|(path, published)| (path, Cosigned::Signed(published)));
         let (seeds, derivations): (Vec<_>, Vec<_>) = (seeds.collect(), cosigned);

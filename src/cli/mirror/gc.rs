@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::{page, to_write};
+use super::{page, snapshot, to_write};
 use crate::{
     cli::{Context, Exit, Failure, document::JsonTo, read},
     mirror::{
@@ -95,6 +95,7 @@ impl Gc {
         }
         .run()?;
         if !self.dry_run {
+            snapshot::renew(&mirror, &key)?;
             page::renew(&mirror)?;
         }
         let document = self.document(gone);

@@ -8,6 +8,7 @@ mod init;
 mod page;
 pub mod populate;
 mod serve;
+pub mod snapshot;
 mod sources;
 pub mod verify;
 
@@ -39,6 +40,7 @@ enum Verb {
     Cosign(Box<cosign::Cosign>),
     Sources(sources::Sources),
     Serve(serve::Serve),
+    Snapshot(snapshot::Snapshot),
     Verify(Box<verify::Verify>),
 }
 
@@ -54,6 +56,7 @@ impl Mirror {
             Verb::Cosign(verb) => verb.run(context),
             Verb::Sources(verb) => verb.run(context),
             Verb::Serve(verb) => verb.run(context),
+            Verb::Snapshot(verb) => verb.run(context),
             Verb::Verify(verb) => verb.run(context),
         }
     }
@@ -82,9 +85,10 @@ fn exit(error: &MirrorError) -> Exit {
             Exit::Usage
         }
         MirrorError::Unsigned { .. } | MirrorError::NotASigner { .. } => Exit::Unsigned,
-        MirrorError::Document { .. } | MirrorError::Left { .. } | MirrorError::Graph(_) => {
-            Exit::HASH_MISMATCH
-        }
+        MirrorError::Document { .. }
+        | MirrorError::Left { .. }
+        | MirrorError::Lost { .. }
+        | MirrorError::Graph(_) => Exit::HASH_MISMATCH,
         MirrorError::NotClosed { .. } => Exit::NotChecked,
         MirrorError::Attest(_) => Exit::Usage,
         _ => Exit::Internal,

@@ -121,6 +121,7 @@ impl Populate {
         };
         let fates = filling.run()?;
         mirror.remember_all()?;
+        super::snapshot::renew(&mirror, &key)?;
         super::page::renew(&mirror)?;
         let mut exit = Exit::Success;
         for published in seeded.iter().map(|(_, published)| published) {

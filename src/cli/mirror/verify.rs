@@ -1,6 +1,6 @@
 //! `reprove mirror verify`: everything that a stranger can check of a mirror.
 
-use std::io::Write as _;
+use std::{io::Write as _, path::PathBuf, time::SystemTime};
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::{bench::Bench, page};
 use crate::{
-    cli::{Context, Exit, Failure, document::JsonTo, running::Running},
+    cli::{Context, Exit, Failure, document::JsonTo, read, running::Running},
     mirror::{
         Mirror,
         check::{self, Kind, Report, Request},
         location::Location,
         rebuild::{Rebuild, Rebuilt, Subject},
+        snapshot,
     },
     nix::{signature::PublicKey, store_path::StorePath},
     report::{count::count, escape::escape},
@@ -25,12 +26,15 @@ use crate::{
 /// Without --trusted-public-keys the mirror is held against the keys that it names itself: that finds damage and mistakes, and
 /// nobody who made a mirror of their own.
 ///
+/// Snapshots that its signers made of the mirror say until when they hold, and what has to be there: so an old copy of it, and one in
+/// which something was left out, is found out; with --since even one whose server hides the snapshot as well.
+///
 /// With --rebuild every path that was built, or of PATH… each, is proved again: its derivation, inputs and sources come from the
 /// mirror and from nowhere else, it is built as often and in the machines that the mirror's policy says, and the bits are compared.
 ///
 /// Exit codes: 0 all is well, 102 something is damaged, 104 other bits are on record for an admitted path or were built, 120
-/// something is below the mirror's own policy, 121 too few of those who have to have signed, 122 something is missing, could not be
-/// read, or could not be built again.
+/// something is below the mirror's own policy, 121 too few of those who have to have signed, 122 something is missing or old, could
+/// not be read, or could not be built again.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The mirror; http://… and https://… as well
@@ -42,6 +46,9 @@ pub struct Verify {
     /// The keys to believe, as nix.conf spells them: NAME:BASE64
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     trusted_public_keys: Vec<PublicKey>,
+    /// A snapshot of the mirror that you have kept, a copy of snapshots/…: the mirror has to have everything that it lists
+    #[arg(long, value_name = "FILE")]
+    since: Vec<PathBuf>,
     /// Build again what was built
     #[arg(long)]
     rebuild: bool,
@@ -78,6 +85,8 @@ struct Document {
     by_own_keys: bool,
     /// Whether records of other bits could not be looked for, because the mirror cannot be listed.
     conflicts_unseen: bool,
+    /// What its signers saw of it, and until when that holds.
+    snapshots: Vec<Snapshot>,
     /// Paths that were removed as they should be.
     removed: u64,
     /// Objects that no path refers to.
@@ -87,6 +96,16 @@ struct Document {
     findings: Vec<Finding>,
     /// What came of building it again; none without `--rebuild`.
     rebuilt: Option<Vec<Again>>,
+}
+
+/// A snapshot of the mirror.
+#[derive(Serialize, schemars::JsonSchema)]
+struct Snapshot {
+    by: String,
+    number: u64,
+    made: String,
+    /// Until when it holds under the mirror's policy.
+    until: String,
 }
 
 /// A derivation that was built again.
@@ -106,7 +125,7 @@ struct Again {
 
 #[derive(Serialize, schemars::JsonSchema)]
 struct Finding {
-    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `unlisted`, `outdated`, `gone` or `unread`.
+    /// `damaged`, `unsigned`, `not-closed`, `below-policy`, `conflict`, `unlisted`, `outdated`, `gone`, `stale` or `unread`.
     kind: String,
     object: String,
     why: String,
@@ -120,8 +139,15 @@ impl Verify {
         if self.paths.is_empty() {
             location.listable()?;
         }
-        let request =
-            Request { paths: &self.paths, believed: &self.trusted_public_keys, jobs: self.running.threads() };
+        let since: Vec<Vec<u8>> =
+            self.since.iter().map(|file| read::named(file, snapshot::MAX_LEN)).collect::<Result<_, _>>()?;
+        let request = Request {
+            paths: &self.paths,
+            believed: &self.trusted_public_keys,
+            since: &since,
+            now: SystemTime::now(),
+            jobs: self.running.threads(),
+        };
         let mut report = check::check(&location, &request)?;
         if self.paths.is_empty() {
             // A mirror that none of its signers stands for has no page of its own; that was found already.
@@ -239,10 +265,20 @@ fn print(report: &Report) -> std::io::Result<()> {
         report.pending,
         if signed.is_empty() { "none".to_owned() } else { signed.join(", ") }
     )?;
+    for one in &report.snapshots {
+        writeln!(
+            out,
+            "snapshot {} of {} by {} holds until {}",
+            one.number,
+            one.made,
+            escape(&one.by),
+            one.until
+        )?;
+    }
     if report.conflicts_unseen {
         writeln!(
             out,
-            "records of other bits cannot be looked for where nothing can be listed; a copy of the mirror shows them"
+            "records of other bits cannot be looked for where nothing can be listed; a snapshot or a copy of the mirror shows them"
         )?;
     }
     if report.by_own_keys {
@@ -289,12 +325,18 @@ fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
         signed: report.signed,
         by_own_keys: report.by_own_keys,
         conflicts_unseen: report.conflicts_unseen,
+        snapshots: report.snapshots.into_iter().map(shown).collect(),
         removed: report.removed,
         left: report.left,
         unremembered: report.unremembered,
         findings: report.findings.into_iter().map(finding).collect(),
         rebuilt,
     }
+}
+
+fn shown(seen: check::Seen) -> Snapshot {
+    let check::Seen { by, number, made, until } = seen;
+    Snapshot { by, number, made: made.to_string(), until: until.to_string() }
 }
 
 /// The JSON Schema of what `--json` writes.

@@ -34,7 +34,7 @@ pub struct Cache {
     address: String,
     place: Place,
     /// What is known to sign here.
-    keys: Vec<PublicKey>,
+    pub(super) keys: Vec<PublicKey>,
     /// Why it is no cache of our paths. Then it says nothing of any: that is not the same as not having it.
     unfit: Option<Failed>,
 }

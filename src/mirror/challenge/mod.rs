@@ -2,9 +2,11 @@
 //!
 //! What caches say is compared first, and costs a small answer each. Only what they disagree about is fetched, into our store; what a
 //! cache gives counts when it has the hash that the cache says, and is then taken apart by `diff` and `diagnose`. Nobody is believed
-//! more than another: signatures are reported, and decide nothing.
+//! more than another: signatures are reported, and decide nothing. But a key that has signed two different things of one path is told
+//! of, with both signatures.
 
 mod cache;
+mod equivocation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,7 @@ use crate::{
 };
 
 pub use cache::{Cache, Claim, HOST, Signatures};
+pub use equivocation::{Equivocation, Signed};
 
 /// Paths that are asked for in one run.
 const MOST_PATHS: usize = 200_000;
@@ -79,6 +82,8 @@ pub struct PathResult {
     pub lacking: Vec<usize>,
     /// Caches that could not be asked, by index, and why.
     pub failed: Vec<(usize, Failed)>,
+    /// Keys that have signed more than one of what is said.
+    pub equivocations: Vec<Equivocation>,
     /// Where the bits differ, and why: each other group's held against the first one's whose bits were had.
     pub divergences: Vec<Divergence>,
 }
@@ -248,6 +253,7 @@ fn ask(request: &Request<'_>, path: &StorePath) -> PathResult {
         groups: Vec::new(),
         lacking: Vec::new(),
         failed: Vec::new(),
+        equivocations: Vec::new(),
         divergences: Vec::new(),
     };
     for (cache, asked) in request.caches.iter().enumerate() {
@@ -264,6 +270,7 @@ fn ask(request: &Request<'_>, path: &StorePath) -> PathResult {
             }
         }
     }
+    result.equivocations = equivocation::find(&result.groups, request.caches, request.keys);
     result.judge();
     result
 }

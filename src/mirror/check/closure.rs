@@ -2,24 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Found, Kind, Report, path::PathResult};
+use super::{Checker, Found, Kind, Report, Request, path::PathResult, snapshot::Signed};
 use crate::{
     mirror::{
         layout::{FileHash, HashPart, Object},
         location::LocationError,
         parallel::parallel,
+        statement::Admission,
     },
     nix::store_path::StorePath,
 };
 
 impl Checker<'_> {
-    /// Looks at them. What nothing of them needs is not looked at.
+    /// Looks at them, and tells what was looked at: they, and the derivations that they were built by. What nothing of them needs is
+    /// not looked at.
     pub(super) fn closure(
         &self,
-        roots: &[StorePath],
-        jobs: usize,
+        request: &Request<'_>,
+        snapshots: &[Signed<'_>],
         report: &mut Report,
-    ) -> BTreeMap<HashPart, PathResult> {
+    ) -> (BTreeMap<HashPart, PathResult>, BTreeSet<HashPart>) {
+        let (roots, jobs) = (request.paths, request.jobs);
         let mut paths = BTreeMap::new();
         let (there, absent): (Vec<&StorePath>, Vec<&StorePath>) =
             roots.iter().partition(|root| self.is_known(root));
@@ -38,12 +41,15 @@ impl Checker<'_> {
         let sources = paths.values().flat_map(|path| &path.admissions).flat_map(|one| one.sources.values());
         let sources: BTreeSet<FileHash> = sources.filter_map(|hex| FileHash::from_hex(hex)).collect();
         report.sources = sources.len() as u64;
-        let conflicts = self.conflicts(&paths, report);
+        let derivers = paths.values().flat_map(|path| &path.admissions).filter_map(Admission::deriver);
+        let parts: BTreeSet<HashPart> =
+            paths.keys().cloned().chain(roots.iter().chain(derivers).map(HashPart::of)).collect();
+        let conflicts = self.conflicts(&parts, snapshots, report);
         let documents: Vec<Object> = sources.into_iter().map(Object::Source).chain(conflicts).collect();
         for found in parallel(&documents, jobs, |object| self.document(object)) {
             report.add(found);
         }
-        paths
+        (paths, parts)
     }
 
     /// Whether there is anything of a path: its narinfo, or what a signer signs of it.
@@ -90,23 +96,30 @@ impl Checker<'_> {
         found
     }
 
-    /// The records of other bits that were found for any of these paths.
-    fn conflicts(&self, paths: &BTreeMap<HashPart, PathResult>, report: &mut Report) -> Vec<Object> {
-        let listed = match self.location.list("conflicts/") {
-            Ok(listed) => listed,
+    /// The records of other bits that were found for any of these paths: those that are there, or, where nothing can be listed, those
+    /// that snapshots list.
+    fn conflicts(
+        &self,
+        parts: &BTreeSet<HashPart>,
+        snapshots: &[Signed<'_>],
+        report: &mut Report,
+    ) -> BTreeSet<Object> {
+        let names: Vec<String> = match self.location.list("conflicts/") {
+            Ok(listed) => listed.into_iter().map(|(name, _)| name).collect(),
             Err(LocationError::NotListed { .. }) => {
-                report.conflicts_unseen = true;
-                return Vec::new();
+                report.conflicts_unseen = snapshots.is_empty();
+                let records = snapshots.iter().flat_map(|one| one.snapshot.listed.records.keys());
+                records.cloned().collect()
             }
             Err(error) => {
                 let mut found = Found::default();
                 found.fault(Kind::Unread, "conflicts/", error.to_string());
                 report.add(found);
-                return Vec::new();
+                Vec::new()
             }
         };
-        let objects = listed.into_iter().filter_map(|(name, _)| Object::parse(&name));
-        let is_of = |object: &Object| matches!(object, Object::Conflict(part, _) if paths.contains_key(part));
+        let objects = names.iter().filter_map(|name| Object::parse(name));
+        let is_of = |object: &Object| matches!(object, Object::Conflict(part, _) if parts.contains(part));
         objects.filter(is_of).collect()
     }
 }

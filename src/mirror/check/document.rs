@@ -2,18 +2,18 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Checker, Found, Kind};
+use super::{Checker, Found, Kind, path::unpacked};
 use crate::{
     attest::envelope::Envelope,
     mirror::{
         MAX_SMALL,
         admission::{REFUSAL_KIND, Refusal},
+        conflict::{self, Bits, Conflict},
         layout::{HashPart, KeyId, Object},
         policy::Policy,
-        publish::{CONFLICT_KIND, Conflict},
         reading::{READING_KIND, Reading},
     },
-    nix::signature::PublicKey,
+    nix::{hash::NarHash, signature::PublicKey},
 };
 
 /// Longest signed document, in bytes.
@@ -67,17 +67,9 @@ impl Checker<'_> {
                 found.fault(Kind::Damaged, &name, "its hash is not its name");
             }
             Object::Conflict(part, hash) => {
-                let Some(conflict) = self.signed::<Conflict>(&mut found, &name, CONFLICT_KIND) else {
-                    return found;
-                };
-                if HashPart::of(&conflict.path) != *part || conflict.found.nar_hash != *hash {
-                    found.fault(Kind::Damaged, &name, "it is about something else than its name says");
+                if let Some(conflict) = self.signed::<Conflict>(&mut found, &name, conflict::KIND) {
+                    self.conflict(&mut found, &name, (part, hash), &conflict);
                 }
-                let why = format!(
-                    "{} is admitted as {}, and was found as {}",
-                    conflict.path, conflict.admitted.nar_hash, conflict.found.nar_hash
-                );
-                found.fault(Kind::Conflict, &name, why);
             }
             Object::Refused(part, _) => {
                 let refusal = self.signed::<Refusal>(&mut found, &name, REFUSAL_KIND);
@@ -89,6 +81,50 @@ impl Checker<'_> {
             _ => {}
         }
         found
+    }
+
+    /// A record of other bits: that it is one, that those whom it names have signed what it says they have, and that the bits which
+    /// were found are there.
+    fn conflict(
+        &self,
+        found: &mut Found,
+        name: &str,
+        (part, hash): (&HashPart, &NarHash),
+        conflict: &Conflict,
+    ) {
+        if HashPart::of(&conflict.path) != *part || conflict.found.nar_hash != *hash {
+            found.fault(Kind::Damaged, name, "it is about something else than its name says");
+        }
+        let keys = self.believed.named.contributors.iter().flat_map(|one| &one.nix);
+        let by = match conflict.signed_by(keys) {
+            Ok(by) if by.is_empty() => String::new(),
+            Ok(by) => format!(" by {}", by.into_iter().collect::<Vec<_>>().join(", ")),
+            Err(why) => {
+                found.fault(Kind::Damaged, name, why);
+                String::new()
+            }
+        };
+        let Conflict { path, admitted, found: other, .. } = conflict;
+        let why = if admitted.nar_hash == other.nar_hash {
+            format!(
+                "{path} is admitted as {}{by}, and was found to refer to something else",
+                admitted.nar_hash
+            )
+        } else {
+            self.other_nar(found, part, other);
+            format!("{path} is admitted as {}{by}, and was found as {}", admitted.nar_hash, other.nar_hash)
+        };
+        found.fault(Kind::Conflict, name, why);
+    }
+
+    /// The NAR of other bits that were found.
+    fn other_nar(&self, found: &mut Found, part: &HashPart, bits: &Bits) {
+        let name = Object::OtherNar(part.clone(), bits.nar_hash).name();
+        let Some(opened) = self.open(found, &name) else { return };
+        let Some(read) = unpacked(found, &name, opened.bytes, bits.nar_size) else { return };
+        if (NarHash(read.nar.0.0), read.nar.1) != (bits.nar_hash, bits.nar_size) {
+            found.fault(Kind::Damaged, &name, "the NAR in it is not the one that its name promises");
+        }
     }
 
     /// What somebody has read: that it is theirs, and that what they read is what is there.

@@ -11,6 +11,7 @@ mod document;
 mod memory;
 mod path;
 mod signatures;
+mod snapshot;
 mod source;
 mod together;
 
@@ -18,6 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     io::{self, Read as _},
+    time::SystemTime,
 };
 
 use super::{
@@ -34,6 +36,8 @@ use crate::{
 };
 use memory::Memory;
 use path::PathResult;
+use snapshot::Scope;
+pub use snapshot::Seen;
 
 /// What kind of fault was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +58,8 @@ pub enum Kind {
     Outdated,
     /// It was admitted, and somebody took it away without a record.
     Gone,
+    /// It held once: what is seen may be old.
+    Stale,
     /// It could not be read, so nothing is known of it.
     Unread,
 }
@@ -69,6 +75,7 @@ impl fmt::Display for Kind {
             Kind::Unlisted => "unlisted",
             Kind::Outdated => "outdated",
             Kind::Gone => "gone",
+            Kind::Stale => "stale",
             Kind::Unread => "unread",
         })
     }
@@ -116,9 +123,11 @@ pub struct Report {
     pub removed: u64,
     /// Names of objects that a killed writer did not come to: that a path was admitted, which the next writer says.
     pub unremembered: Vec<String>,
+    /// The snapshots of its signers.
+    pub snapshots: Vec<Seen>,
     /// Whether keys were named by whoever asked. Without, the mirror was held against what it says of itself.
     pub by_own_keys: bool,
-    /// Whether records of other bits could not be looked for, because the location cannot be listed.
+    /// Whether records of other bits could not be looked for, because the location cannot be listed and no snapshot lists them.
     pub conflicts_unseen: bool,
     /// Faults, sorted.
     pub findings: Vec<Finding>,
@@ -130,6 +139,10 @@ pub struct Request<'a> {
     pub paths: &'a [StorePath],
     /// The keys to believe; those that the mirror names when there are none.
     pub believed: &'a [PublicKey],
+    /// Snapshots that were kept: the mirror has to have everything that they list.
+    pub since: &'a [Vec<u8>],
+    /// What time it is.
+    pub now: SystemTime,
     /// How many threads.
     pub jobs: usize,
 }
@@ -165,10 +178,17 @@ pub fn check(location: &Location, request: &Request<'_>) -> Result<Report, Mirro
     let mut report = Report { by_own_keys: request.believed.is_empty(), ..Report::default() };
     report.add(checker.policy_signatures(&document));
     report.add(checker.cache_info());
+    let mut found = Found::default();
+    let snapshots = checker.snapshots(&mut found);
+    report.add(found);
     let paths = if request.paths.is_empty() {
-        checker.whole(request.jobs, &mut report)?
+        let paths = checker.whole(request.jobs, &mut report)?;
+        checker.against_snapshots(request, &snapshots, &Scope::Whole, &paths, &mut report);
+        paths
     } else {
-        checker.closure(request.paths, request.jobs, &mut report)
+        let (paths, parts) = checker.closure(request, &snapshots, &mut report);
+        checker.against_snapshots(request, &snapshots, &Scope::Parts(&parts), &paths, &mut report);
+        paths
     };
     together::check(&paths, &mut report);
     report.findings.sort();
@@ -211,7 +231,13 @@ impl Checker<'_> {
                     }
                 }
                 // The page follows from the others, and whoever makes pages holds it against them.
-                Some(Object::CacheInfo | Object::Policy | Object::PolicySignature | Object::Page) => {}
+                Some(
+                    Object::CacheInfo
+                    | Object::Policy
+                    | Object::PolicySignature
+                    | Object::Page
+                    | Object::Snapshot(_),
+                ) => {}
                 Some(Object::Claim(..)) => report.claims += 1,
                 Some(
                     object @ (Object::Source(_)
@@ -240,6 +266,9 @@ impl Checker<'_> {
                 Object::Source(_) => report.sources += 1,
                 Object::Refused(..) => report.refused += 1,
                 Object::Reading(..) => report.readings += 1,
+                Object::Conflict(part, hash) => {
+                    others.remove(&Object::OtherNar(part.clone(), *hash).name());
+                }
                 _ => {}
             }
         }

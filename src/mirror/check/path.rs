@@ -138,18 +138,8 @@ impl Checker<'_> {
             found.fault(Kind::Damaged, &object, why);
             return;
         }
-        let failed = Cell::new(false);
-        let file = Watched { from: opened.bytes.take(file_size.saturating_add(1)), failed: &failed };
-        let read = match read_nar(file, info.nar_size) {
-            Ok(read) => read,
-            Err(error) => {
-                // What cannot be read is not said to be wrong.
-                let kind = if failed.get() { Kind::Unread } else { Kind::Damaged };
-                return found.fault(kind, &object, error.to_string());
-            }
-        };
-        found.file_bytes += read.file.1;
-        found.nar_bytes += read.nar.1;
+        let file = opened.bytes.take(file_size.saturating_add(1));
+        let Some(read) = unpacked(found, &object, file, info.nar_size) else { return };
         if read.file != (file_hash, file_size) {
             found.fault(Kind::Damaged, &object, "its hash is not its name");
         }
@@ -307,6 +297,24 @@ impl Checker<'_> {
     }
 }
 
+/// What is in a compressed NAR of `most` bytes; what is wrong with it, or with reading it, is a fault.
+pub(super) fn unpacked(found: &mut Found, name: &str, file: impl Read, most: u64) -> Option<ReadNar> {
+    let failed = Cell::new(false);
+    match read_nar(Watched { from: file, failed: &failed }, most) {
+        Ok(read) => {
+            found.file_bytes += read.file.1;
+            found.nar_bytes += read.nar.1;
+            Some(read)
+        }
+        Err(error) => {
+            // What cannot be read is not said to be wrong.
+            let kind = if failed.get() { Kind::Unread } else { Kind::Damaged };
+            found.fault(kind, name, error.to_string());
+            None
+        }
+    }
+}
+
 /// Reads, and tells that it failed from that what it read is wrong.
 struct Watched<'f, R> {
     from: R,
@@ -323,9 +331,9 @@ impl<R: Read> Read for Watched<'_, R> {
 }
 
 /// What is in a compressed NAR: hash and size of the file, of the NAR, and of the NAR's listing.
-struct ReadNar {
+pub(super) struct ReadNar {
     file: (FileHash, u64),
-    nar: (FileHash, u64),
+    pub(super) nar: (FileHash, u64),
     listing: Option<(FileHash, u64)>,
 }
 

@@ -18,10 +18,10 @@ use std::{
 use super::{
     Mirror, MirrorError, check_signer,
     claims::{Claimed, Hold, Worker},
+    conflict::Bits,
     derivations,
     layout::{HashPart, Object},
     memory::{REMOVAL_SCHEMA, Removal},
-    publish::Bits,
     statement::{self, Admission},
 };
 use crate::{

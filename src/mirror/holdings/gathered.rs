@@ -6,10 +6,10 @@ use super::{
     super::{
         Mirror, MirrorError,
         admission::{REFUSAL_KIND, Refusal},
+        conflict::{self, Conflict},
         document::Told,
         layout::{HashPart, KeyId, Object},
         parallel::parallel,
-        publish::{CONFLICT_KIND, Conflict},
         statement::Ground,
     },
     Held, Holdings, MOST_DOCUMENTS, MOST_PATHS, Totals, Unread, Waiting,
@@ -159,7 +159,7 @@ impl<'m> Gathered<'m> {
                 self.totals.refusals += 1;
                 keep(&mut self.refusals, told);
             }),
-            _ => self.mirror.told(object, CONFLICT_KIND).map(|told| {
+            _ => self.mirror.told(object, conflict::KIND).map(|told| {
                 self.totals.conflicts += 1;
                 keep(&mut self.conflicts, told);
             }),

@@ -8,7 +8,7 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{admission::Refusal, document::Told, policy::Policy, publish::Conflict, statement::Ground};
+use super::{admission::Refusal, conflict::Conflict, document::Told, policy::Policy, statement::Ground};
 use crate::nix::{hash::NarHash, store_path::StorePath};
 
 /// Paths of which more than the count is kept, at most: the first ones by name. A page of them has a few megabytes.

@@ -181,7 +181,7 @@ fn content_type(object: &Object) -> &'static str {
     match object {
         Object::CacheInfo => "text/x-nix-cache-info",
         Object::NarInfo(_) | Object::Signature(..) => "text/x-nix-narinfo",
-        Object::Nar(_) => "application/x-nix-nar",
+        Object::Nar(_) | Object::OtherNar(..) => "application/x-nix-nar",
         Object::Page => "text/html; charset=utf-8",
         Object::Log(_) | Object::PolicySignature => "text/plain; charset=utf-8",
         Object::Attestation(..) => "application/jsonl",

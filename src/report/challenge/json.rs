@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{given, word};
 use crate::{
-    mirror::challenge::{Challenge, Failed, PathResult},
+    mirror::challenge::{self, Challenge, Failed, PathResult},
     nix::{hash::NarHash, store_path::StorePath},
     report::{diff, escape::escape},
 };
@@ -34,7 +34,25 @@ struct Path<'a> {
     lacking: Vec<&'a str>,
     /// Caches that could not be asked.
     failed: Vec<NotAsked<'a>>,
+    /// Keys that have signed more than one of `says`.
+    equivocations: Vec<Equivocation<'a>>,
     divergences: Vec<Divergence<'a>>,
+}
+
+/// A key that has signed several things of one path. Each signature is over its fingerprint, by this key: nothing else is needed to
+/// check that.
+#[derive(Serialize, schemars::JsonSchema)]
+struct Equivocation<'a> {
+    /// `NAME:BASE64`.
+    key: String,
+    signed: Vec<Signed<'a>>,
+}
+
+#[derive(Serialize, schemars::JsonSchema)]
+struct Signed<'a> {
+    nar_hash: NarHash,
+    fingerprint: &'a str,
+    signature: &'a str,
 }
 
 /// Caches that say one NAR hash.
@@ -138,8 +156,18 @@ fn path<'a>(challenge: &'a Challenge, result: &'a PathResult) -> Path<'a> {
             .iter()
             .map(|(cache, failed)| NotAsked { cache: name(*cache), problem: problem(failed) })
             .collect(),
+        equivocations: result.equivocations.iter().map(equivocation).collect(),
         divergences: divergences.collect(),
     }
+}
+
+fn equivocation(found: &challenge::Equivocation) -> Equivocation<'_> {
+    let signed = found.signed.iter().map(|one| Signed {
+        nar_hash: one.nar_hash,
+        fingerprint: &one.fingerprint,
+        signature: &one.signature,
+    });
+    Equivocation { key: format!("{:?}", found.key), signed: signed.collect() }
 }
 
 fn problem(failed: &Failed) -> Problem {

@@ -2,7 +2,7 @@
 
 use super::{given, word};
 use crate::{
-    mirror::challenge::{Challenge, PathResult, Said, Verdict},
+    mirror::challenge::{Challenge, Equivocation, PathResult, Said, Verdict},
     report::subject::{Problem, Report, Seen, Standing, Subject},
 };
 
@@ -37,6 +37,7 @@ fn subject<'a>(challenge: &'a Challenge, result: &'a PathResult) -> Subject<'a> 
             .iter()
             .map(|(cache, failed)| (name(*cache).to_owned(), format!("could not be asked: {}", failed.why))),
     );
+    facts.extend(result.equivocations.iter().map(|one| (one.key.name().to_owned(), equivocates(one))));
     let first = result.groups.iter().flat_map(|group| &group.said);
     let mut first = first.filter(|said| given(said).0 == "shown");
     let a = first.next().map_or("", |said| name(said.cache));
@@ -60,6 +61,12 @@ fn subject<'a>(challenge: &'a Challenge, result: &'a PathResult) -> Subject<'a> 
         seen: seen.collect(),
         judgement: None,
     }
+}
+
+/// `has signed each of sha256-…, sha256-…`
+pub(super) fn equivocates(found: &Equivocation) -> String {
+    let hashes: Vec<String> = found.signed.iter().map(|one| one.nar_hash.to_string()).collect();
+    format!("has signed each of {}", hashes.join(", "))
 }
 
 /// `signed by a-1; its signature of b-1 is not b-1's; it gives …`

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::{subjects::says, word};
+use super::{
+    subjects::{equivocates, says},
+    word,
+};
 use crate::{
     mirror::challenge::{Challenge, PathResult, Verdict},
     report::{
@@ -52,6 +55,9 @@ fn path(out: &mut dyn Write, challenge: &Challenge, result: &PathResult, detail:
     }
     for (cache, failed) in &result.failed {
         writeln!(out, "  {} [{}] {}", escape(name(*cache)), failed.code, escape(&failed.why))?;
+    }
+    for one in &result.equivocations {
+        writeln!(out, "  {} {}; --json has the signatures", escape(one.key.name()), equivocates(one))?;
     }
     for one in &result.divergences {
         writeln!(out, "  the first against {}, {}:", one.other, escape(&one.against))?;

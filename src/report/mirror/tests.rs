@@ -4,10 +4,10 @@ use super::*;
 use crate::{
     mirror::{
         admission::{Refusal, RefusedOutput},
+        conflict::{Bits, Conflict},
         document::Told,
         holdings::{ReadBy, Shown, Testimony, Totals, Unread, Waiting},
         policy::{Policy, Trusted},
-        publish::{Bits, Conflict},
     },
     nix::{hash::NarHash, secret_key},
 };
@@ -55,8 +55,13 @@ fn evil() -> Holdings {
     };
     let built = Ground::Built { derivation: path(3, "x?y.drv"), output: EVIL.to_owned() };
     let bits = Bits { nar_hash: NarHash([8; 32]), nar_size: 1, references: Vec::new() };
-    let conflict =
-        Conflict { schema: EVIL.to_owned(), path: path(1, "a?b=c"), admitted: bits.clone(), found: bits };
+    let conflict = Conflict {
+        schema: EVIL.to_owned(),
+        path: path(1, "a?b=c"),
+        admitted: bits.clone(),
+        narinfo: Some(EVIL.to_owned()),
+        found: bits,
+    };
     let output = RefusedOutput {
         output: EVIL.to_owned(),
         path: None,

@@ -1,0 +1,366 @@
+//! What a mirror held at a time, signed: so that whoever serves an older copy of it, or a part, or parts of two, is found out.
+//!
+//! Everything else in a mirror proves itself, and nothing of it is dated. So every signature of an old copy is good, and where a
+//! refusal or a record of other bits was taken away nothing is missing. A snapshot is one signer's list of all that is admitted and of
+//! all that is said against anything, with the time until which it holds. It is the one object that says when; whoever wants a mirror
+//! whose bytes do not depend on that makes none.
+//!
+//! What is at stake: The Update Framework, "rollback", "indefinite freeze" and "mix-and-match attacks".
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Mirror, MirrorError, check_signer,
+    layout::{FileHash, HashPart, KeyId, Object},
+    location::{Location, LocationError, Put},
+    parallel::parallel,
+    policy::Policy,
+};
+use crate::{
+    attest::envelope::Envelope,
+    nix::{
+        hash::NarHash, narinfo::NarInfo, secret_key::SecretKey, signature::PublicKey, store_path::StorePath,
+    },
+};
+
+/// The type that signatures of a snapshot name.
+pub const KIND: &str = "application/vnd.reprove.snapshot+json";
+
+/// The schema of [`Snapshot`].
+pub const SCHEMA: &str = "reprove.snapshot/1";
+
+/// Longest snapshot, in bytes: of half a million paths.
+pub const MAX_LEN: u64 = 128 << 20;
+
+/// Longest record that a snapshot lists, in bytes.
+const MAX_RECORD: u64 = 16 << 20;
+
+/// For how many days a snapshot holds where nobody says.
+pub const USUAL_DAYS: u32 = 30;
+
+/// How often a snapshot is made again when another one with the same key comes between.
+const ATTEMPTS: usize = 4;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A moment, to the second; written as RFC 3339 has it, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Time(u64);
+
+impl Time {
+    /// Of a clock. What is before 1970 is taken for that.
+    pub fn of(time: SystemTime) -> Self {
+        Time(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+
+    /// So many days later.
+    #[must_use]
+    pub fn plus_days(self, days: u32) -> Self {
+        Time(self.0.saturating_add(DAY.as_secs() * u64::from(days)))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Later than RFC 3339 can say is its last moment.
+        let last = Duration::from_secs(253_402_300_799);
+        let time = UNIX_EPOCH + Duration::from_secs(self.0).min(last);
+        humantime::format_rfc3339_seconds(time).fmt(f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = humantime::parse_rfc3339(text).map_err(|error| format!("`{text}`: {error}"))?;
+        Ok(Time::of(time))
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> String {
+        time.to_string()
+    }
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// What a mirror held at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The how-manieth of this signer it is, from 1.
+    pub number: u64,
+    /// When it was made.
+    pub made: Time,
+    /// Until when it holds: who sees it later sees an old copy, or a mirror that nobody looks after.
+    pub expires: Time,
+    /// SHA-256 of `mirror.json`.
+    pub policy: String,
+    /// SHA-256 of the object of the one before.
+    pub before: Option<String>,
+    /// What was there.
+    pub listed: Listed,
+}
+
+/// How a snapshot is made.
+pub struct Making<'a> {
+    /// Who signs.
+    pub key: &'a SecretKey,
+    /// For how many days it holds.
+    pub days: u32,
+    /// What time it is.
+    pub now: SystemTime,
+    /// As many objects are read at once.
+    pub jobs: usize,
+}
+
+/// What is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// The paths that are admitted.
+    pub paths: BTreeMap<StorePath, ListedPath>,
+    /// What is said of paths and derivations and never goes: seeds, refusals, readings, other bits. Names of objects, and the SHA-256
+    /// of each.
+    pub records: BTreeMap<String, String>,
+}
+
+/// A path that is admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedPath {
+    /// The hash of its NAR.
+    pub nar_hash: NarHash,
+    /// The signatures of its narinfo, by the ids of their keys as they are in names of objects.
+    pub keys: BTreeSet<String>,
+}
+
+impl ListedPath {
+    /// As its narinfo says, and those of `keys` have signed.
+    pub(super) fn of<'k>(info: &NarInfo, keys: impl Iterator<Item = &'k PublicKey>) -> Self {
+        let signed =
+            |key: &&PublicKey| info.signatures.iter().any(|signature| key.has_signed(info, signature));
+        let keys = keys.filter(signed).map(|key| KeyId::of(key).to_string()).collect();
+        ListedPath { nar_hash: info.nar_hash, keys }
+    }
+}
+
+/// Something that was listed and is not there as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The object.
+    pub object: String,
+    /// What is the matter with it.
+    pub why: &'static str,
+    /// Whether it is there, and another one.
+    pub is_other: bool,
+}
+
+impl Listed {
+    /// What of it is not there any more. A path that was removed on record was not lost.
+    pub fn lost_in(&self, now: &Listed, is_removed: impl Fn(&HashPart) -> bool) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        for (path, was) in &self.paths {
+            let part = HashPart::of(path);
+            let object = Object::NarInfo(part.clone()).name();
+            match now.paths.get(path) {
+                None if is_removed(&part) => {}
+                None => lost.push(Lost {
+                    object,
+                    why: "it was there, and nobody removed it on record",
+                    is_other: false,
+                }),
+                Some(is) if is.nar_hash != was.nar_hash => {
+                    lost.push(Lost { object, why: "it had other bits", is_other: true });
+                }
+                Some(is) if !was.keys.is_subset(&is.keys) => {
+                    lost.push(Lost {
+                        object,
+                        why: "it had a signature that it has no more",
+                        is_other: false,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        for (object, was) in &self.records {
+            let (object, is) = (object.clone(), now.records.get(object));
+            match is {
+                None => {
+                    lost.push(Lost { object, why: "it was there, and such records stay", is_other: false })
+                }
+                Some(is) if is != was => {
+                    lost.push(Lost { object, why: "it said something else", is_other: true });
+                }
+                Some(_) => {}
+            }
+        }
+        lost
+    }
+}
+
+impl Snapshot {
+    /// What is in an object, signed by this key.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn read(bytes: &[u8], key: &PublicKey) -> Result<Self, String> {
+        let envelope: Envelope = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if envelope.payload_type != KIND {
+            return Err(format!("it is no {KIND}"));
+        }
+        let (document, _) = envelope.open(std::slice::from_ref(key)).map_err(|error| error.to_string())?;
+        let snapshot: Snapshot = serde_json::from_slice(&document).map_err(|error| error.to_string())?;
+        if snapshot.schema != SCHEMA {
+            return Err(format!("its schema is `{}`, not {SCHEMA}", snapshot.schema));
+        }
+        Ok(snapshot)
+    }
+
+    /// The object that it is as this key signs it.
+    fn signed(&self, key: &SecretKey) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(&Envelope::sign(KIND, &serde_json::to_vec(self)?, key))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Until when it holds under a policy, which may say how long any does.
+    pub fn holds_until(&self, policy: &Policy) -> Time {
+        let most = policy.snapshot_days.map(|days| self.made.plus_days(days));
+        most.map_or(self.expires, |most| most.min(self.expires))
+    }
+}
+
+/// Whether an object is one that a snapshot lists among its records.
+pub(super) fn is_record(object: &Object) -> bool {
+    matches!(object, Object::Seed(_) | Object::Refused(..) | Object::Reading(..) | Object::Conflict(..))
+}
+
+/// The SHA-256 of a record; `None` when it is not there.
+pub(super) fn record(location: &Location, name: &str) -> Result<Option<String>, LocationError> {
+    Ok(location.get(name, MAX_RECORD)?.map(|bytes| FileHash::of(&bytes).hex()))
+}
+
+impl Mirror {
+    /// Makes a snapshot of everything that is there now, in the place of the one that this signer made before.
+    ///
+    /// # Errors
+    /// [`MirrorError::Lost`] when something is not there that the one before lists; [`MirrorError::Left`] when others never cease to
+    /// make one with this key; a narinfo that cannot be believed.
+    pub fn snapshot(&self, making: &Making<'_>) -> Result<Snapshot, MirrorError> {
+        let key = making.key;
+        check_signer(&self.signers, key)?;
+        let name = Object::Snapshot(KeyId::of(&key.public())).name();
+        for _ in 0..ATTEMPTS {
+            let before = self.location.get(&name, MAX_LEN)?;
+            let snapshot = self.following(&name, before.as_deref(), making)?;
+            let bytes = snapshot.signed(key).map_err(|error| MirrorError::Io(error.into()))?;
+            let written = match &before {
+                Some(before) => self.location.exchange(&name, before, &bytes)?,
+                None => self.location.put_new(&name, &bytes)? == Put::New,
+            };
+            if written {
+                return Ok(snapshot);
+            }
+        }
+        Err(MirrorError::Left { object: self.location.url(&name) })
+    }
+
+    /// The snapshot that follows upon the one before.
+    fn following(
+        &self,
+        name: &str,
+        before: Option<&[u8]>,
+        making: &Making<'_>,
+    ) -> Result<Snapshot, MirrorError> {
+        let read = before.map(|bytes| Snapshot::read(bytes, &making.key.public())).transpose();
+        let last = read.map_err(|why| MirrorError::Document { object: self.location.url(name), why })?;
+        let listed = self.listed(making.jobs)?;
+        if let Some(last) = &last {
+            let removed = |part: &HashPart| matches!(self.removal(part), Ok(Some(_)));
+            if let Some(lost) = last.listed.lost_in(&listed, removed).into_iter().next() {
+                let (object, snapshot) = (self.location.url(&lost.object), self.location.url(name));
+                return Err(MirrorError::Lost { object, why: lost.why, snapshot });
+            }
+        }
+        let made = Time::of(making.now);
+        Ok(Snapshot {
+            schema: SCHEMA.to_owned(),
+            number: last.map_or(0, |last| last.number).saturating_add(1),
+            made,
+            expires: made.plus_days(making.days),
+            policy: FileHash::of(&self.policy.to_json()).hex(),
+            before: before.map(|bytes| FileHash::of(bytes).hex()),
+            listed,
+        })
+    }
+
+    /// What is there.
+    fn listed(&self, jobs: usize) -> Result<Listed, MirrorError> {
+        let (mut parts, mut records) = (Vec::new(), Vec::new());
+        for (name, _) in self.location.list("")? {
+            match Object::parse(&name) {
+                Some(Object::NarInfo(part)) => parts.push(part),
+                Some(object) if is_record(&object) => records.push(name),
+                _ => {}
+            }
+        }
+        let mut listed = Listed::default();
+        for info in parallel(&parts, jobs, |part| self.admitted(part)) {
+            // One that was removed since is on record.
+            let Some(info) = info? else { continue };
+            listed.paths.insert(info.store_path.clone(), ListedPath::of(&info, self.keys()));
+        }
+        let hashes = parallel(&records, jobs, |name| record(&self.location, name));
+        for (name, hash) in records.into_iter().zip(hashes) {
+            listed.records.extend(hash?.map(|hash| (name, hash)));
+        }
+        Ok(listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_and_read() {
+        let time: Time = "2026-11-23T05:40:12Z".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-11-23T05:40:12Z");
+        assert_eq!(time.plus_days(30).to_string(), "2026-12-23T05:40:12Z");
+        assert_eq!(Time(u64::MAX).plus_days(u32::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Time::of(UNIX_EPOCH - DAY), Time(0));
+        for wrong in ["", "now", "2026-13-01T00:00:00Z", "2026-11-23", "\"2026"] {
+            assert!(wrong.parse::<Time>().is_err(), "{wrong}");
+        }
+    }
+}
