@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::statement::Resource;
+use super::{statement::Resource, verdict::MachineRun};
 use crate::{build::run_record::RunRecord, machine::Settings};
 
 /// The type of the predicate.
@@ -87,19 +87,31 @@ impl Provenance {
                 build_type: BUILD.to_owned(),
                 external_parameters: asked,
                 internal_parameters: run.settings.clone(),
-                resolved_dependencies: vec![
-                    Resource::new("guest bundle", &run.bundle),
-                    Resource::new("input drive", &run.input),
-                ],
+                resolved_dependencies: dependencies(&run.bundle, &run.input).into(),
             },
             run_details: RunDetails {
-                builder: Builder {
-                    id: format!("urn:reprove:machine:{}", run.engine.replace(' ', ":")),
-                    version: version.into(),
-                },
+                builder: Builder { id: machine(&run.engine), version: version.into() },
                 metadata: Metadata { invocation_id: run.run.clone() },
                 byproducts: vec![Resource::new("console", &run.console)],
             },
         }
     }
+    /// Whether it is of this run, as far as a verdict says what that was.
+    pub fn is_of(&self, run: &MachineRun) -> bool {
+        let (build, details) = (&self.build_definition, &self.run_details);
+        details.metadata.invocation_id == run.run
+            && details.builder.id == machine(&run.engine)
+            && build.internal_parameters == run.settings
+            && build.resolved_dependencies == dependencies(&run.guest_bundle, &run.input_drive)
+    }
+}
+
+/// How a kind of machine, with its version, is named as a builder.
+fn machine(engine: &str) -> String {
+    format!("urn:reprove:machine:{}", engine.replace(' ', ":"))
+}
+
+/// What a run is made of.
+fn dependencies(bundle: &str, input: &str) -> [Resource; 2] {
+    [Resource::new("guest bundle", bundle), Resource::new("input drive", input)]
 }

@@ -8,8 +8,14 @@ use std::{
 };
 
 use reprove::{
-    attest::{statement::Statement, verdict},
+    attest::{
+        provenance::{self, Asked, Provenance},
+        statement::Statement,
+        verdict::{self, MachineRun, VerdictPredicate},
+    },
+    build::run_record::{self, RunRecord},
     graph::Graph,
+    machine::{End, Settings},
     mirror::{
         Mirror,
         check::{self, Report, Request},
@@ -229,24 +235,69 @@ impl Fixture {
     }
 }
 
+/// The record of a run that gave the very bits.
+fn record(n: u32, derivation: &StorePath) -> RunRecord {
+    let hex = "0".repeat(64);
+    RunRecord {
+        schema: run_record::SCHEMA.to_owned(),
+        run: format!("{n:064x}"),
+        drv: derivation.to_string(),
+        engine: "embedded 1".to_owned(),
+        bundle: hex.clone(),
+        settings: Settings::default(),
+        input: hex.clone(),
+        end: End::PoweredOff,
+        instructions: Some(1000),
+        state: None,
+        result: None,
+        console: hex,
+        console_bytes: 0,
+        output_drive: None,
+        outputs: Vec::new(),
+        error: None,
+    }
+}
+
+/// The verdict on a path that was built, if it was: two rounds, the same bits.
+pub fn verdict(info: &PathInfo, admission: &Admission, level: u64) -> Option<VerdictPredicate> {
+    let Ground::Built { derivation, output } = &admission.ground else { return None };
+    let round = |n: u32| {
+        let (record, hash) = (record(n, derivation), info.nar_hash.to_string());
+        MachineRun::of(format!("round {n}"), record.run.clone(), Some(hash), record)
+    };
+    Some(VerdictPredicate {
+        derivation: derivation.to_string(),
+        output: output.clone(),
+        system: None,
+        policies: Vec::new(),
+        verdict: "reproduced".to_owned(),
+        level,
+        level_name: "varied".to_owned(),
+        outside_contract: false,
+        rounds: [1, 2].map(round).into(),
+        references: Vec::new(),
+        causes: Vec::new(),
+        taken_on_trust: Vec::new(),
+    })
+}
+
 /// What is said of a path beside its admission.
 pub fn statements(info: &PathInfo, admission: &Admission, level: u64) -> Vec<Statement> {
-    let mut statements = Vec::new();
-    if let Ground::Built { derivation, output } = &admission.ground {
-        let round = |n: u32| {
-            serde_json::json!({
-                "round": format!("round {n}"), "run": "0".repeat(64), "engine": "embedded 1", "guestBundle": "0".repeat(64),
-                "settings": reprove::machine::Settings::default(), "inputDrive": "0".repeat(64), "instructions": 1000,
-                "stateRoots": null, "narHash": info.nar_hash,
-            })
-        };
-        let predicate = serde_json::json!({
-            "derivation": derivation, "output": output, "verdict": "reproduced", "level": level, "levelName": "varied",
-            "outsideContract": false, "policies": [], "takenOnTrust": [], "rounds": [round(1), round(2)], "references": [], "causes": [],
-        });
-        statements.push(Statement::new(&info.path, info.nar_hash, verdict::TYPE, predicate));
-    }
-    statements
+    verdict(info, admission, level).map(|verdict| with_verdict(info, admission, &verdict)).unwrap_or_default()
+}
+
+/// The same, with a verdict of one's own.
+pub fn with_verdict(info: &PathInfo, admission: &Admission, verdict: &VerdictPredicate) -> Vec<Statement> {
+    let Ground::Built { derivation, output } = &admission.ground else { return Vec::new() };
+    let asked = Asked {
+        installable: format!("{derivation}^{output}"),
+        derivation: derivation.to_string(),
+        output: output.clone(),
+    };
+    let how = serde_json::to_value(Provenance::of(asked, &record(1, derivation))).unwrap();
+    let found = serde_json::to_value(verdict).unwrap();
+    let said = [(provenance::TYPE, how), (verdict::TYPE, found)];
+    said.into_iter().map(|(kind, said)| Statement::new(&info.path, info.nar_hash, kind, said)).collect()
 }
 
 pub fn publish(publisher: &Publisher<'_>, info: &PathInfo, admission: &Admission) -> Published {

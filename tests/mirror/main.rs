@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod below_policy;
 mod bucket;
 mod challenge;
 mod cosign;

@@ -1,5 +1,5 @@
-//! The derivations that paths were built by: that each is what its path says, with everything it needs, and that a path, its inputs
-//! and its sources are those that its derivation names.
+//! The derivations that paths were built by: that each is what its path says, with everything it needs, that a path, its inputs
+//! and its sources are those that its derivation names, and that it was built in the machines that the policy names for its system.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +36,13 @@ impl Checker<'_> {
         for path in paths.values() {
             for admission in &path.admissions {
                 names_what_it_was_made_from(&mut found, path, admission, &read);
+            }
+            for machines in &path.machines {
+                // One that could not be read was told of.
+                let Some(derivation) = read.get(&machines.derivation) else { continue };
+                if let Some(why) = machines.fault(&self.policy, &derivation.system) {
+                    found.fault(Kind::BelowPolicy, &machines.object, why);
+                }
             }
         }
         follow(&mut found, &derivers, read);

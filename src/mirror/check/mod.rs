@@ -10,6 +10,7 @@ mod derivation;
 mod document;
 mod memory;
 mod path;
+mod shown;
 mod signatures;
 mod snapshot;
 mod source;

@@ -6,7 +6,11 @@ use std::{
     io::{self, Read},
 };
 
-use super::{Checker, Found, Kind, document::canonical};
+use super::{
+    Checker, Found, Kind,
+    document::canonical,
+    shown::{Machines, too_few_builds},
+};
 use crate::{
     attest::{
         check::{self as attested, Said},
@@ -36,6 +40,8 @@ pub(super) struct PathResult {
     pub(super) info: Option<NarInfo>,
     /// What is said of it, by each key that is believed.
     pub(super) admissions: Vec<Admission>,
+    /// The machines that each verdict names, of a path that was built.
+    pub(super) machines: Vec<Machines>,
     /// Contributors with a good signature.
     pub(super) signed: Vec<String>,
     /// Whether it has no narinfo, because too few have signed it yet.
@@ -171,8 +177,9 @@ impl Checker<'_> {
                 result.uses.insert(name.clone());
                 let Some(bytes) = self.get(&mut result.found, &name, attested::MAX_LEN) else { continue };
                 says = true;
-                match self.admission(&bytes, std::slice::from_ref(key), info) {
-                    Ok(admission) => {
+                match self.admission(&name, &bytes, std::slice::from_ref(key), info) {
+                    Ok((admission, machines)) => {
+                        result.machines.extend(machines);
                         self.seed(result, info, &admission);
                         if admission.ground == Ground::Source {
                             self.source(&mut result.found, &name, info);
@@ -242,17 +249,18 @@ impl Checker<'_> {
     }
 
     /// The admission in a file of statements, all of which have to be about this path, and true as far as they can be held
-    /// against each other.
+    /// against each other; of a path that was built also the machines that it was built in.
     fn admission(
         &self,
+        name: &str,
         bytes: &[u8],
         keys: &[PublicKey],
         info: &NarInfo,
-    ) -> Result<Admission, (Kind, String)> {
+    ) -> Result<(Admission, Option<Machines>), (Kind, String)> {
         let damaged = |why: &str| (Kind::Damaged, why.to_owned());
         let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is no text"))?;
         let text = text.strip_suffix('\n').ok_or_else(|| damaged("its last line does not end"))?;
-        let (mut admission, mut verdict) = (None, None);
+        let (mut admission, mut provenance, mut verdict) = (None, None, None);
         for line in text.split('\n') {
             if canonical::<Envelope>(line).is_none_or(|envelope| envelope.signatures.len() != 1) {
                 return Err(damaged("it is not written as this program writes it"));
@@ -271,29 +279,40 @@ impl Checker<'_> {
                 continue;
             }
             let read = Said::read(&said.predicate_type, said.predicate, &said.path, said.nar_hash);
-            if let Said::Verdict(one) = read.map_err(|error| malformed(&error))?
-                && verdict.replace(one).is_some()
-            {
-                return Err(damaged("it says twice what was found"));
+            let twice = match read.map_err(|error| malformed(&error))? {
+                Said::Provenance(one) => provenance.replace(one).is_some(),
+                Said::Verdict(one) => verdict.replace(one).is_some(),
+            };
+            if twice {
+                return Err(damaged("it says twice how it was built, or what was found"));
             }
         }
         let admission = admission.ok_or_else(|| damaged("it does not say why the path was admitted"))?;
         if info.deriver.as_ref() != admission.deriver() {
             return Err(damaged("its narinfo names another derivation, or none"));
         }
-        if let Ground::Built { derivation, output } = &admission.ground {
-            let verdict = verdict.ok_or_else(|| damaged("it was built, and no verdict says so"))?;
-            if verdict.derivation != derivation.to_string() || verdict.output != *output {
+        let Ground::Built { derivation, output } = &admission.ground else { return Ok((admission, None)) };
+        let verdict = verdict.ok_or_else(|| damaged("it was built, and no verdict says so"))?;
+        let provenance = provenance.ok_or_else(|| damaged("it was built, and no provenance says how"))?;
+        let asked = &provenance.build_definition.external_parameters;
+        for (drv, of) in [(&verdict.derivation, &verdict.output), (&asked.derivation, &asked.output)] {
+            if (drv, of) != (&derivation.to_string(), output) {
                 return Err(damaged("its statements speak of another derivation"));
             }
-            if verdict.verdict != Verdict::Reproduced.to_string()
-                || verdict.level < u64::from(self.policy.level)
-            {
-                let why = format!("its verdict is {} at level {}", verdict.verdict, verdict.level);
-                return Err((Kind::BelowPolicy, why));
-            }
         }
-        Ok(admission)
+        if !verdict.rounds.first().is_some_and(|first| provenance.is_of(first)) {
+            return Err(damaged("its provenance is of another run than the first round of its verdict"));
+        }
+        if verdict.verdict != Verdict::Reproduced.to_string() || verdict.level < u64::from(self.policy.level)
+        {
+            let why = format!("its verdict is {} at level {}", verdict.verdict, verdict.level);
+            return Err((Kind::BelowPolicy, why));
+        }
+        if let Some(why) = too_few_builds(&self.policy, &verdict, &info.nar_hash) {
+            return Err((Kind::BelowPolicy, why));
+        }
+        let machines = Machines::of(&verdict, &info.nar_hash, derivation.clone(), name.to_owned());
+        Ok((admission, Some(machines)))
     }
 }
 
