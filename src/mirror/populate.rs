@@ -78,6 +78,15 @@ pub enum Fate {
     Theirs,
 }
 
+/// What is looked for.
+#[derive(Default)]
+struct Wanted {
+    /// Derivations, and the outputs of each that are needed.
+    wanted: BTreeMap<usize, BTreeSet<String>>,
+    /// Why it is not known of some of them whether the mirror holds them.
+    unread: Vec<(usize, MirrorError)>,
+}
+
 impl Fate {
     /// Whether nothing that another worker does can change it.
     fn is_settled(&self) -> bool {
@@ -115,17 +124,25 @@ impl From<StoreError> for Fate {
 
 impl Populate<'_> {
     /// Admits what can be admitted of everything that was asked for, and says of each derivation what became of it, leaves first.
-    /// Returns when there is nothing left that this worker or another one is still to do.
-    pub fn run(&self) -> Result<Vec<(usize, Fate)>, MirrorError> {
+    /// Returns when there is nothing left that this worker or another one is still to do. What of the mirror cannot be read costs
+    /// what it is about and what needs that.
+    pub fn run(&self) -> Vec<(usize, Fate)> {
         let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
         let crew = Crew::new(self.jobs);
         let (mut awaited, mut patience) = (Vec::new(), PATIENCE.0);
         loop {
-            let wanted = self.wanted()?;
-            // What another worker was at is not looked for any more once the mirror holds it, or what needs it.
-            let is_settled = |index: &usize, fate: &Fate| fate.is_settled() || wanted.contains_key(index);
-            for (_, fate) in fates.iter_mut().filter(|(index, fate)| !is_settled(index, fate)) {
-                *fate = Fate::In(Published::There);
+            let Wanted { wanted, unread } = self.wanted();
+            fates.retain(|index, fate| {
+                if fate.is_settled() || wanted.contains_key(index) {
+                    return true;
+                }
+                let now = self.not_wanted(&self.graph.nodes()[*index]);
+                now.map(|now| *fate = now).is_some()
+            });
+            for (index, error) in unread {
+                if !fates.get(&index).is_some_and(Fate::is_settled) {
+                    fates.insert(index, Fate::Failed(error));
+                }
             }
             let tasks: Vec<usize> = wanted.keys().copied().collect();
             let place = |index: &usize| tasks.binary_search(index).ok();
@@ -152,8 +169,7 @@ impl Populate<'_> {
             let theirs = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Theirs));
             let theirs: Vec<&str> = theirs.map(|(index, _)| self.graph.nodes()[*index].name()).collect();
             if theirs.is_empty() {
-                self.tidy_claims()?;
-                return Ok(fates.into_iter().collect());
+                return fates.into_iter().collect();
             }
             if theirs == awaited {
                 patience = PATIENCE.1.min(patience * 2);
@@ -167,26 +183,28 @@ impl Populate<'_> {
         }
     }
 
-    /// One who was killed after the narinfo and before the end of the claim left that.
-    fn tidy_claims(&self) -> Result<(), MirrorError> {
+    /// Removes claims that are over: one who was killed after the narinfo and before the end of the claim left that.
+    pub fn tidy_claims(&self) -> Result<(), MirrorError> {
         let nodes = self.graph.nodes().iter().map(|node| (HashPart::of(&node.drv), node));
         let nodes: BTreeMap<HashPart, &Node> = nodes.collect();
         let is_done = |part: &HashPart| match nodes.get(part) {
-            Some(node) => self.holds(node, &BTreeSet::new()),
+            // What cannot be read is not known to be done.
+            Some(node) => Ok(self.holds(node, &BTreeSet::new()).unwrap_or(false)),
             None => Ok(false),
         };
         self.mirror.tidy_claims(self.worker, SystemTime::now(), is_done)
     }
 
     /// What is to be built, and which outputs of it are needed: from what was asked for down to what the mirror holds already,
-    /// without looking behind that. What was asked for is among it even so.
-    fn wanted(&self) -> Result<BTreeMap<usize, BTreeSet<String>>, MirrorError> {
+    /// without looking behind that. What was asked for is among it even so, and so is that of which nobody knows whether the mirror holds
+    /// it.
+    fn wanted(&self) -> Wanted {
         let mut needed: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         for root in self.graph.roots() {
             let outputs = self.graph.nodes()[*root].derivation.outputs.keys().cloned().collect();
             needed.insert(*root, outputs);
         }
-        let mut wanted = BTreeMap::new();
+        let Wanted { mut wanted, mut unread } = Wanted::default();
         // Whoever needs a derivation stands behind it, so from the end everything is known in time.
         for (index, node) in self.graph.nodes().iter().enumerate().rev() {
             let is_root = self.graph.roots().contains(&index);
@@ -195,18 +213,19 @@ impl Populate<'_> {
             else {
                 continue;
             };
-            let held = self.holds(node, &outputs)?;
-            if !held {
+            let held = self.holds(node, &outputs);
+            if let Ok(false) = held {
                 for (input, outputs) in &node.derivation.input_drvs {
                     let input = self.graph.index_of(input).into_iter();
                     input.for_each(|input| needed.entry(input).or_default().extend(outputs.iter().cloned()));
                 }
             }
-            if !held || is_root {
+            if !matches!(held, Ok(true)) || is_root {
                 wanted.insert(index, outputs);
             }
+            unread.extend(held.err().map(|error| (index, error)));
         }
-        Ok(wanted)
+        Wanted { wanted, unread }
     }
 
     /// Whether the mirror has a derivation: all outputs of one that was built; of one that was taken as it is those that are
@@ -237,6 +256,16 @@ impl Populate<'_> {
             }
         }
         Ok(Published::There)
+    }
+
+    /// What has become of a derivation that another worker was at, and that is not looked for any more because the mirror holds it, or
+    /// what needs it. `None` of one that it does not hold: nothing asks for it.
+    fn not_wanted(&self, node: &Node) -> Option<Fate> {
+        match self.holds(node, &BTreeSet::new()) {
+            Ok(true) => Some(self.standing(node).map_or_else(|fate| fate, Fate::In)),
+            Ok(false) => None,
+            Err(error) => Some(error.into()),
+        }
     }
 
     /// Builds, verifies and admits one derivation whose inputs are in.

@@ -72,10 +72,24 @@ impl Derivations {
 
     /// Those that one is made of, and itself.
     pub fn graph(&self, drv: &StorePath) -> (Graph, usize) {
-        let all = |drv: &StorePath| self.all.get(drv).cloned().ok_or(());
-        let Ok(graph) = Graph::load(std::slice::from_ref(drv), all) else { panic!("{drv} is missing") };
+        let graph = self.graph_of(std::slice::from_ref(drv));
         let index = graph.index_of(drv).unwrap();
         (graph, index)
+    }
+
+    /// Those that some are made of, and themselves.
+    pub fn graph_of(&self, drvs: &[StorePath]) -> Graph {
+        let all = |drv: &StorePath| self.all.get(drv).cloned().ok_or(());
+        let Ok(graph) = Graph::load(drvs, all) else { panic!("one of {drvs:?} is missing") };
+        graph
+    }
+
+    /// Writes them where whoever evaluates finds them, each as the file of its name.
+    pub fn write(&self, folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        for (drv, derivation) in &self.all {
+            fs::write(folder.join(drv.base_name()), derivation.serialise()).unwrap();
+        }
     }
 
     /// One without inputs that states the path of something else, under the name that its own text has.

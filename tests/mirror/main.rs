@@ -9,6 +9,7 @@ mod below_policy;
 mod bucket;
 mod challenge;
 mod cosign;
+mod endings;
 mod fixture;
 mod gc;
 mod hostile_cache;

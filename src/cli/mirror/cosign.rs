@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::{bench::Bench, to_write};
+use super::{bench::Bench, ending::Ending, to_write};
 use crate::{
     cli::{
         Context, Exit, Failure,
@@ -106,9 +106,7 @@ impl Cosign {
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
         let cosigned = Signing { rebuild, publisher: &publisher, refused }.run()?;
-        mirror.remember_all()?;
-        super::snapshot::renew(&mirror, &key)?;
-        super::page::renew(&mirror)?;
+        let ended = Ending::of(&mirror, &key);
         let seeds = seeded.into_iter().map(|(path, published)| (path, Cosigned::Signed(published)));
         let (seeds, derivations): (Vec<_>, Vec<_>) = (seeds.collect(), cosigned);
         let exit =
@@ -124,7 +122,7 @@ impl Cosign {
             print(&document).map_err(|error| Failure::io("standard output", &error))?;
         }
         json.write(&document)?;
-        Ok(exit)
+        Ok(exit.and(ended.tell()))
     }
 }
 

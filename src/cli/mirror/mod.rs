@@ -3,6 +3,7 @@
 mod bench;
 pub mod challenge;
 pub mod cosign;
+mod ending;
 pub mod gc;
 mod init;
 mod page;

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::to_write;
+use super::{ending::Ending, to_write};
 use crate::{
     cli::{
         Context, Exit, Failure,
@@ -119,10 +119,8 @@ impl Populate {
             jobs: workshop.jobs(),
             refused: if self.retry { OnRefused::Retry } else { OnRefused::Keep },
         };
-        let fates = filling.run()?;
-        mirror.remember_all()?;
-        super::snapshot::renew(&mirror, &key)?;
-        super::page::renew(&mirror)?;
+        let fates = filling.run();
+        let ended = Ending::of(&mirror, &key).and(filling.tidy_claims());
         let mut exit = Exit::Success;
         for published in seeded.iter().map(|(_, published)| published) {
             exit = exit.and(exit_of(&published_fate(*published)));
@@ -150,7 +148,7 @@ impl Populate {
                 _ => {}
             }
         }
-        Ok(exit)
+        Ok(exit.and(ended.tell()))
     }
 
     /// Brings the seeds into our store, each from the first place that has it.

@@ -1,0 +1,78 @@
+//! How verbs that write a mirror end: with a report, whatever else fails, and never better than what it says.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use reprove::{nix::secret_key, store::PathInfo};
+use serde_json::Value;
+
+use crate::{
+    fixture::Fixture,
+};
+
+/// Runs a verb on the mirror of a fixture, with the key that was made of this seed.
+fn mirror(fixture: &Fixture, verb: &str, (name, seed): (&str, u8), more: &[&str]) -> Output {
+    let key = fixture.folder(name);
+    fs::write(&key, secret_key::spelled(name, &[seed; 32])).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
+    command.env_remove("REPROVE_STATE").arg("--state").arg(fixture.folder("other-state"));
+    command.args(["mirror", verb]).arg(fixture.folder("mirror")).arg("--key").arg(key).args(more);
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// A verb's document, and how it ended.
+pub fn told(fixture: &Fixture, verb: &str, key: (&str, u8), more: &[&str]) -> (Option<i32>, Value, String) {
+    let output = mirror(fixture, verb, key, &[&["--json", "-"], more].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    crate::support::schema::check(&format!("mirror-{verb}"), &document);
+    (output.status.code(), document, said)
+}
+
+/// The file of a path's derivation, beside those it needs.
+pub fn drv_file(fixture: &Fixture, info: &PathInfo) -> String {
+    let folder = fixture.folder("drvs");
+    fixture.derivations.write(&folder);
+    folder.join(info.deriver.as_ref().unwrap().base_name()).display().to_string()
+}
+
+/// Puts something in the place of a page that nobody reads to its end.
+fn endless_page(folder: &Path) -> PathBuf {
+    let page = folder.join("index.html");
+    fs::File::create(&page).unwrap().set_len(reprove::mirror::page::MAX_LEN + 1).unwrap();
+    page
+}
+
+#[test]
+fn a_page_that_cannot_be_made_again_costs_the_exit_code_and_not_the_report() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let (tool, key) = (drv_file(&fixture, &fixture.tool), ("test-1", 1));
+    let (code, before, _) = told(&fixture, "populate", key, &[&tool]);
+    assert_eq!((code, &before["derivations"][0]["fate"]), (Some(0), &"there".into()));
+    let page = endless_page(&fixture.folder("mirror"));
+    let (code, document, said) = told(&fixture, "populate", key, &[&tool]);
+    assert_eq!((code, &document), (Some(102), &before), "{said}");
+    assert!(said.contains("error[RP") && said.contains("index.html"), "{said}");
+    let (code, document, said) = told(&fixture, "cosign", key, &[]);
+    assert_eq!((code, document["derivations"].as_array().map(Vec::len)), (Some(102), Some(2)), "{said}");
+    assert!(said.contains("index.html"), "{said}");
+    fs::remove_file(page).unwrap();
+    assert_eq!(told(&fixture, "cosign", key, &[]).0, Some(0));
+}
+
+#[test]
+fn a_narinfo_that_cannot_be_read_costs_the_exit_code_and_not_the_report() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let name = format!("{}.narinfo", fixture.tool.path.hash_part());
+    crate::fixture::replace(&fixture.folder("mirror").join(&name), b"something else");
+    let (code, document, said) =
+        told(&fixture, "populate", ("test-1", 1), &[&drv_file(&fixture, &fixture.tool)]);
+    let one = &document["derivations"][0];
+    assert_eq!((code, one["fate"].as_str()), (Some(102), Some("failed")), "{said}");
+    assert!(one["why"].as_str().unwrap().contains(&name) && said.contains(&name), "{document} {said}");
+}
