@@ -50,6 +50,15 @@ pub enum Cosigned {
     Failed(MirrorError),
 }
 
+/// What became of everything in a mirror.
+#[derive(Debug)]
+pub struct CosignedAll {
+    /// What became of each derivation, leaves first.
+    pub derivations: Vec<(StorePath, Cosigned)>,
+    /// What nobody can build, seeds and sources, and too few signers have testified to.
+    pub waiting: Vec<StorePath>,
+}
+
 impl From<Obstacle> for Cosigned {
     fn from(obstacle: Obstacle) -> Self {
         match obstacle {
@@ -67,10 +76,10 @@ impl From<MirrorError> for Cosigned {
 }
 
 impl Cosign<'_> {
-    /// Goes through everything that was built, leaves first.
-    pub fn run(&self) -> Result<Vec<(StorePath, Cosigned)>, MirrorError> {
+    /// Goes through everything that was built, leaves first, and looks at what was not.
+    pub fn run(&self) -> Result<CosignedAll, MirrorError> {
         let mirror = self.rebuild.mirror;
-        let (mut subjects, _) = mirror.subjects(&[])?;
+        let (mut subjects, others) = mirror.subjects(&[])?;
         let drvs: Vec<StorePath> = subjects.iter().map(|subject| subject.drv.clone()).collect();
         let graph = mirror.graph(&drvs)?;
         subjects.sort_by_key(|subject| graph.index_of(&subject.drv));
@@ -95,7 +104,14 @@ impl Cosign<'_> {
             Outcome::Stopped => Cosigned::NotChecked("it was not tried".to_owned()),
         };
         let drvs = subjects.iter().map(|subject| subject.drv.clone());
-        Ok(drvs.zip(outcomes.into_iter().map(of)).collect())
+        let derivations = drvs.zip(outcomes.into_iter().map(of)).collect();
+        let mut waiting = Vec::new();
+        for path in others {
+            if mirror.settle(&HashPart::of(&path))? == Published::Pending {
+                waiting.push(path);
+            }
+        }
+        Ok(CosignedAll { derivations, waiting })
     }
 
     fn one(&self, graph: &Graph, subject: &Subject, crew: &Crew) -> Result<Published, Cosigned> {

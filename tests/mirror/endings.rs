@@ -10,6 +10,7 @@ use reprove::{nix::secret_key, store::PathInfo};
 use serde_json::Value;
 
 use crate::{
+    cosign::{all_by, two},
     fixture::Fixture,
 };
 
@@ -20,6 +21,13 @@ fn mirror(fixture: &Fixture, verb: &str, (name, seed): (&str, u8), more: &[&str]
     let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
     command.env_remove("REPROVE_STATE").arg("--state").arg(fixture.folder("other-state"));
     command.args(["mirror", verb]).arg(fixture.folder("mirror")).arg("--key").arg(key).args(more);
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs a verb that needs no key.
+fn mirror_verb(verb: &str, folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
+    command.env_remove("REPROVE_STATE").args(["mirror", verb]).arg(folder);
     command.stdin(Stdio::null()).output().unwrap()
 }
 
@@ -75,4 +83,46 @@ fn a_narinfo_that_cannot_be_read_costs_the_exit_code_and_not_the_report() {
     let one = &document["derivations"][0];
     assert_eq!((code, one["fate"].as_str()), (Some(102), Some("failed")), "{said}");
     assert!(one["why"].as_str().unwrap().contains(&name) && said.contains(&name), "{document} {said}");
+}
+
+#[test]
+fn who_cosigns_is_told_of_a_seed_that_waits_for_others() {
+    let fixture = Fixture::new();
+    let [alice, _, bob] = two(&fixture, 2);
+    let seed = fixture.seed.path.to_string();
+    let publisher_of = |key| {
+        let mirror = crate::serve::mirror_at(&fixture.folder("mirror")).seen_by(key).unwrap();
+        fixture.take_seed(&reprove::mirror::publish::Publisher::new(&mirror, key, &fixture.store).unwrap());
+    };
+    publisher_of(&alice);
+    // Neither who has signed it nor who has not is told that everything is in.
+    for key in [("alice-1", 1), ("bob-1", 3)] {
+        let (code, document, said) = told(&fixture, "cosign", key, &[]);
+        let [one] = &document["seeds"].as_array().unwrap()[..] else { panic!("{document}") };
+        assert_eq!(
+            (code, one["path"].as_str(), one["fate"].as_str()),
+            (Some(121), Some(&*seed), Some("pending")),
+            "{said}"
+        );
+    }
+    publisher_of(&bob);
+    let (code, document, said) = told(&fixture, "cosign", ("alice-1", 1), &[]);
+    assert_eq!((code, &document["seeds"]), (Some(0), &serde_json::json!([])), "{said}");
+}
+
+#[test]
+fn what_was_read_is_on_the_page() {
+    let fixture = Fixture::new();
+    let [alice, ..] = two(&fixture, 1);
+    all_by(&fixture, &alice);
+    assert!(mirror_verb("page", &fixture.folder("mirror")).status.success());
+    let before = fs::read(fixture.folder("mirror").join("index.html")).unwrap();
+    let (code, document, said) = told(&fixture, "cosign", ("bob-1", 3), &["--records"]);
+    assert_eq!((code, document["derivations"].as_array().map(Vec::len)), (Some(0), Some(3)), "{said}");
+    assert!(fs::read(fixture.folder("mirror").join("index.html")).unwrap() != before);
+    let report = mirror_verb("verify", &fixture.folder("mirror"));
+    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stdout));
+    endless_page(&fixture.folder("mirror"));
+    let (code, document, said) = told(&fixture, "cosign", ("bob-1", 3), &["--records"]);
+    assert_eq!((code, document["derivations"].as_array().map(Vec::len)), (Some(102), Some(3)), "{said}");
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     mirror::{
         Mirror,
-        cosign::{Cosign as Signing, Cosigned},
+        cosign::{Cosign as Signing, Cosigned, CosignedAll},
         populate::OnRefused,
         publish::{Published, Publisher},
         reading::Read,
@@ -73,6 +73,7 @@ struct Document {
     #[schemars(extend("const" = SCHEMA))]
     schema: &'static str,
     mirror: String,
+    /// Seeds that were named and what they refer to, and what else nobody can build and is pending.
     seeds: Vec<One>,
     derivations: Vec<One>,
 }
@@ -105,10 +106,13 @@ impl Cosign {
         let seeded = publisher.seed(&self.seeds, &self.why)?;
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
-        let cosigned = Signing { rebuild, publisher: &publisher, refused }.run()?;
+        let CosignedAll { derivations, waiting } =
+            Signing { rebuild, publisher: &publisher, refused }.run()?;
         let ended = Ending::of(&mirror, &key);
-        let seeds = seeded.into_iter().map(|(path, published)| (path, Cosigned::Signed(published)));
-        let (seeds, derivations): (Vec<_>, Vec<_>) = (seeds.collect(), cosigned);
+        let waiting = waiting.into_iter().filter(|path| !seeded.iter().any(|(seed, _)| seed == path));
+        let waiting: Vec<_> = waiting.map(|path| (path, Published::Pending)).collect();
+        let seeds = seeded.into_iter().chain(waiting);
+        let seeds: Vec<_> = seeds.map(|(path, published)| (path, Cosigned::Signed(published))).collect();
         let exit =
             seeds.iter().chain(&derivations).fold(Exit::Success, |exit, (_, one)| exit.and(exit_of(one)));
         let told = |all: &[(StorePath, Cosigned)]| all.iter().map(|(path, one)| told(path, one)).collect();
@@ -145,11 +149,12 @@ impl Cosign {
             seeds: Vec::new(),
             derivations: paths.into_iter().map(one).collect(),
         };
+        let ended = Ending::of(mirror, publisher.key());
         if !json.is_stdout() {
             print(&document).map_err(|error| Failure::io("standard output", &error))?;
         }
         json.write(&document)?;
-        Ok(Exit::Success)
+        Ok(ended.tell())
     }
 }
 
