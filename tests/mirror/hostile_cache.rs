@@ -13,15 +13,17 @@ use reprove::{
     mirror::{
         challenge::{Bits, Cache, Request, Verdict, challenge},
         check::Kind,
+        publish::Publisher,
         serve::Limits,
     },
     schedule::{TakeError, Taker},
     source::binary_cache::{BinaryCache, Trust},
-    store::{Origin, Store},
+    store::{Origin, PathInfo, Store},
 };
 
 use crate::{
-    fixture::{Fixture, check_at, replace},
+    endings::{drv_file, told},
+    fixture::{Fixture, check_at, files, object, replace},
     serve::{Running, mirror_at},
 };
 
@@ -137,6 +139,55 @@ fn t51_a_cache_of_another_store_has_nothing_of_ours() {
     let (_dir, store) = scratch();
     let taken = Taker::Cache(cache, Trust::Unsigned).take(&fixture.seed.path, &store);
     assert!(matches!(taken, Err(TakeError::Cache(_))), "{taken:?}");
+}
+
+#[test]
+fn t53_an_older_nar_that_is_validly_signed_is_on_record_with_both_hashes_and_never_taken() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("mirror");
+    // Once the same key signed other bits: in a cache that still serves them.
+    let store = Store::open(&fixture.folder("older-state")).unwrap();
+    let made = |info: &PathInfo| (info.deriver.clone().unwrap(), info.path.clone());
+    object(&store, &made(&fixture.seed), &[], "seed");
+    let older = object(&store, &made(&fixture.lib), &[&fixture.seed.path], "an older lib");
+    let mirror = fixture.init("older", "", &key);
+    let publisher = Publisher::new(&mirror, &key, &store).unwrap();
+    publisher.seed(std::slice::from_ref(&older.path), "it was the one").unwrap();
+    assert_eq!(check_at(&fixture.folder("older"), &[&key], &[]).findings, []);
+    let (address, _asked) = serve(fixture.folder("older"));
+    let lib = older.path.to_string();
+    let hashes = [fixture.lib.nar_hash, older.nar_hash].map(|hash| hash.to_string());
+    let both = |text: &str| hashes.iter().all(|hash| text.contains(hash));
+
+    // As a seed: what was admitted stays, and the other bits are told of.
+    let before = files(&fixture.folder("mirror"));
+    let (public, tool) = (format!("{:?}", key.public()), drv_file(&fixture, &fixture.tool));
+    let from = ["--substituter", &address, "--trusted-public-keys", &public, "--seed", &lib];
+    let (code, document, said) = told(&fixture, "populate", ("test-1", 1), &[&from[..], &[&tool]].concat());
+    assert_eq!(code, Some(104), "{said}");
+    let seeds = document["seeds"].as_array().unwrap();
+    let one = seeds.iter().find(|one| one["path"] == lib.as_str()).unwrap();
+    assert!(one["fate"] == "conflict" && both(one["why"].as_str().unwrap()), "{document}");
+    assert!(seeds.iter().all(|other| other == one || other["fate"] == "there"), "{document}");
+    assert_eq!(document["derivations"][0]["fate"], "there");
+    let mut after = files(&fixture.folder("mirror"));
+    after.retain(|name, _| !name.starts_with("conflicts/"));
+    assert!(after == before);
+    let found = check_at(&fixture.folder("mirror"), &[&key], &[]).findings;
+    let [one] = &found[..] else { panic!("{found:?}") };
+    assert!(one.kind == Kind::Conflict && both(&one.why), "{found:?}");
+
+    // Asked for what both have: neither is right because it is signed.
+    let folder = fixture.folder("mirror").display().to_string();
+    let caches = [folder, address].map(|address| Cache::parse(&address).unwrap());
+    let (_dir, store) = scratch();
+    let (paths, keys) = (std::slice::from_ref(&older.path), &[key.public()][..]);
+    let (bits, closure) = (Bits::Disagreeing, false);
+    let request = Request { caches: &caches, paths, closure, keys, bits, most: 1, jobs: 1, store: &store };
+    let found = challenge(&request).unwrap().paths;
+    let [one] = &found[..] else { panic!("{found:?}") };
+    let said: Vec<String> = one.groups.iter().map(|group| group.nar_hash.to_string()).collect();
+    assert!(one.verdict == Verdict::Diverged && both(&said.join(" ")), "{found:?}");
 }
 
 #[test]

@@ -79,6 +79,8 @@ struct Document {
 struct Seeded {
     path: StorePath,
     fate: &'static str,
+    /// Which bits are there, and which were found.
+    why: Option<String>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -130,7 +132,7 @@ impl Populate {
             mirror: mirror.location().address().to_owned(),
             seeds: seeded
                 .into_iter()
-                .map(|(path, fate)| Seeded { path, fate: word(&Fate::In(fate)) })
+                .map(|(path, published)| told(path, published, &workshop.store))
                 .collect(),
             derivations: fates.iter().map(|(index, fate)| derivation(&closure.graph, *index, fate)).collect(),
         };
@@ -205,6 +207,20 @@ fn policies_hold(mirror: &Mirror, graph: &Graph, asked: &[StorePath]) -> Result<
     Ok(())
 }
 
+fn told(path: StorePath, published: Published, store: &Store) -> Seeded {
+    let why = match published {
+        Published::Conflict { admitted } => {
+            let found = store.path(&path).ok().flatten().map(|found| found.nar_hash);
+            Some(match found.filter(|found| *found != admitted) {
+                Some(found) => format!("it is admitted as {admitted}, and was found as {found}"),
+                None => format!("it is admitted as {admitted}, and refers to something else there"),
+            })
+        }
+        _ => None,
+    };
+    Seeded { path, fate: word(&Fate::In(published)), why }
+}
+
 fn published_fate(published: Published) -> Fate {
     Fate::In(published)
 }
@@ -250,7 +266,11 @@ fn derivation(graph: &Graph, index: usize, fate: &Fate) -> Derivation {
 fn print(document: &Document) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
     for seed in &document.seeds {
-        writeln!(out, "seed {:<10} {}", seed.fate, seed.path)?;
+        write!(out, "seed {:<10} {}", seed.fate, seed.path)?;
+        match &seed.why {
+            Some(why) => writeln!(out, "  {}", escape(why))?,
+            None => writeln!(out)?,
+        }
     }
     for one in &document.derivations {
         write!(out, "{:<15} {}", one.fate, one.drv)?;

@@ -1,4 +1,8 @@
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use super::*;
 use crate::nix::{hash::NarHash, nar::Writer};
@@ -105,4 +109,139 @@ fn an_unsigned_narinfo_is_believed_only_when_the_caches_word_is() {
     assert_eq!(Trust::Unsigned.check(&info, &cache.cache).unwrap(), None);
     let error = Trust::Signed(Vec::new()).check(&info, &cache.cache).unwrap_err();
     assert!(error.to_string().contains("somebody-1") && error.code() == crate::code::Code(484));
+}
+
+/// A file of a cache, and how much of it was read.
+#[derive(Debug)]
+struct Counted {
+    file: Vec<u8>,
+    read: Arc<AtomicU64>,
+}
+
+struct Counting {
+    bytes: io::Cursor<Vec<u8>>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+impl CacheFiles for Counted {
+    fn open(&self, _: &str) -> io::Result<Option<Box<dyn Read>>> {
+        let bytes = io::Cursor::new(self.file.clone());
+        Ok(Some(Box::new(Counting { bytes, read: self.read.clone() })))
+    }
+}
+
+/// What comes of a compressed file that is said to be of a NAR, and how much of the file was read for that.
+fn taken(nar: &[u8], compression: Compression, file: &[u8]) -> (Result<Nar, CacheError>, u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let read = Arc::new(AtomicU64::new(0));
+    let cache = BinaryCache::over("x://y", Arc::new(Counted { file: file.to_vec(), read: read.clone() }));
+    let text = format!(
+        "StorePath: {}\nURL: a.nar\nCompression: {}\nNarHash: {}\nNarSize: {}\n",
+        path(),
+        compression.name(),
+        NarHash::of(nar).to_nix(),
+        nar.len()
+    );
+    let taken = cache.fetch(&NarInfo::parse(text.as_bytes()).unwrap(), &store);
+    assert_eq!(store.nar(&NarHash::of(nar)).unwrap().is_some(), taken.is_ok(), "what is refused is not kept");
+    (taken, read.load(Ordering::Relaxed))
+}
+
+/// Every compression there is, and how it is done: to a frame, member or stream that ends.
+const COMPRESSIONS: [(Compression, fn(&mut dyn Read) -> Vec<u8>); 4] = [
+    (Compression::Xz, |from| {
+        let mut packed = Vec::new();
+        liblzma::read::XzEncoder::new(from, 0).read_to_end(&mut packed).unwrap();
+        packed
+    }),
+    (Compression::Bzip2, |from| {
+        let mut packed = Vec::new();
+        bzip2::read::BzEncoder::new(from, bzip2::Compression::fast()).read_to_end(&mut packed).unwrap();
+        packed
+    }),
+    (Compression::Gzip, |from| {
+        let mut packed = Vec::new();
+        flate2::read::GzEncoder::new(from, flate2::Compression::fast()).read_to_end(&mut packed).unwrap();
+        packed
+    }),
+    (Compression::Zstd, |from| zstd::encode_all(from, 1).unwrap()),
+];
+
+/// Bytes of which a compressed file would grow large, if all of it were unpacked.
+const BOMB: u64 = 16 << 20;
+
+/// What a decoder reads ahead, at most: blocks and buffers.
+const AHEAD: u64 = 512 << 10;
+
+/// What does not compress, so that it shows how much of the file was read.
+fn noise() -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 56) as u8
+    };
+    (0..4 << 20).map(|_| next()).collect()
+}
+
+#[test]
+fn t46_of_a_bomb_no_more_is_unpacked_than_the_nar_has() {
+    let (nar, noise) = (nar(b"contents"), noise());
+    for (compression, packed) in COMPRESSIONS {
+        // Nothing but zeros, and the NAR and what follows it in the same frame.
+        let zeros = packed(&mut io::repeat(0).take(BOMB));
+        let followed = packed(&mut nar.as_slice().chain(io::repeat(0)).take(BOMB));
+        let by_noise = packed(&mut nar.as_slice().chain(&*noise));
+        for bomb in [zeros, followed, by_noise] {
+            let (taken, read) = taken(&nar, compression, &bomb);
+            assert!(matches!(taken, Err(CacheError::Store { .. })), "{compression:?}: {taken:?}");
+            assert!(read <= AHEAD, "{compression:?}: {read} of {}", bomb.len());
+        }
+    }
+}
+
+#[test]
+fn t46_several_frames_are_one_file_and_what_follows_the_nar_in_another_one_is_too_much() {
+    let nar = nar(&[7; 100_000]);
+    for (compression, packed) in COMPRESSIONS {
+        let (mut first, mut second) = nar.split_at(60_000);
+        let (first, second) = (packed(&mut first), packed(&mut second));
+        let two = [&first[..], &second].concat();
+        let (whole, _) = taken(&nar, compression, &two);
+        assert_eq!(whole.unwrap().hash, NarHash::of(&nar), "{compression:?}");
+        let (half, _) = taken(&nar, compression, &first);
+        assert!(matches!(half, Err(CacheError::Store { .. })), "{compression:?}: {half:?}");
+        for bomb in [packed(&mut io::repeat(0).take(BOMB)), packed(&mut noise().as_slice())] {
+            let (followed, read) = taken(&nar, compression, &[&two[..], &bomb].concat());
+            assert!(matches!(followed, Err(CacheError::Store { .. })), "{compression:?}: {followed:?}");
+            assert!(read <= two.len() as u64 + AHEAD, "{compression:?}: {read} of {}", bomb.len());
+        }
+    }
+}
+
+/// A zstd frame that asks for a window of so many bytes, as a power of two, and has these in it as they are (RFC 8878, section 3.1.1).
+fn zstd_frame(window_log: u8, contents: &[u8]) -> Vec<u8> {
+    let block = (contents.len() as u32) << 3 | 1;
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3], &block.to_le_bytes()[..3], contents].concat()
+}
+
+#[test]
+fn t46_zstd_that_wants_a_window_of_two_gigabytes_is_refused() {
+    let nar = nar(b"contents");
+    let with = |window_log| taken(&nar, Compression::Zstd, &zstd_frame(window_log, &nar)).0;
+    for allowed in [10, 27] {
+        assert_eq!(with(allowed).unwrap().hash, NarHash::of(&nar));
+    }
+    for greedy in [28, 31, 41] {
+        let error = format!("{:?}", with(greedy).unwrap_err());
+        assert!(error.to_lowercase().contains("memory"), "{greedy}: {error}");
+    }
 }
