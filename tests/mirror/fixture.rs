@@ -227,6 +227,17 @@ impl Fixture {
         }
     }
 
+    /// Finds other bits for the library, which is in, and says what comes of admitting them.
+    pub fn publish_another_lib(&self, mirror: &Mirror, key: &SecretKey) -> (PathInfo, Published) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let store = Store::open(elsewhere.path()).unwrap();
+        let lib = (self.lib.deriver.clone().unwrap(), self.lib.path.clone());
+        let other = object(&store, &lib, &[&self.seed.path], "another lib");
+        let [_, (_, admission), _] = self.entries();
+        let published = publish(&Publisher::new(mirror, key, &store).unwrap(), &other, &admission);
+        (other, published)
+    }
+
     /// What is to be admitted, in order, and why.
     pub fn entries(&self) -> [(&PathInfo, Admission); 3] {
         let seeds = BTreeSet::from([self.seed.path.clone()]);

@@ -23,7 +23,7 @@ use reprove::{
 
 use crate::{
     cosign::all_by,
-    fixture::{Fixture, check_at, files, key, object, policy, publish, replace},
+    fixture::{Fixture, check_at, files, key, policy, replace},
     serve::{Running, mirror_at},
     support::browser,
 };
@@ -45,13 +45,7 @@ fn without_style(html: &str) -> String {
 fn everything_that_a_small_mirror_holds_is_on_its_page() {
     let fixture = Fixture::new();
     let (mirror, key) = fixture.mirror("mirror");
-    // Other bits for an admitted path.
-    let elsewhere = tempfile::tempdir().unwrap();
-    let store = reprove::store::Store::open(elsewhere.path()).unwrap();
-    let lib = (fixture.lib.deriver.clone().unwrap(), fixture.lib.path.clone());
-    let other = object(&store, &lib, &[&fixture.seed.path], "another lib");
-    let [_, (_, admission), _] = fixture.entries();
-    publish(&Publisher::new(&mirror, &key, &store).unwrap(), &other, &admission);
+    fixture.publish_another_lib(&mirror, &key);
     mirror.write_page(&maker(), 2).unwrap();
     let html = fs::read_to_string(fixture.folder("mirror").join("index.html")).unwrap();
     insta::assert_snapshot!(without_style(&html));

@@ -17,7 +17,7 @@ use reprove::{
 
 use crate::{
     cosign::{all_by, two},
-    fixture::{Fixture, check_at, files, key, object, path, policy, publish, replace, statements},
+    fixture::{Fixture, check_at, files, key, path, policy, publish, replace, statements},
 };
 
 /// What a check says of a mirror with one file altered. That nothing can be said of it is as good as a finding.
@@ -413,12 +413,7 @@ fn a_path_that_is_asked_for_by_name_is_well_only_if_it_is_there_and_all_that_is_
     assert_eq!(ask(&renamed.unwrap()), [Kind::NotClosed].into());
 
     // Other bits on record for it, or for something that it needs.
-    let elsewhere = tempfile::tempdir().unwrap();
-    let store = reprove::store::Store::open(elsewhere.path()).unwrap();
-    let lib = (fixture.lib.deriver.clone().unwrap(), fixture.lib.path.clone());
-    let other = object(&store, &lib, &[&fixture.seed.path], "another lib");
-    let [_, (_, admission), _] = fixture.entries();
-    publish(&Publisher::new(&mirror, &key, &store).unwrap(), &other, &admission);
+    fixture.publish_another_lib(&mirror, &key);
     assert_eq!(ask(&fixture.tool.path), [Kind::Conflict].into());
     assert_eq!(ask(&fixture.seed.path), [].into());
     fs::remove_dir_all(folder.join("conflicts")).unwrap();
