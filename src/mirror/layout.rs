@@ -131,6 +131,20 @@ impl Object {
         self.to_string()
     }
 
+    /// What it is, as HTTP says it.
+    pub fn content_type(&self) -> &'static str {
+        match self {
+            Object::CacheInfo => "text/x-nix-cache-info",
+            Object::NarInfo(_) | Object::Signature(..) => "text/x-nix-narinfo",
+            Object::Nar(_) | Object::OtherNar(..) => "application/x-nix-nar",
+            Object::Page => "text/html; charset=utf-8",
+            Object::Log(_) | Object::PolicySignature => "text/plain; charset=utf-8",
+            Object::Attestation(..) => "application/jsonl",
+            Object::Source(_) | Object::Derivation(_) => "application/octet-stream",
+            _ => "application/json",
+        }
+    }
+
     /// The object of a name; `None` for what is none of a mirror's. Every object has one name, and every name one object.
     pub fn parse(name: &str) -> Option<Self> {
         let object = Self::read(name)?;

@@ -57,7 +57,7 @@ impl Mirror {
             if self.stored_page()?.is_some_and(|stored| stored == page.html.as_bytes()) {
                 break;
             }
-            self.location.replace(&name, page.html.as_bytes(), "text/html; charset=utf-8")?;
+            self.location.replace(&name, page.html.as_bytes())?;
         }
         Ok(())
     }

@@ -336,9 +336,9 @@ impl Objects for Dying {
         self.write()?;
         self.folder.put_new_file(name, file)
     }
-    fn replace(&self, name: &str, bytes: &[u8], content_type: &'static str) -> io::Result<()> {
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.write()?;
-        self.folder.replace(name, bytes, content_type)
+        self.folder.replace(name, bytes)
     }
     fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool> {
         self.write()?;

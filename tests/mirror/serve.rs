@@ -13,12 +13,16 @@ use std::{
 
 use reprove::mirror::{
     Mirror,
+    layout::{HashPart, KeyId, Object},
     location::Location,
     serve::{Limits, Server, metrics::Metrics},
 };
 use tokio::sync::oneshot;
 
-use crate::fixture::{Fixture, files, replace};
+use crate::{
+    cosign::{all_by, two},
+    fixture::{Fixture, files, replace},
+};
 
 /// A server that ends when this is dropped.
 pub struct Running {
@@ -159,6 +163,46 @@ fn every_object_is_served_as_it_is() {
     assert_eq!(running.get("/healthz").body, b"ok\n");
     let metrics = String::from_utf8(running.get("/metrics").body).unwrap();
     assert!(metrics.contains("reprove_mirror_answers_total{kind=\"narinfo\",status=\"2xx\"} 6"), "{metrics}");
+}
+
+#[test]
+fn what_somebody_should_look_at_is_counted_where_it_can_be_listed() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    fixture.publish_another_lib(&mirror, &key);
+    let counted = |running: &Running, [conflicts, refused, pending]: [u32; 3]| {
+        let metrics = String::from_utf8(running.get("/metrics").body).unwrap();
+        for (name, value) in [("conflicts", conflicts), ("refused", refused), ("pending", pending)] {
+            let line = format!("reprove_mirror_{name} {value}");
+            assert!(metrics.lines().any(|found| found == line), "{line} is not in:\n{metrics}");
+        }
+    };
+    let folder = fixture.folder("mirror");
+    let running = Running::of(&folder, Limits::default());
+    counted(&running, [1, 0, 0]);
+    let refused =
+        Object::Refused(HashPart::of(fixture.tool.deriver.as_ref().unwrap()), KeyId::of(&key.public()));
+    let file = folder.join(refused.name());
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, "{}").unwrap();
+    // Not looked for again at once.
+    counted(&running, [1, 0, 0]);
+    counted(&Running::of(&folder, Limits::default()), [1, 1, 0]);
+
+    // What cannot be listed has no such numbers, which is not the same as none.
+    let served = Mirror::open(Location::parse(&format!("http://{}", running.address)).unwrap()).unwrap();
+    let metrics = Running::serving(Server::new(served), Limits::default()).get("/metrics");
+    let metrics = (metrics.status, String::from_utf8(metrics.body).unwrap());
+    assert!(metrics.0 == 200 && metrics.1.contains("reprove_mirror_connections 1"), "{metrics:?}");
+    assert!(!metrics.1.contains("reprove_mirror_conflicts"), "{metrics:?}");
+
+    let of_two = Fixture::new();
+    let [alice, _, bob] = two(&of_two, 2);
+    all_by(&of_two, &alice);
+    let folder = of_two.folder("mirror");
+    counted(&Running::of(&folder, Limits::default()), [0, 0, 3]);
+    all_by(&of_two, &bob);
+    counted(&Running::of(&folder, Limits::default()), [0, 0, 0]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ use object_store::{
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Objects, Opened, Put};
+use crate::mirror::layout::Object;
 
 /// What is created in one request, with the condition that nothing is there. Memory for each writer.
 const WHOLE: u64 = 64 << 20;
@@ -88,7 +89,8 @@ impl Bucket {
     }
 
     fn create(&self, path: &Path, bytes: Bytes) -> io::Result<Put> {
-        let put = self.store.put_opts(path, PutPayload::from_bytes(bytes), PutMode::Create.into());
+        let options = options(path, PutMode::Create);
+        let put = self.store.put_opts(path, PutPayload::from_bytes(bytes), options);
         match self.runtime.block_on(put) {
             Ok(_) => Ok(Put::New),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::There),
@@ -105,7 +107,8 @@ impl Bucket {
                 Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
-            let mut upload = self.store.put_multipart(path).await.map_err(failed)?;
+            let mut upload =
+                self.store.put_multipart_opts(path, described(path).into()).await.map_err(failed)?;
             loop {
                 let mut part = Vec::new();
                 file.take(PART as u64).read_to_end(&mut part)?;
@@ -161,11 +164,11 @@ impl Objects for Bucket {
         self.create(&path, bytes.into())
     }
 
-    fn replace(&self, name: &str, bytes: &[u8], content_type: &'static str) -> io::Result<()> {
-        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type)]);
-        let options = PutOptions { attributes, ..PutOptions::default() };
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = path(name)?;
+        let options = options(&path, PutMode::Overwrite);
         let payload = PutPayload::from_bytes(Bytes::copy_from_slice(bytes));
-        self.runtime.block_on(self.store.put_opts(&path(name)?, payload, options)).map(drop).map_err(failed)
+        self.runtime.block_on(self.store.put_opts(&path, payload, options)).map(drop).map_err(failed)
     }
 
     fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool> {
@@ -185,7 +188,7 @@ impl Objects for Bucket {
                 return Ok(false);
             }
             let payload = PutPayload::from_bytes(Bytes::copy_from_slice(bytes));
-            match self.store.put_opts(&path, payload, PutMode::Update(version).into()).await {
+            match self.store.put_opts(&path, payload, options(&path, PutMode::Update(version))).await {
                 Ok(_) => Ok(true),
                 Err(Error::Precondition { .. } | Error::NotFound { .. } | Error::AlreadyExists { .. }) => {
                     Ok(false)
@@ -232,6 +235,17 @@ impl Read for Body {
     }
 }
 
+/// What is said of an object to whoever reads the bucket over HTTP.
+fn described(path: &Path) -> Attributes {
+    let object = Object::parse(path.as_ref());
+    let content_type = object.map_or("application/octet-stream", |object| object.content_type());
+    Attributes::from_iter([(Attribute::ContentType, content_type)])
+}
+
+fn options(path: &Path, mode: PutMode) -> PutOptions {
+    PutOptions { mode, attributes: described(path), ..PutOptions::default() }
+}
+
 fn path(name: &str) -> io::Result<Path> {
     Path::parse(name).map_err(io::Error::other)
 }
@@ -242,5 +256,52 @@ fn failed(error: Error) -> io::Error {
             io::Error::new(io::ErrorKind::PermissionDenied, error)
         }
         error => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::mirror::layout::FileHash;
+
+    #[test]
+    fn every_way_in_which_an_object_is_written_says_what_it_is() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let bucket = Bucket { store: Arc::new(InMemory::new()), runtime: Arc::new(runtime) };
+        let said = |name: &str| {
+            let got = bucket.runtime.block_on(bucket.store.get(&path(name).unwrap())).unwrap();
+            got.attributes.get(&Attribute::ContentType).unwrap().to_string()
+        };
+        let part = "0".repeat(32);
+        let narinfo = format!("{part}.narinfo");
+        assert_eq!(bucket.put_new(&narinfo, b"one").unwrap(), Put::New);
+        assert_eq!(said(&narinfo), "text/x-nix-narinfo");
+        assert_eq!(bucket.put_new(&narinfo, b"two").unwrap(), Put::There);
+        assert!(bucket.exchange(&narinfo, b"one", b"three").unwrap());
+        assert_eq!(said(&narinfo), "text/x-nix-narinfo");
+        bucket.replace("index.html", b"<p>").unwrap();
+        assert_eq!(said("index.html"), "text/html; charset=utf-8");
+        for (name, expected) in [
+            ("nix-cache-info", "text/x-nix-cache-info"),
+            ("mirror.json", "application/json"),
+            (&format!("{part}.ls"), "application/json"),
+            (&format!("log/{part}-a.drv"), "text/plain; charset=utf-8"),
+            (&format!("derivations/{part}-a.drv"), "application/octet-stream"),
+            ("claims/probe", "application/octet-stream"),
+        ] {
+            bucket.put_new(name, b"x").unwrap();
+            assert_eq!(said(name), expected, "{name}");
+        }
+        // What is sent whole, and what is sent in parts.
+        for (size, byte) in [(4, 1), (WHOLE + 1, 2)] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.set_len(size).unwrap();
+            let name = Object::Nar(FileHash([byte; 32])).name();
+            assert_eq!(bucket.put_new_file(&name, &mut file).unwrap(), Put::New);
+            assert_eq!(said(&name), "application/x-nix-nar");
+            assert_eq!(bucket.open(&name).unwrap().unwrap().size, size);
+        }
     }
 }

@@ -136,7 +136,7 @@ impl Objects for Folder {
         self.put(name, |to| io::copy(file, to).map(drop))
     }
 
-    fn replace(&self, name: &str, bytes: &[u8], _content_type: &'static str) -> io::Result<()> {
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let to = self.root.join(plain(name)?);
         let mut pending = Pending::new(&self.staging()?).map_err(into_io)?;
         pending.file().write_all(bytes)?;

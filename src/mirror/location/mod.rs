@@ -69,7 +69,7 @@ pub trait Objects: Send + Sync {
     fn put_new_file(&self, name: &str, file: &mut File) -> io::Result<Put>;
 
     /// Puts an object in the place of whatever has its name, durably and at once: who reads gets the one or the other.
-    fn replace(&self, name: &str, bytes: &[u8], content_type: &'static str) -> io::Result<()>;
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Puts other bytes in the place of an object, durably, if its bytes still are `was`; says whether they were. Of several who do
     /// it at once one does.
@@ -327,14 +327,9 @@ impl Location {
     }
 
     /// Puts an object in the place of whatever has its name: for what follows from other objects, and for nothing else.
-    pub(super) fn replace(
-        &self,
-        name: &str,
-        bytes: &[u8],
-        content_type: &'static str,
-    ) -> Result<(), LocationError> {
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), LocationError> {
         self.writable()?;
-        self.objects.replace(name, bytes, content_type).map_err(self.failed(name))
+        self.objects.replace(name, bytes).map_err(self.failed(name))
     }
 
     /// Puts other bytes in the place of an object if its bytes still are `was`, and says whether they were. Of several who do it at
@@ -410,7 +405,7 @@ mod tests {
         fn put_new_file(&self, _name: &str, _file: &mut File) -> io::Result<Put> {
             unreachable!("a probe is small")
         }
-        fn replace(&self, _name: &str, _bytes: &[u8], _content_type: &'static str) -> io::Result<()> {
+        fn replace(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
             unreachable!("a probe is created")
         }
         fn exchange(&self, _name: &str, _was: &[u8], _bytes: &[u8]) -> io::Result<bool> {
@@ -455,7 +450,7 @@ mod tests {
         for refused in [
             served.put_new("x", b"").map(drop),
             served.put_new_file("x", &mut file).map(drop),
-            served.replace("x", b"", "text/html"),
+            served.replace("x", b""),
             served.exchange("x", b"", b"").map(drop),
             served.delete("x"),
             served.prove_create_once("x"),

@@ -70,7 +70,7 @@ impl Objects for Served {
         refused()
     }
 
-    fn replace(&self, _name: &str, _bytes: &[u8], _content_type: &'static str) -> io::Result<()> {
+    fn replace(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
         refused()
     }
 

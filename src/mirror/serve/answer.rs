@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{
     Server,
     body::{Body, PIECE},
+    numbers::Numbers,
     request::{Asked, Kind, Part},
 };
 use crate::mirror::{
@@ -44,7 +45,7 @@ impl Server {
         };
         let kind = asked.kind();
         let mut response = match asked {
-            Asked::Metrics => text(StatusCode::OK, self.metrics.text()),
+            Asked::Metrics => self.clone().measured().await,
             Asked::Health => self.clone().health().await,
             Asked::Object(Object::Page) if self.pages.is_some() => self.clone().page().await,
             Asked::Object(object) => self.clone().object(object, request.headers()).await,
@@ -63,6 +64,13 @@ impl Server {
         response
     }
 
+    /// What was asked for, and what the mirror holds: that is left out when it cannot be listed.
+    async fn measured(self: Arc<Self>) -> Response<Body> {
+        let mirror = self.mirror.clone();
+        let numbers = self.numbers.get(move || Some(Numbers::of(&mirror).ok())).await.flatten();
+        text(StatusCode::OK, self.metrics.text() + &numbers.map(Numbers::text).unwrap_or_default())
+    }
+
     async fn health(self: Arc<Self>) -> Response<Body> {
         let is_there =
             move || self.mirror.location().open(&Object::CacheInfo.name()).is_ok_and(|found| found.is_some());
@@ -78,7 +86,7 @@ impl Server {
         let Some(page) = pages.get(&self.mirror).await else {
             return text(StatusCode::INTERNAL_SERVER_ERROR, "the mirror cannot be read\n");
         };
-        let builder = Response::builder().header(CONTENT_TYPE, content_type(&Object::Page));
+        let builder = Response::builder().header(CONTENT_TYPE, Object::Page.content_type());
         let builder = builder.header(CACHE_CONTROL, A_WHILE).header(CONTENT_LENGTH, page.html.len());
         let builder = builder.header(CONTENT_SECURITY_POLICY, &*page.content_security_policy);
         finish(builder, Body::Whole(page.html))
@@ -177,26 +185,13 @@ fn tag(object: &Object) -> Option<String> {
         .then(|| format!("\"{}\"", object.name()))
 }
 
-fn content_type(object: &Object) -> &'static str {
-    match object {
-        Object::CacheInfo => "text/x-nix-cache-info",
-        Object::NarInfo(_) | Object::Signature(..) => "text/x-nix-narinfo",
-        Object::Nar(_) | Object::OtherNar(..) => "application/x-nix-nar",
-        Object::Page => "text/html; charset=utf-8",
-        Object::Log(_) | Object::PolicySignature => "text/plain; charset=utf-8",
-        Object::Attestation(..) => "application/jsonl",
-        Object::Source(_) | Object::Derivation(_) => "application/octet-stream",
-        _ => "application/json",
-    }
-}
-
 fn described(
     object: &Object,
     tag: Option<&str>,
     builder: http::response::Builder,
     body: Body,
 ) -> Response<Body> {
-    let mut builder = builder.header(CONTENT_TYPE, content_type(object));
+    let mut builder = builder.header(CONTENT_TYPE, object.content_type());
     builder = match tag {
         Some(tag) => builder.header(ETAG, tag).header(ACCEPT_RANGES, "bytes").header(CACHE_CONTROL, FOREVER),
         None => builder.header(CACHE_CONTROL, A_WHILE),

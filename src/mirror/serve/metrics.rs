@@ -47,11 +47,7 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, values: &[(String, u64)]| {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for (labels, value) in values {
-                let _ = writeln!(text, "{name}{labels} {value}");
-            }
+            family(&mut text, name, kind, help, values);
         };
         let answers: Vec<(String, u64)> = Kind::ALL
             .iter()
@@ -77,6 +73,15 @@ impl Metrics {
         );
         family("reprove_mirror_connections", "gauge", "Connections open now.", &one(&self.open));
         text
+    }
+}
+
+/// Writes what is counted under one name.
+pub(super) fn family(text: &mut String, name: &str, kind: &str, help: &str, values: &[(String, u64)]) {
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for (labels, value) in values {
+        let _ = writeln!(text, "{name}{labels} {value}");
     }
 }
 

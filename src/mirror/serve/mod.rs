@@ -6,6 +6,8 @@
 //! | `answer` | the answer |
 //! | `body` | bytes on their way |
 //! | `pages` | the page at the root |
+//! | `numbers` | what it holds that somebody should look at, counted |
+//! | `kept` | what is made when somebody asks, and kept a while |
 //! | [`metrics`] | what is counted |
 //!
 //! HTTP/1.1 is hyper's; what encrypts stands in front. A connection costs a task, 32 KiB for what it asks and one piece of the object
@@ -14,7 +16,9 @@
 
 mod answer;
 mod body;
+mod kept;
 pub mod metrics;
+mod numbers;
 mod pages;
 pub mod request;
 
@@ -29,7 +33,9 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 
 use super::{Mirror, page};
+use kept::Kept;
 use metrics::Metrics;
+use numbers::Numbers;
 use pages::Pages;
 
 /// What a server gives to those who connect.
@@ -57,12 +63,13 @@ pub struct Server {
     mirror: Arc<Mirror>,
     pages: Option<Arc<Pages>>,
     metrics: Arc<Metrics>,
+    numbers: Arc<Kept<Option<Numbers>>>,
 }
 
 impl Server {
     /// Of a mirror; the page is the one that lies in it.
     pub fn new(mirror: Mirror) -> Self {
-        Server { mirror: Arc::new(mirror), pages: None, metrics: Arc::default() }
+        Server { mirror: Arc::new(mirror), pages: None, metrics: Arc::default(), numbers: Arc::default() }
     }
 
     /// The same, but the page is made when somebody asks for it.
