@@ -3,9 +3,14 @@
 //! Format: DSSE v1.0 ("Dead Simple Signing Envelope", envelope and protocol). Signatures are Nix' ed25519 keys'; `keyid` is the
 //! key's name.
 
+use std::fmt;
+
 use data_encoding::BASE64;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
 
 use super::AttestError;
 use crate::{
@@ -28,6 +33,7 @@ pub struct Envelope {
     /// The document, in base-64.
     payload: String,
     /// Who signed it.
+    #[serde(deserialize_with = "few")]
     pub signatures: Vec<EnvelopeSignature>,
 }
 
@@ -39,6 +45,32 @@ pub struct EnvelopeSignature {
     pub keyid: String,
     /// The signature, in base-64.
     pub sig: String,
+}
+
+/// As many signatures as there may be: an envelope is read before anybody knows whose it is, and empty ones take little to write.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EnvelopeSignature>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<EnvelopeSignature>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{MAX_SIGNATURES} signatures at most")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut signatures: A) -> Result<Self::Value, A::Error> {
+            let mut few = Vec::new();
+            while let Some(signature) = signatures.next_element()? {
+                if few.len() == MAX_SIGNATURES {
+                    return Err(A::Error::custom(format!("it has more than {MAX_SIGNATURES} signatures")));
+                }
+                few.push(signature);
+            }
+            Ok(few)
+        }
+    }
+
+    deserializer.deserialize_seq(Few)
 }
 
 impl Envelope {
@@ -58,9 +90,6 @@ impl Envelope {
     /// nothing from the others.
     pub fn open(&self, keys: &[PublicKey]) -> Result<(Vec<u8>, Vec<String>), AttestError> {
         let malformed = |why: &str| AttestError::Malformed { why: why.to_owned() };
-        if self.signatures.len() > MAX_SIGNATURES {
-            return Err(malformed("it has more than 64 signatures"));
-        }
         let document =
             BASE64.decode(self.payload.as_bytes()).map_err(|_| malformed("its payload is not base-64"))?;
         let message = pre_authentication_encoding(&self.payload_type, &document);

@@ -292,8 +292,9 @@ impl Mirror {
         let name = Object::Claim(part.clone(), number).name();
         let ours = match self.location.put_new(&name, &bytes)? {
             Put::New => true,
-            // Somebody was faster; or a service was asked twice, because its first answer got lost.
-            Put::There => self.location.get(&name, MAX_CLAIM)?.as_ref() == Some(&bytes),
+            // Somebody was faster; or it is one's own: a service that was asked twice because its first answer got lost, or who renews
+            // it while the work asks whether it holds.
+            Put::There => self.claim_at(part, number)?.is_some_and(|there| there.worker == claim.worker),
         };
         Ok(if ours { Claimed::Ours } else { Claimed::Theirs })
     }

@@ -3,8 +3,6 @@
 //! The record says what the mirror has, with the narinfo as its signers signed it, and what was found. The NAR that was found is kept
 //! beside it, so that anybody can hold the one against the other. Nobody signs a narinfo of it: Nix would take that for admitted.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +12,7 @@ use super::{
     publish::{Packed, Published, Publisher},
 };
 use crate::{
-    nix::{hash::NarHash, narinfo::NarInfo, signature::PublicKey, store_path::StorePath},
+    nix::{hash::NarHash, narinfo::NarInfo, store_path::StorePath},
     store::PathInfo,
 };
 
@@ -82,22 +80,17 @@ pub(super) enum Standing<'n> {
 }
 
 impl Conflict {
-    /// The keys of those that signed what the mirror has.
+    /// The narinfo of what the mirror has, if that was there.
     ///
     /// # Errors
-    /// Why the narinfo in it is none of the path and bits that it speaks of.
-    pub fn signed_by<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k PublicKey>,
-    ) -> Result<BTreeSet<&'k str>, String> {
-        let Some(text) = &self.narinfo else { return Ok(BTreeSet::new()) };
+    /// Why it is none of the path and bits that the record speaks of.
+    pub fn narinfo(&self) -> Result<Option<NarInfo>, String> {
+        let Some(text) = &self.narinfo else { return Ok(None) };
         let info = NarInfo::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        if (&info.store_path, Bits::of(&info)) != (&self.path, self.admitted.clone()) {
+        if info.store_path != self.path || Bits::of(&info) != self.admitted {
             return Err("the narinfo in it is about something else".to_owned());
         }
-        let signed =
-            |key: &&PublicKey| info.signatures.iter().any(|signature| key.has_signed(&info, signature));
-        Ok(keys.filter(signed).map(PublicKey::name).collect())
+        Ok(Some(info))
     }
 }
 

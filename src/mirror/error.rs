@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{location::LocationError, policy::PolicyError};
+use super::{location::LocationError, policy::PolicyError, snapshot::Loss};
 use crate::{
     attest::AttestError,
     code::{Code, Explanation},
@@ -57,14 +57,20 @@ pub enum MirrorError {
         why: String,
     },
     /// Something that the snapshot before lists.
-    #[error("{object}: {why}; {snapshot} lists it")]
+    #[error("{object}: {loss}; {snapshot} lists it")]
     Lost {
         /// The object.
         object: String,
         /// What is the matter with it.
-        why: &'static str,
+        loss: Loss,
         /// The snapshot.
         snapshot: String,
+    },
+    /// Others write it again and again.
+    #[error("{object}: others with the same key write it at the same moment")]
+    Contended {
+        /// The object.
+        object: String,
     },
     /// An object that is signed by nobody who is believed.
     #[error("{object}: {why}")]
@@ -117,6 +123,7 @@ impl MirrorError {
             MirrorError::NotClosed { .. } => 1426,
             MirrorError::NarDiffers { .. } | MirrorError::Io(_) => 1427,
             MirrorError::Lost { .. } => 1428,
+            MirrorError::Contended { .. } => 1429,
         })
     }
 }
@@ -173,5 +180,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "something is gone that the snapshot before lists",
         text: "No snapshot was made: it would hide the loss. Put the object back, from a copy of the mirror or from another one. When it \
                is gone for good, remove the snapshot by hand, and tell those who rely on it: the next one begins anew with number 1.",
+    },
+    Explanation {
+        code: Code(1429),
+        title: "others write the same object of a mirror at the same moment",
+        text: "Several workers with one key make its snapshot, each after what it has admitted. What was admitted is in; do it again, and \
+               the snapshot lists it.",
     },
 ];

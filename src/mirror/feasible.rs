@@ -28,6 +28,9 @@ impl Policy {
                 unknown.escape_debug()
             ));
         }
+        if self.systems.is_empty() {
+            return impossible("systems: without any, nothing can ever be built".to_owned());
+        }
         for (system, machines) in &self.systems {
             let field = format!("systems.{}", system.escape_debug());
             let Some(arch) = Arch::of_system(system.as_bytes()) else {
@@ -73,6 +76,7 @@ mod tests {
     fn what_can_never_work_is_found_by_field() {
         for (text, expected) in [
             ("policies = [\"no-such\"]\n", "policies: there is no policy `no-such`"),
+            ("[systems]\n", "systems: without any"),
             ("[systems]\naarch64-linux = [\"qemu\"]\n", "systems.aarch64-linux: no machine runs"),
             (
                 "[systems]\nx86_64-linux = [\"embedded\"]\n",

@@ -5,7 +5,7 @@
 //! A writer who is killed between the two leaves a path of which nobody remembers that it was admitted, which [`super::check`] says and
 //! the next writer or [`super::gc`] makes good.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,16 @@ pub struct Removal {
     pub narinfo: String,
     /// The names of the objects that were its own, or its and others'.
     pub objects: Vec<String>,
+    /// The numbers of the snapshots that lay there, by the ids of their keys: those, and older ones, may list the path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshots: BTreeMap<String, u64>,
+}
+
+impl Removal {
+    /// Whether it is later than the snapshot of this number by this key. A path that came in again after it is listed by later ones only.
+    pub(super) fn knew_of(&self, key: &KeyId, number: u64) -> bool {
+        self.snapshots.get(&key.to_string()).is_some_and(|seen| *seen >= number)
+    }
 }
 
 impl Admitted {
@@ -140,7 +150,7 @@ impl Mirror {
         Ok(self.location.delete(&Object::NarInfo(part).name())?)
     }
 
-    /// Undoes that: what its signers signed first, where several have to, and the narinfo that follows from it last.
+    /// Undoes that: what each of its signers signed first, and the narinfo that follows from it last.
     pub(super) fn put_back(&self, removal: &Removal) -> Result<(), MirrorError> {
         let part = HashPart::of(&removal.path);
         let object = Object::NarInfo(part.clone());
@@ -148,12 +158,15 @@ impl Mirror {
             object: self.location.url(&Object::Removed(part.clone()).name()),
             why: error.to_string(),
         })?;
-        for key in self.keys().filter(|_| self.policy.threshold > 1) {
+        for key in self.keys() {
+            let signed = Object::Signature(part.clone(), KeyId::of(key)).name();
+            if !removal.objects.contains(&signed) {
+                continue;
+            }
             let own = info.signatures.iter().filter(|signature| key.has_signed(&info, signature));
             for signature in own {
                 let one = NarInfo { signatures: vec![signature.clone()], ..info.clone() };
-                let signed = Object::Signature(part.clone(), KeyId::of(key));
-                self.location.put_new(&signed.name(), one.to_string().as_bytes())?;
+                self.location.put_new(&signed, one.to_string().as_bytes())?;
             }
         }
         self.location.put_new(&object.name(), removal.narinfo.as_bytes())?;

@@ -56,6 +56,9 @@ pub struct Policy {
     /// [`SCHEMA`].
     #[serde(default = "usual_schema")]
     pub schema: String,
+    /// What it is called, where one key signs for several mirrors: without, two of the same policy and key pass for each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Which of several caches Nix asks first: lower is earlier; Nix's own has 40.
     #[serde(default = "usual_priority")]
     pub priority: u32,

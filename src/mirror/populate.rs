@@ -150,9 +150,11 @@ impl Populate<'_> {
             let needs: Vec<Vec<usize>> = tasks.iter().map(inputs).collect();
             let outcomes = schedule::run(&needs, self.jobs, OnFailure::KeepGoing, |task| {
                 let index = tasks[task];
-                // What could not be admitted a moment ago cannot be now.
-                if fates.get(&index).is_some_and(Fate::is_settled) {
-                    return Err(None);
+                match fates.get(&index) {
+                    Some(Fate::In(published)) => return Ok(*published),
+                    // What could not be admitted a moment ago cannot be now.
+                    Some(fate) if fate.is_settled() => return Err(None),
+                    _ => {}
                 }
                 self.admit(index, &wanted[&index], &crew).map_err(Some)
             });

@@ -188,8 +188,12 @@ impl<'a> Publisher<'a> {
         if let Some(other) = admitted.iter().chain(signed.values()).find(|other| !agree(other, &narinfo)) {
             return Err(self.left(&other.url));
         }
+        let again = if admitted.is_none() { self.comes_again(&part, &narinfo)? } else { None };
+        if again.as_ref().is_some_and(|again| self.admitted == Admitted::Leave || mine(again)) {
+            return Ok(Published::New);
+        }
         let text = narinfo.to_string();
-        if self.mirror.policy.threshold > 1 || admitted.is_some() {
+        if self.mirror.policy.threshold > 1 || admitted.is_some() || again.is_some() {
             self.put_bytes(&Object::Signature(part.clone(), KeyId::of(&own)).name(), text.as_bytes())?;
             // From now on it is on its way in again, if it had been removed.
             self.mirror.location.delete(&Object::Removed(part.clone()).name())?;
@@ -207,6 +211,19 @@ impl<'a> Publisher<'a> {
                 None => Err(self.left(&narinfo.store_path.to_string())),
             },
         }
+    }
+
+    /// A path that was removed on record, and is in again with the signatures of everybody who had signed it: the bits are the same, and
+    /// what they said of them stayed.
+    fn comes_again(&self, part: &HashPart, narinfo: &NarInfo) -> Result<Option<NarInfo>, MirrorError> {
+        let Some(removal) = self.mirror.removal(part)? else { return Ok(None) };
+        let was = NarInfo::parse(removal.document.narinfo.as_bytes()).ok();
+        let Some(was) = was.filter(|was| agree(was, narinfo)) else { return Ok(None) };
+        if !self.mirror.is_ready(&was)? {
+            return Ok(None);
+        }
+        self.mirror.put_back(&removal.document)?;
+        Ok(Some(was))
     }
 
     /// Whether everything is in, as far as this signer is concerned, that has to be in before a path.

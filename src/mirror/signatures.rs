@@ -160,7 +160,7 @@ impl Mirror {
     }
 
     /// Whether enough have signed a path and say the same of it, and what it refers to and was made from is admitted.
-    fn is_ready(&self, info: &NarInfo) -> Result<bool, MirrorError> {
+    pub(super) fn is_ready(&self, info: &NarInfo) -> Result<bool, MirrorError> {
         let mut said = Vec::new();
         for contributor in &self.signers.contributors {
             for key in &contributor.nix {

@@ -125,7 +125,7 @@ pub struct Snapshot {
     pub expires: Time,
     /// SHA-256 of `mirror.json`.
     pub policy: String,
-    /// SHA-256 of the object of the one before.
+    /// SHA-256 of the one before, without its envelope.
     pub before: Option<String>,
     /// What was there.
     pub listed: Listed,
@@ -180,49 +180,56 @@ pub struct Lost {
     /// The object.
     pub object: String,
     /// What is the matter with it.
-    pub why: &'static str,
-    /// Whether it is there, and another one.
-    pub is_other: bool,
+    pub loss: Loss,
+}
+
+/// What is the matter with something that was listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// This path is not admitted. It may have been removed on record, which no list says.
+    Path(StorePath),
+    /// The path has other bits.
+    Bits,
+    /// The path lacks a signature.
+    Signature,
+    /// The record is not there.
+    Record,
+    /// The record says something else.
+    Said,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Loss::Path(path) => write!(f, "{path} was there, and nobody removed it on record"),
+            Loss::Bits => f.write_str("it had other bits"),
+            Loss::Signature => f.write_str("it had a signature that it has no more"),
+            Loss::Record => f.write_str("it was there, and such records stay"),
+            Loss::Said => f.write_str("it said something else"),
+        }
+    }
 }
 
 impl Listed {
-    /// What of it is not there any more. A path that was removed on record was not lost.
-    pub fn lost_in(&self, now: &Listed, is_removed: impl Fn(&HashPart) -> bool) -> Vec<Lost> {
+    /// What of it is not there any more.
+    pub fn lost_in(&self, now: &Listed) -> Vec<Lost> {
         let mut lost = Vec::new();
         for (path, was) in &self.paths {
-            let part = HashPart::of(path);
-            let object = Object::NarInfo(part.clone()).name();
-            match now.paths.get(path) {
-                None if is_removed(&part) => {}
-                None => lost.push(Lost {
-                    object,
-                    why: "it was there, and nobody removed it on record",
-                    is_other: false,
-                }),
-                Some(is) if is.nar_hash != was.nar_hash => {
-                    lost.push(Lost { object, why: "it had other bits", is_other: true });
-                }
-                Some(is) if !was.keys.is_subset(&is.keys) => {
-                    lost.push(Lost {
-                        object,
-                        why: "it had a signature that it has no more",
-                        is_other: false,
-                    });
-                }
-                Some(_) => {}
-            }
+            let loss = match now.paths.get(path) {
+                None => Loss::Path(path.clone()),
+                Some(is) if is.nar_hash != was.nar_hash => Loss::Bits,
+                Some(is) if !was.keys.is_subset(&is.keys) => Loss::Signature,
+                Some(_) => continue,
+            };
+            lost.push(Lost { object: Object::NarInfo(HashPart::of(path)).name(), loss });
         }
         for (object, was) in &self.records {
-            let (object, is) = (object.clone(), now.records.get(object));
-            match is {
-                None => {
-                    lost.push(Lost { object, why: "it was there, and such records stay", is_other: false })
-                }
-                Some(is) if is != was => {
-                    lost.push(Lost { object, why: "it said something else", is_other: true });
-                }
-                Some(_) => {}
-            }
+            let loss = match now.records.get(object) {
+                None => Loss::Record,
+                Some(is) if is != was => Loss::Said,
+                Some(_) => continue,
+            };
+            lost.push(Lost { object: object.clone(), loss });
         }
         lost
     }
@@ -253,6 +260,11 @@ impl Snapshot {
         Ok(bytes)
     }
 
+    /// SHA-256 of it, without the envelope, which can be written in several ways.
+    pub fn hash(&self) -> Option<String> {
+        serde_json::to_vec(self).ok().map(|document| FileHash::of(&document).hex())
+    }
+
     /// Until when it holds under a policy, which may say how long any does.
     pub fn holds_until(&self, policy: &Policy) -> Time {
         let most = policy.snapshot_days.map(|days| self.made.plus_days(days));
@@ -274,16 +286,31 @@ impl Mirror {
     /// Makes a snapshot of everything that is there now, in the place of the one that this signer made before.
     ///
     /// # Errors
-    /// [`MirrorError::Lost`] when something is not there that the one before lists; [`MirrorError::Left`] when others never cease to
-    /// make one with this key; a narinfo that cannot be believed.
+    /// [`MirrorError::Lost`] when something is not there that the one before lists; [`MirrorError::Contended`] when others never
+    /// cease to make one with this key; [`LocationError::TooLarge`] when there is more than a snapshot can list; a narinfo that cannot
+    /// be believed.
     pub fn snapshot(&self, making: &Making<'_>) -> Result<Snapshot, MirrorError> {
         let key = making.key;
         check_signer(&self.signers, key)?;
         let name = Object::Snapshot(KeyId::of(&key.public())).name();
+        let mut seen: Option<Listed> = None;
         for _ in 0..ATTEMPTS {
             let before = self.location.get(&name, MAX_LEN)?;
-            let snapshot = self.following(&name, before.as_deref(), making)?;
+            let read = before.as_ref().map(|bytes| Snapshot::read(bytes, &key.public())).transpose();
+            let last = read.map_err(|why| MirrorError::Document { object: self.location.url(&name), why })?;
+            // Somebody else with this key was faster, and saw everything that was seen here.
+            if let (Some(seen), Some(last)) = (&seen, &last)
+                && seen.lost_in(&last.listed).is_empty()
+            {
+                return Ok(last.clone());
+            }
+            let snapshot = self.following(&name, last, making)?;
             let bytes = snapshot.signed(key).map_err(|error| MirrorError::Io(error.into()))?;
+            if bytes.len() as u64 > MAX_LEN {
+                return Err(
+                    LocationError::TooLarge { object: self.location.url(&name), most: MAX_LEN }.into()
+                );
+            }
             let written = match &before {
                 Some(before) => self.location.exchange(&name, before, &bytes)?,
                 None => self.location.put_new(&name, &bytes)? == Put::New,
@@ -291,37 +318,66 @@ impl Mirror {
             if written {
                 return Ok(snapshot);
             }
+            seen = Some(snapshot.listed);
         }
-        Err(MirrorError::Left { object: self.location.url(&name) })
+        Err(MirrorError::Contended { object: self.location.url(&name) })
     }
 
-    /// The snapshot that follows upon the one before.
+    /// The snapshot that follows upon the last one of a key.
     fn following(
         &self,
         name: &str,
-        before: Option<&[u8]>,
+        last: Option<Snapshot>,
         making: &Making<'_>,
     ) -> Result<Snapshot, MirrorError> {
-        let read = before.map(|bytes| Snapshot::read(bytes, &making.key.public())).transpose();
-        let last = read.map_err(|why| MirrorError::Document { object: self.location.url(name), why })?;
         let listed = self.listed(making.jobs)?;
         if let Some(last) = &last {
-            let removed = |part: &HashPart| matches!(self.removal(part), Ok(Some(_)));
-            if let Some(lost) = last.listed.lost_in(&listed, removed).into_iter().next() {
-                let (object, snapshot) = (self.location.url(&lost.object), self.location.url(name));
-                return Err(MirrorError::Lost { object, why: lost.why, snapshot });
+            let key = KeyId::of(&making.key.public());
+            for lost in last.listed.lost_in(&listed) {
+                if !self.is_excused(&lost, &key, last.number)? {
+                    let (object, snapshot) = (self.location.url(&lost.object), self.location.url(name));
+                    return Err(MirrorError::Lost { object, loss: lost.loss, snapshot });
+                }
             }
         }
         let made = Time::of(making.now);
         Ok(Snapshot {
             schema: SCHEMA.to_owned(),
-            number: last.map_or(0, |last| last.number).saturating_add(1),
+            number: last.as_ref().map_or(0, |last| last.number).saturating_add(1),
             made,
             expires: made.plus_days(making.days),
             policy: FileHash::of(&self.policy.to_json()).hex(),
-            before: before.map(|bytes| FileHash::of(bytes).hex()),
+            before: last.as_ref().and_then(Snapshot::hash),
             listed,
         })
+    }
+
+    /// Whether what was listed and is not there went as it should, or has come since it was looked for.
+    fn is_excused(&self, lost: &Lost, key: &KeyId, number: u64) -> Result<bool, MirrorError> {
+        let Loss::Path(path) = &lost.loss else { return Ok(false) };
+        let part = HashPart::of(path);
+        let removal = self.removal(&part)?;
+        if removal.is_some_and(|told| told.document.knew_of(key, number)) {
+            return Ok(true);
+        }
+        Ok(self.admitted(&part)?.is_some_and(|info| info.store_path == *path))
+    }
+
+    /// The number of each key's snapshot, by the key's id.
+    ///
+    /// # Errors
+    /// One that cannot be read.
+    pub(super) fn snapshot_numbers(&self) -> Result<BTreeMap<String, u64>, MirrorError> {
+        let mut numbers = BTreeMap::new();
+        for key in self.keys() {
+            let id = KeyId::of(key);
+            let name = Object::Snapshot(id.clone()).name();
+            let Some(bytes) = self.location.get(&name, MAX_LEN)? else { continue };
+            let snapshot = Snapshot::read(&bytes, key)
+                .map_err(|why| MirrorError::Document { object: self.location.url(&name), why })?;
+            numbers.insert(id.to_string(), snapshot.number);
+        }
+        Ok(numbers)
     }
 
     /// What is there.

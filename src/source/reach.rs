@@ -94,42 +94,55 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 
 /// Looks names up, for one server that the user named and for wherever it sends us.
 ///
-/// Behind a proxy it is not asked: the proxy connects, and has to know what it may.
+/// A proxy is looked up as well, wherever it is: it was named by whoever set up this machine. Where it connects to is its to know.
 #[derive(Debug)]
 pub(super) struct Within {
     resolver: DefaultResolver,
     named: Option<(String, u16)>,
-    /// The farthest that was come to.
-    farthest: Mutex<Option<Reach>>,
+    come_to: Mutex<ComeTo>,
+}
+
+/// Where the way has led so far.
+#[derive(Debug, Default)]
+struct ComeTo {
+    /// The nearest address that the named server had when it was first looked up: a name that is somebody else's can mean something
+    /// nearer the next time.
+    named: Option<Reach>,
+    /// The farthest.
+    farthest: Option<Reach>,
 }
 
 impl Within {
     /// For the server at `base`.
     pub(super) fn new(base: &str) -> Self {
         let named = base.parse().ok().as_ref().and_then(authority);
-        Within { resolver: DefaultResolver::default(), named, farthest: Mutex::new(None) }
+        Within { resolver: DefaultResolver::default(), named, come_to: Mutex::default() }
     }
 
     /// The same for a server that counts as everybody's, wherever it is.
     #[cfg(test)]
     pub(super) fn as_public(base: &str) -> Self {
-        Within { farthest: Mutex::new(Some(Reach::Public)), ..Within::new(base) }
+        let come_to = ComeTo { farthest: Some(Reach::Public), ..ComeTo::default() };
+        Within { come_to: Mutex::new(come_to), ..Within::new(base) }
     }
 
     /// Those of the addresses that may be connected to.
     fn allowed(&self, uri: &Uri, found: &[SocketAddr]) -> Vec<SocketAddr> {
-        let mut farthest = self.farthest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut come_to = self.come_to.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that the user named may lie anywhere, also where no redirect leads.
         let reach = |address: &SocketAddr| Reach::of(address.ip());
+        let near = |address: &SocketAddr| reach(address).unwrap_or(Reach::Loopback);
         let named = self.named.is_some() && authority(uri) == self.named;
         let allowed: Vec<SocketAddr> = if named {
-            found.to_vec()
+            let first = *come_to.named.get_or_insert(found.iter().map(near).min().unwrap_or(Reach::Public));
+            found.iter().copied().filter(|one| near(one) >= first).collect()
         } else {
-            let least = farthest.unwrap_or(Reach::Public);
+            let least = come_to.farthest.unwrap_or(Reach::Public);
             found.iter().copied().filter(|one| reach(one).is_some_and(|reach| reach >= least)).collect()
         };
         // Who was sent out to everybody is not sent back in.
         let now = allowed.iter().map(|one| reach(one).unwrap_or(Reach::Public)).max();
-        *farthest = (*farthest).max(now);
+        come_to.farthest = come_to.farthest.max(now);
         allowed
     }
 }
@@ -142,6 +155,10 @@ impl Resolver for Within {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let found = self.resolver.resolve(uri, config, timeout)?;
+        let proxy = config.proxy().map(|proxy| authority(proxy.uri()));
+        if proxy.is_some_and(|proxy| proxy == authority(uri)) {
+            return Ok(found);
+        }
         let mut addresses = self.empty();
         for address in self.allowed(uri, &found) {
             addresses.push(address);
@@ -224,6 +241,13 @@ mod tests {
         assert!(to(&private, "cdn.example", "8.8.8.8"));
         assert!(!to(&private, "other.local", "10.0.0.2"));
         assert!(to(&private, "cache.local", "10.0.0.1"));
+        // A name that means something nearer the second time.
+        let rebound = Within::new("http://evil.example");
+        assert!(to(&rebound, "evil.example", "9.9.9.9"));
+        assert!(to(&rebound, "evil.example", "8.8.8.8"));
+        for near in ["127.0.0.1", "10.0.0.1", "169.254.169.254"] {
+            assert!(!to(&rebound, "evil.example", near), "{near}");
+        }
         // Of several addresses those that may be.
         let uri: Uri = "http://cdn.example/".parse().unwrap();
         let both = ["8.8.8.8:80", "127.0.0.1:80"].map(|address| address.parse().unwrap());

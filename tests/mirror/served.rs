@@ -14,6 +14,7 @@ use reprove::{
     mirror::{
         Mirror,
         check::{self, Kind, Report, Request},
+        layout::{HashPart, Object},
         location::Location,
         serve::Limits,
     },
@@ -151,6 +152,69 @@ fn what_could_not_be_read_is_never_said_to_be_missing() {
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let location = Location::parse(&format!("http://{nowhere}")).unwrap();
     assert_eq!(Mirror::open(location).map(drop).unwrap_err().code().0, 1401);
+}
+
+#[test]
+fn a_mirror_that_makes_up_paths_without_an_end_is_not_followed() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    let name = format!("{}.narinfo", fixture.lib.path.hash_part());
+    let text = String::from_utf8(fs::read(folder.join(&name)).unwrap()).unwrap();
+    // Nobody has signed that it needs another one.
+    let more = crate::fixture::path('7', "more");
+    let lied = text.replace("References: ", &format!("References: {} ", more.base_name()));
+    replace(&folder.join(&name), lied.as_bytes());
+    let found = check_at(&folder, &[&key], std::slice::from_ref(&fixture.lib.path)).findings;
+    let asked = Object::NarInfo(HashPart::of(&more)).name();
+    assert!(found.iter().any(|one| one.kind == Kind::Unsigned), "{found:?}");
+    assert!(found.iter().all(|one| one.object != asked), "{found:?}");
+}
+
+/// A proxy that connects whatever it is asked for to this server.
+fn proxy(to: std::net::SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut head = BufReader::new(client.try_clone().unwrap());
+            let mut line = String::new();
+            let first = head.read_line(&mut line).map(|_| line.clone()).unwrap_or_default();
+            while head.read_line(&mut line).is_ok_and(|read| read > 2) {}
+            if !first.starts_with("CONNECT mirror.example:80 ") {
+                continue;
+            }
+            let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let Ok(mut server) = std::net::TcpStream::connect(to) else { continue };
+            let (mut from, mut into) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from, &mut into));
+            thread::spawn(move || std::io::copy(&mut server, &mut client));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_proxy_of_this_machine_is_no_redirect() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let running = Running::of(&fixture.folder("mirror"), Limits::default());
+    let tool = fixture.tool.path.to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
+    command.env_remove("REPROVE_STATE").arg("--state").arg(fixture.folder("other-state"));
+    for name in
+        ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy", "NO_PROXY"]
+    {
+        command.env_remove(name);
+    }
+    command.env("ALL_PROXY", proxy(running.address)).args([
+        "mirror",
+        "verify",
+        "http://mirror.example",
+        &tool,
+    ]);
+    let verified = command.stdin(Stdio::null()).output().unwrap();
+    assert!(verified.status.success() && said(&verified).contains("nothing is wrong"), "{}", said(&verified));
 }
 
 fn reprove(args: &[&str], state: &Path) -> Output {

@@ -19,12 +19,11 @@ use reprove::{
         snapshot::{Making, Snapshot},
     },
     nix::{secret_key::SecretKey, store_path::StorePath},
-    store::Store,
 };
 
 use crate::{
     cosign::{all_by, two},
-    fixture::{Fixture, check_at, files, key, object, publish, replace},
+    fixture::{Fixture, check_at, files, key, replace},
     serve::Running,
 };
 
@@ -56,13 +55,16 @@ fn kinds(found: &[Finding]) -> Vec<Kind> {
 
 /// Somebody comes with other bits for the lib.
 fn other_bits(fixture: &Fixture, mirror: &Mirror, key: &SecretKey) -> [String; 2] {
-    let store = Store::open(&fixture.folder("elsewhere")).unwrap();
-    let lib = (fixture.lib.deriver.clone().unwrap(), fixture.lib.path.clone());
-    let other = object(&store, &lib, &[&fixture.seed.path], "another lib");
-    let [_, (_, admission), _] = fixture.entries();
-    publish(&Publisher::new(mirror, key, &store).unwrap(), &other, &admission);
+    let (other, _) = fixture.publish_another_lib(mirror, key);
     let part = HashPart::of(&other.path);
     [Object::Conflict(part.clone(), other.nar_hash).name(), Object::OtherNar(part, other.nar_hash).name()]
+}
+
+/// Removes what this path does not need.
+fn collect(fixture: &Fixture, mirror: &Mirror, key: &SecretKey, root: &StorePath) {
+    let worker = Worker::of(&fixture.store).unwrap();
+    let (roots, mode, busy) = (std::slice::from_ref(root), Mode::Remove, OnBusy::Refuse);
+    Gc { mirror, key, worker: &worker, roots, mode, busy, leftovers: None, jobs: 2 }.run().unwrap();
 }
 
 #[test]
@@ -78,8 +80,7 @@ fn a_snapshot_lists_what_is_there_and_the_next_one_goes_on_from_it() {
     assert_eq!(Snapshot::read(&kept, &key.public()).unwrap(), first);
     let second = snapshot(&mirror, &key).unwrap();
     assert_eq!((second.number, second.listed == first.listed), (2, true));
-    let hash = reprove::mirror::layout::FileHash::of(&kept).hex();
-    assert_eq!(second.before, Some(hash));
+    assert_eq!(second.before, first.hash());
     let report = check_at(&folder, &[&key], &[]);
     assert_eq!(report.findings, []);
     let [seen] = &report.snapshots[..] else { panic!("{:?}", report.snapshots) };
@@ -181,12 +182,7 @@ fn what_was_removed_on_record_is_not_missed() {
     let fixture = Fixture::new();
     let (mirror, key) = fixture.mirror("mirror");
     snapshot(&mirror, &key).unwrap();
-    let worker = Worker::of(&fixture.store).unwrap();
-    let roots = std::slice::from_ref(&fixture.lib.path);
-    let (mode, busy) = (Mode::Remove, OnBusy::Refuse);
-    Gc { mirror: &mirror, key: &key, worker: &worker, roots, mode, busy, leftovers: None, jobs: 2 }
-        .run()
-        .unwrap();
+    collect(&fixture, &mirror, &key, &fixture.lib.path);
     let folder = fixture.folder("mirror");
     assert_eq!(check_at(&folder, &[&key], &[]).findings, []);
     let next = snapshot(&mirror, &key).unwrap();
@@ -195,6 +191,89 @@ fn what_was_removed_on_record_is_not_missed() {
     fixture.publish_all(&Publisher::new(&mirror, &key, &fixture.store).unwrap());
     assert_eq!(check_at(&folder, &[&key], &[]).findings, []);
     assert_eq!(snapshot(&mirror, &key).unwrap().listed.paths.len(), 3);
+}
+
+#[test]
+fn t53_a_record_of_a_removal_that_was_put_back_excuses_nothing() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    let folder = fixture.folder("mirror");
+    snapshot(&mirror, &key).unwrap();
+    collect(&fixture, &mirror, &key, &fixture.lib.path);
+    let name = Object::Removed(HashPart::of(&fixture.tool.path)).name();
+    let removed = fs::read(folder.join(&name)).unwrap();
+    fixture.publish_all(&Publisher::new(&mirror, &key, &fixture.store).unwrap());
+    assert!(!folder.join(&name).exists());
+    snapshot(&mirror, &key).unwrap();
+    // Who serves the mirror takes the path away and puts the old record back, which is well signed.
+    fs::write(folder.join(&name), removed).unwrap();
+    let narinfo = Object::NarInfo(HashPart::of(&fixture.tool.path)).name();
+    fs::remove_file(folder.join(&narinfo)).unwrap();
+    let found = check_at(&folder, &[&key], &[]).findings;
+    assert!(found.iter().any(|one| one.object == narinfo && one.kind == Kind::Gone), "{found:?}");
+    let found = check_at(&folder, &[&key], std::slice::from_ref(&fixture.tool.path)).findings;
+    assert!(found.iter().any(|one| one.object == narinfo && one.kind == Kind::Gone), "{found:?}");
+    assert!(matches!(snapshot(&mirror, &key), Err(MirrorError::Lost { .. })));
+    // Nor does one that nobody has signed.
+    fs::write(folder.join(&name), b"{}").unwrap();
+    let found = check_at(&folder, &[&key], std::slice::from_ref(&fixture.tool.path)).findings;
+    assert!(found.iter().any(|one| one.object == narinfo && one.kind == Kind::Gone), "{found:?}");
+}
+
+#[test]
+fn what_comes_in_again_has_the_signatures_that_it_had() {
+    for threshold in [1, 2] {
+        let fixture = Fixture::new();
+        let [alice, _, bob] = two(&fixture, threshold);
+        all_by(&fixture, &alice);
+        all_by(&fixture, &bob);
+        let folder = fixture.folder("mirror");
+        let mirror = Mirror::open(fixture.location("mirror")).unwrap();
+        let before = files(&folder);
+        snapshot(&mirror, &alice).unwrap();
+        collect(&fixture, &mirror, &alice, &fixture.seed.path);
+        assert_eq!(check_at(&folder, &[], &[]).findings, []);
+        // Alice alone has it again, and Bob has said what he said.
+        all_by(&fixture, &alice);
+        let report = check_at(&folder, &[], &[]);
+        assert_eq!((report.findings, report.pending), (vec![], 0), "threshold {threshold}");
+        fs::remove_dir_all(folder.join("snapshots")).unwrap();
+        assert!(files(&folder) == before, "threshold {threshold}: the mirror that it was, to the last byte");
+    }
+}
+
+#[test]
+fn a_path_that_waits_again_though_it_was_admitted_is_no_secret() {
+    let fixture = Fixture::new();
+    let [alice, _, bob] = two(&fixture, 2);
+    all_by(&fixture, &alice);
+    all_by(&fixture, &bob);
+    let folder = fixture.folder("mirror");
+    snapshot(&Mirror::open(fixture.location("mirror")).unwrap(), &bob).unwrap();
+    fs::remove_file(folder.join(Object::NarInfo(HashPart::of(&fixture.tool.path)).name())).unwrap();
+    let found = check_at(&folder, &[], &[]).findings;
+    assert_eq!(kinds(&found), [Kind::Unsigned], "{found:?}");
+}
+
+#[test]
+fn a_signer_who_has_gone_does_not_make_a_mirror_stale_that_others_look_after() {
+    let fixture = Fixture::new();
+    let [alice, again, bob] = two(&fixture, 1);
+    all_by(&fixture, &alice);
+    let mirror = Mirror::open(fixture.location("mirror")).unwrap();
+    let folder = fixture.folder("mirror");
+    let now = SystemTime::now();
+    at(&mirror, &alice, now - 50 * DAY).unwrap();
+    at(&mirror, &bob, now - 40 * DAY).unwrap();
+    let found = check_at(&folder, &[], &[]).findings;
+    assert_eq!(kinds(&found), [Kind::Stale, Kind::Stale], "{found:?}");
+    // Alice's other key.
+    at(&mirror, &again, now).unwrap();
+    let report = check_at(&folder, &[], &[]);
+    assert_eq!(report.findings, []);
+    assert_eq!(report.snapshots.iter().filter(|one| one.holds).count(), 1);
+    // To who believes Bob alone it is old.
+    assert_eq!(kinds(&check_at(&folder, &[&bob], &[]).findings).last(), Some(&Kind::Stale));
 }
 
 #[test]
@@ -255,16 +334,17 @@ fn an_old_copy_does_not_pass_for_whoever_has_kept_a_snapshot() {
     let names = other_bits(&fixture, &mirror, &key);
     snapshot(&mirror, &key).unwrap();
     let second = fs::read(file(&folder, &key)).unwrap();
-    // From what was seen before the mirror has gone on.
-    for kept in [&first, &second] {
-        assert_eq!(kinds(&since(&address, &key, &[], &[kept.clone()]).findings), [Kind::Conflict]);
+    // From what was seen before the mirror has gone on. How the envelope is written accuses nobody.
+    let spaced = [second.clone(), b"\n".to_vec()].concat();
+    for kept in [&first, &second, &spaced] {
+        assert_eq!(kinds(&since(&address, &key, &[], std::slice::from_ref(kept)).findings), [Kind::Conflict]);
     }
     // The copy from before the conflict: all that is in it is well signed, and its snapshot still holds.
     names.iter().for_each(|name| fs::remove_file(folder.join(name)).unwrap());
     replace(&file(&folder, &key), &first);
     assert!(files(&folder) == old);
     assert_eq!(check_at(&folder, &[&key], &[]).findings, []);
-    let found = since(&address, &key, &[], &[second.clone()]).findings;
+    let found = since(&address, &key, &[], std::slice::from_ref(&second)).findings;
     assert_eq!(kinds(&found), [Kind::Gone, Kind::Gone], "{found:?}");
     assert!(found.iter().any(|one| one.why.contains("number 1, and number 2")), "{found:?}");
     // Without any snapshot at all.
@@ -275,10 +355,24 @@ fn an_old_copy_does_not_pass_for_whoever_has_kept_a_snapshot() {
     at(&mirror, &key, SystemTime::now() - DAY).unwrap();
     let found = since(&address, &key, &[], std::slice::from_ref(&first)).findings;
     assert_eq!(kinds(&found), [Kind::Conflict], "{found:?}");
-    assert!(found[0].why.contains("two snapshots of number 1"), "{found:?}");
+    assert!(found[0].why.contains("another number 1"), "{found:?}");
+    // And goes on from that.
+    at(&mirror, &key, SystemTime::now()).unwrap();
+    let found = since(&address, &key, &[], std::slice::from_ref(&first)).findings;
+    assert_eq!(kinds(&found), [Kind::Conflict], "{found:?}");
     // What is kept has to be of somebody who is believed.
     let found = since(&address, &key, &[], &[b"{}".to_vec()]).findings;
     assert_eq!(kinds(&found), [Kind::Unsigned]);
+    // And of this mirror.
+    let other = fixture.init("other", "rounds = 3\n", &key);
+    snapshot(&other, &key).unwrap();
+    let kept = fs::read(file(&fixture.folder("other"), &key)).unwrap();
+    let found = since(&address, &key, &[], &[kept]).findings;
+    assert_eq!((kinds(&found), found[0].object.as_str()), (vec![Kind::Damaged], "mirror.json"), "{found:?}");
+    // What cannot be read is not said to be missing.
+    replace(&file(&folder, &key), b"{}");
+    let found = since(&address, &key, &[], &[first]).findings;
+    assert_eq!(kinds(&found), [Kind::Damaged], "{found:?}");
 }
 
 #[test]
@@ -293,6 +387,7 @@ fn over_http_a_snapshot_tells_of_other_bits_and_of_what_is_hidden() {
     let blind = ask(&fixture.lib.path);
     assert_eq!((blind.findings, blind.conflicts_unseen), (vec![], true));
     snapshot(&mirror, &key).unwrap();
+    // One that holds no more, or is of somebody who is not believed, is no reason to say that nothing was hidden.
     let seen = ask(&fixture.lib.path);
     assert_eq!((kinds(&seen.findings), seen.conflicts_unseen), (vec![Kind::Conflict], false));
     assert_eq!((seen.findings[0].object.as_str(), seen.snapshots.len()), (record.as_str(), 1));

@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::{page, snapshot, to_write};
+use super::{ending::Ending, to_write};
 use crate::{
     cli::{Context, Exit, Failure, document::JsonTo, read},
     mirror::{
@@ -94,16 +94,13 @@ impl Gc {
             jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get(),
         }
         .run()?;
-        if !self.dry_run {
-            snapshot::renew(&mirror, &key)?;
-            page::renew(&mirror)?;
-        }
+        let ended = (!self.dry_run).then(|| Ending::of(&mirror, &key));
         let document = self.document(gone);
         if !json.is_stdout() {
             print(&document).map_err(|error| Failure::io("standard output", &error))?;
         }
         json.write(&document)?;
-        Ok(Exit::Success)
+        Ok(ended.map_or(Exit::Success, Ending::tell))
     }
 
     fn document(&self, gone: Gone) -> Document {

@@ -90,7 +90,7 @@ fn exit(error: &MirrorError) -> Exit {
         | MirrorError::Left { .. }
         | MirrorError::Lost { .. }
         | MirrorError::Graph(_) => Exit::HASH_MISMATCH,
-        MirrorError::NotClosed { .. } => Exit::NotChecked,
+        MirrorError::NotClosed { .. } | MirrorError::Contended { .. } => Exit::NotChecked,
         MirrorError::Attest(_) => Exit::Usage,
         _ => Exit::Internal,
     }

@@ -78,18 +78,23 @@ pub(super) fn renew(mirror: &Mirror) -> Result<(), Failure> {
 }
 
 /// What is wrong with the page that lies in a mirror.
-pub(super) fn fault(mirror: &Mirror) -> Result<Option<Finding>, Failure> {
-    let Some(stored) = mirror.stored_page()? else { return Ok(None) };
-    let standing = mirror.page_standing(&maker(Address::of_page(&stored)), jobs())?;
-    let why = "it is not the page that follows from the mirror: older, or altered; `reprove mirror page` makes it again";
-    Ok((standing == Standing::Other).then(|| Finding {
-        kind: Kind::Outdated,
-        object: Object::Page.name(),
-        why: why.to_owned(),
-    }))
+pub(super) fn fault(mirror: &Mirror) -> Option<Finding> {
+    let fault = |kind, why| Some(Finding { kind, object: Object::Page.name(), why });
+    let standing = mirror.stored_page().and_then(|stored| {
+        let address = |page: &Vec<u8>| Address::of_page(page);
+        stored.map(|page| mirror.page_standing(&maker(address(&page)), jobs())).transpose()
+    });
+    match standing {
+        Ok(Some(Standing::Other)) => {
+            let why = "it is not the page that follows from the mirror: older, or altered; `reprove mirror page` makes it again";
+            fault(Kind::Outdated, why.to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => fault(Kind::Unread, error.to_string()),
+    }
 }
 
 /// As many objects are read at once.
-fn jobs() -> usize {
+pub(super) fn jobs() -> usize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get()
 }

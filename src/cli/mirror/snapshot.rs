@@ -1,6 +1,6 @@
 //! `reprove mirror snapshot`: what a mirror holds now, signed and dated.
 
-use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, thread, time::SystemTime};
+use std::{io::Write as _, path::PathBuf, time::SystemTime};
 
 use clap::{Args, builder::RangedU64ValueParser};
 use serde::Serialize;
@@ -50,6 +50,7 @@ struct Document {
     object: String,
     number: u64,
     made: String,
+    /// Until when it holds under the mirror's policy.
     expires: String,
     /// Paths that are listed.
     paths: usize,
@@ -71,7 +72,7 @@ impl Snapshot {
             object: Object::Snapshot(KeyId::of(&key.public())).name(),
             number: made.number,
             made: made.made.to_string(),
-            expires: made.expires.to_string(),
+            expires: made.holds_until(mirror.policy()).to_string(),
             paths: made.listed.paths.len(),
             records: made.listed.records.len(),
         };
@@ -92,8 +93,7 @@ pub(super) fn renew(mirror: &Mirror, key: &SecretKey) -> Result<(), Failure> {
 }
 
 fn make(mirror: &Mirror, key: &SecretKey, days: u32) -> Result<Made, Failure> {
-    let jobs = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get();
-    Ok(mirror.snapshot(&Making { key, days, now: SystemTime::now(), jobs })?)
+    Ok(mirror.snapshot(&Making { key, days, now: SystemTime::now(), jobs: page::jobs() })?)
 }
 
 fn print(document: &Document) -> std::io::Result<()> {

@@ -106,6 +106,8 @@ struct Snapshot {
     made: String,
     /// Until when it holds under the mirror's policy.
     until: String,
+    /// Whether it holds now.
+    holds: bool,
 }
 
 /// A derivation that was built again.
@@ -152,7 +154,7 @@ impl Verify {
         if self.paths.is_empty() {
             // A mirror that none of its signers stands for has no page of its own; that was found already.
             if let Ok(mirror) = Mirror::open(Location::parse(&self.location)?) {
-                report.findings.extend(page::fault(&mirror)?);
+                report.findings.extend(page::fault(&mirror));
                 report.findings.sort();
             }
         }
@@ -268,10 +270,11 @@ fn print(report: &Report) -> std::io::Result<()> {
     for one in &report.snapshots {
         writeln!(
             out,
-            "snapshot {} of {} by {} holds until {}",
+            "snapshot {} of {} by {} {} until {}",
             one.number,
             one.made,
             escape(&one.by),
+            if one.holds { "holds" } else { "held" },
             one.until
         )?;
     }
@@ -334,9 +337,9 @@ fn document(report: Report, rebuilt: Option<Vec<Again>>) -> Document {
     }
 }
 
-fn shown(seen: check::Seen) -> Snapshot {
-    let check::Seen { by, number, made, until } = seen;
-    Snapshot { by, number, made: made.to_string(), until: until.to_string() }
+fn shown(seen: check::SeenSnapshot) -> Snapshot {
+    let check::SeenSnapshot { by, number, made, until, holds } = seen;
+    Snapshot { by, number, made: made.to_string(), until: until.to_string(), holds }
 }
 
 /// The JSON Schema of what `--json` writes.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Found, Kind, Report, Request, path::PathResult, snapshot::Signed};
+use super::{Checker, Found, Kind, Report, Request, path::PathResult, snapshot::OfKey};
 use crate::{
     mirror::{
         layout::{FileHash, HashPart, Object},
         location::LocationError,
+        memory::{REMOVAL_KIND, Removal},
         parallel::parallel,
         statement::Admission,
     },
@@ -19,7 +20,7 @@ impl Checker<'_> {
     pub(super) fn closure(
         &self,
         request: &Request<'_>,
-        snapshots: &[Signed<'_>],
+        snapshots: &[OfKey<'_>],
         report: &mut Report,
     ) -> (BTreeMap<HashPart, PathResult>, BTreeSet<HashPart>) {
         let (roots, jobs) = (request.paths, request.jobs);
@@ -64,10 +65,20 @@ impl Checker<'_> {
     fn absent(&self, path: &StorePath) -> Found {
         let mut found = Found::default();
         let part = HashPart::of(path);
-        let is_there = |object: Object| matches!(self.location.open(&object.name()), Ok(Some(_)));
-        let (kind, why) = if is_there(Object::Removed(part.clone())) {
+        let mut is_there = |object: Object| match self.location.open(&object.name()) {
+            Ok(there) => there.is_some(),
+            Err(error) => {
+                found.fault(Kind::Unread, &object.name(), error.to_string());
+                false
+            }
+        };
+        let removed = Object::Removed(part.clone());
+        let (was_removed, was_admitted) =
+            (is_there(removed.clone()), is_there(Object::Admitted(part.clone())));
+        let removal = was_removed.then(|| self.signed::<Removal>(&mut found, &removed.name(), REMOVAL_KIND));
+        let (kind, why) = if removal.flatten().is_some_and(|removal| removal.path == *path) {
             (Kind::NotClosed, "it was removed on record, because nothing needed it")
-        } else if is_there(Object::Admitted(part.clone())) {
+        } else if was_admitted {
             (Kind::Gone, "it was admitted, is not there, and nobody removed it on record")
         } else {
             (Kind::NotClosed, "it is not in this mirror")
@@ -101,15 +112,15 @@ impl Checker<'_> {
     fn conflicts(
         &self,
         parts: &BTreeSet<HashPart>,
-        snapshots: &[Signed<'_>],
+        snapshots: &[OfKey<'_>],
         report: &mut Report,
     ) -> BTreeSet<Object> {
         let names: Vec<String> = match self.location.list("conflicts/") {
             Ok(listed) => listed.into_iter().map(|(name, _)| name).collect(),
             Err(LocationError::NotListed { .. }) => {
-                report.conflicts_unseen = snapshots.is_empty();
-                let records = snapshots.iter().flat_map(|one| one.snapshot.listed.records.keys());
-                records.cloned().collect()
+                report.conflicts_unseen = !self.somebody_looks_after_it(snapshots);
+                let listed = snapshots.iter().filter_map(OfKey::snapshot).map(|one| &one.listed);
+                listed.flat_map(|listed| listed.records.keys().cloned()).collect()
             }
             Err(error) => {
                 let mut found = Found::default();

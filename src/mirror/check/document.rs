@@ -95,25 +95,35 @@ impl Checker<'_> {
         if HashPart::of(&conflict.path) != *part || conflict.found.nar_hash != *hash {
             found.fault(Kind::Damaged, name, "it is about something else than its name says");
         }
-        let keys = self.believed.named.contributors.iter().flat_map(|one| &one.nix);
-        let by = match conflict.signed_by(keys) {
-            Ok(by) if by.is_empty() => String::new(),
-            Ok(by) => format!(" by {}", by.into_iter().collect::<Vec<_>>().join(", ")),
-            Err(why) => {
-                found.fault(Kind::Damaged, name, why);
-                String::new()
-            }
-        };
+        let narinfo = conflict.narinfo().unwrap_or_else(|why| {
+            found.fault(Kind::Damaged, name, why);
+            None
+        });
+        let keys = narinfo.iter().flat_map(|info| self.keys_of(info)).flatten();
+        let by: Vec<&str> = keys.map(PublicKey::name).collect();
+        if narinfo.is_some() && by.is_empty() {
+            found.fault(
+                Kind::Damaged,
+                name,
+                "the narinfo in it is signed by none of the signers that are named",
+            );
+        }
+        let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
         let Conflict { path, admitted, found: other, .. } = conflict;
-        let why = if admitted.nar_hash == other.nar_hash {
-            format!(
-                "{path} is admitted as {}{by}, and was found to refer to something else",
-                admitted.nar_hash
-            )
+        let mut why = format!("{path} is admitted as {}{by}, and was found ", admitted.nar_hash);
+        if admitted.nar_hash == other.nar_hash {
+            why.push_str("to refer to something else");
         } else {
             self.other_nar(found, part, other);
-            format!("{path} is admitted as {}{by}, and was found as {}", admitted.nar_hash, other.nar_hash)
-        };
+            why.push_str(&format!("as {}", other.nar_hash));
+            if let Some(info) = narinfo {
+                let other = Object::OtherNar(part.clone(), other.nar_hash);
+                why.push_str(&format!(
+                    ": `reprove diff` of {} and {other} shows where they differ",
+                    info.url
+                ));
+            }
+        }
         found.fault(Kind::Conflict, name, why);
     }
 
@@ -130,8 +140,8 @@ impl Checker<'_> {
     /// What somebody has read: that it is theirs, and that what they read is what is there.
     fn reading(&self, found: &mut Found, name: &str, part: &HashPart, key: &KeyId) {
         let Some(reading) = self.signed::<Reading>(found, name, READING_KIND) else { return };
-        let keys = self.believed.named.contributors.iter().flat_map(|one| &one.nix);
-        let own: Vec<PublicKey> = keys.filter(|one| KeyId::of(one) == *key).cloned().collect();
+        let own: Vec<PublicKey> =
+            self.believed.keys().filter(|one| KeyId::of(one) == *key).cloned().collect();
         let envelope = self.get(found, name, MAX_DOCUMENT);
         let envelope = envelope.and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok());
         if envelope.is_none_or(|envelope| envelope.open(&own).is_err()) {
@@ -162,8 +172,7 @@ impl Checker<'_> {
             found.fault(Kind::Damaged, name, "it is no envelope as this program writes them");
             return None;
         };
-        let keys: Vec<PublicKey> =
-            self.believed.named.contributors.iter().flat_map(|one| one.nix.clone()).collect();
+        let keys: Vec<PublicKey> = self.believed.keys().cloned().collect();
         let document = match envelope.open(&keys) {
             Ok((document, _)) if envelope.payload_type == kind => document,
             Ok(_) => {

@@ -38,7 +38,7 @@ use crate::{
 use memory::Memory;
 use path::PathResult;
 use snapshot::Scope;
-pub use snapshot::Seen;
+pub use snapshot::SeenSnapshot;
 
 /// What kind of fault was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,7 +125,7 @@ pub struct Report {
     /// Names of objects that a killed writer did not come to: that a path was admitted, which the next writer says.
     pub unremembered: Vec<String>,
     /// The snapshots of its signers.
-    pub snapshots: Vec<Seen>,
+    pub snapshots: Vec<SeenSnapshot>,
     /// Whether keys were named by whoever asked. Without, the mirror was held against what it says of itself.
     pub by_own_keys: bool,
     /// Whether records of other bits could not be looked for, because the location cannot be listed and no snapshot lists them.
@@ -156,6 +156,13 @@ struct Believed {
     counted: Vec<Contributor>,
 }
 
+impl Believed {
+    /// Every key that the mirror names.
+    fn keys(&self) -> impl Iterator<Item = &PublicKey> + Clone {
+        self.named.contributors.iter().flat_map(|one| &one.nix)
+    }
+}
+
 /// What the parts of a check work with.
 struct Checker<'a> {
     location: &'a Location,
@@ -180,7 +187,7 @@ pub fn check(location: &Location, request: &Request<'_>) -> Result<Report, Mirro
     report.add(checker.policy_signatures(&document));
     report.add(checker.cache_info());
     let mut found = Found::default();
-    let snapshots = checker.snapshots(&mut found);
+    let snapshots = checker.snapshots(request, &mut found);
     report.add(found);
     let paths = if request.paths.is_empty() {
         let paths = checker.whole(request.jobs, &mut report)?;
@@ -220,25 +227,14 @@ impl Checker<'_> {
                 }
                 Some(Object::Signature(part, key)) => {
                     others.insert(name);
-                    if self
-                        .believed
-                        .named
-                        .contributors
-                        .iter()
-                        .flat_map(|one| &one.nix)
-                        .any(|one| KeyId::of(one) == key)
-                    {
+                    if self.believed.keys().any(|one| KeyId::of(one) == key) {
                         signed.insert(part);
                     }
                 }
                 // The page follows from the others, and whoever makes pages holds it against them.
-                Some(
-                    Object::CacheInfo
-                    | Object::Policy
-                    | Object::PolicySignature
-                    | Object::Page
-                    | Object::Snapshot(_),
-                ) => {}
+                Some(Object::CacheInfo | Object::Policy | Object::PolicySignature | Object::Page) => {}
+                // They were looked at before.
+                Some(Object::Snapshot(key)) if self.believed.keys().any(|one| KeyId::of(one) == key) => {}
                 Some(Object::Claim(..)) => report.claims += 1,
                 Some(
                     object @ (Object::Source(_)

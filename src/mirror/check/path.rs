@@ -44,6 +44,8 @@ pub(super) struct PathResult {
     pub(super) machines: Vec<Machines>,
     /// Contributors with a good signature.
     pub(super) signed: Vec<String>,
+    /// Whether any of the signers whom the mirror names has signed it: what else it may say is nobody's.
+    pub(super) vouched: bool,
     /// Whether it has no narinfo, because too few have signed it yet.
     pub(super) pending: bool,
     /// The objects that are its own.
@@ -61,9 +63,10 @@ impl PathResult {
             .unwrap_or_default()
     }
 
-    /// What it refers to and what it was made from.
+    /// What it refers to and what it was made from, as one of the signers says: anybody can make up paths that need each other without
+    /// an end.
     pub(super) fn needs(&self) -> impl Iterator<Item = HashPart> {
-        let references = self.info.iter().flat_map(|info| &info.references);
+        let references = self.info.iter().filter(|_| self.vouched).flat_map(|info| &info.references);
         let inputs = self.admissions.iter().flat_map(|admission| admission.inputs.keys());
         references.chain(inputs).map(HashPart::of)
     }
@@ -83,6 +86,7 @@ impl Checker<'_> {
         };
         let Some(info) = info else { return result };
         let keys = self.keys_of(&info);
+        result.vouched = keys.iter().any(Option::is_some);
         if !result.pending {
             result.signed = self.signatures(&mut result.found, &name, &keys);
             self.listed(&mut result, &name, &info, &signed);
@@ -335,9 +339,9 @@ pub(super) fn unpacked(found: &mut Found, name: &str, file: impl Read, most: u64
 }
 
 /// Reads, and tells that it failed from that what it read is wrong.
-struct Watched<'f, R> {
-    from: R,
-    failed: &'f Cell<bool>,
+pub(super) struct Watched<'f, R> {
+    pub(super) from: R,
+    pub(super) failed: &'f Cell<bool>,
 }
 
 impl<R: Read> Read for Watched<'_, R> {

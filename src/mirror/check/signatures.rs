@@ -14,8 +14,7 @@ use crate::{
 impl Checker<'_> {
     /// The keys that have signed a path, of everybody whom the mirror names; of each signature its key, or none.
     pub(super) fn keys_of(&self, info: &NarInfo) -> Vec<Option<&PublicKey>> {
-        let named = || self.believed.named.contributors.iter().flat_map(|one| &one.nix);
-        let key = |signature: &String| named().find(|key| key.has_signed(info, signature));
+        let key = |signature: &String| self.believed.keys().find(|key| key.has_signed(info, signature));
         info.signatures.iter().map(key).collect()
     }
 
@@ -46,9 +45,9 @@ impl Checker<'_> {
 
     /// The narinfos of a path as each signer signs it. One signer alone signs the mirror's.
     pub(super) fn each_signs(&self, result: &mut PathResult, part: &HashPart) -> BTreeMap<KeyId, NarInfo> {
-        let keys = || self.believed.named.contributors.iter().flat_map(|one| &one.nix);
+        let several = self.believed.keys().count() > 1;
         let mut signed = BTreeMap::new();
-        for key in keys().filter(|_| keys().count() > 1) {
+        for key in self.believed.keys().filter(|_| several) {
             let id = KeyId::of(key);
             let name = Object::Signature(part.clone(), id.clone()).name();
             match self.location.open(&name) {

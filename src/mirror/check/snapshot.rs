@@ -6,7 +6,9 @@ use super::{Checker, Found, Kind, Report, Request, path::PathResult};
 use crate::{
     mirror::{
         layout::{FileHash, HashPart, KeyId, Object},
-        snapshot::{self, Listed, ListedPath, Snapshot, Time},
+        memory::{REMOVAL_KIND, Removal},
+        parallel::parallel,
+        snapshot::{self, Listed, ListedPath, Loss, Lost, Snapshot, Time},
     },
     nix::signature::PublicKey,
 };
@@ -16,22 +18,50 @@ const AHEAD: u32 = 1;
 
 /// A snapshot that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenSnapshot {
     /// The name of the signer.
     pub by: String,
-    /// The how-manieth of theirs it is.
+    /// The how-manieth of this key it is.
     pub number: u64,
     /// When it was made.
     pub made: Time,
     /// Until when it holds.
     pub until: Time,
+    /// Whether it holds now.
+    pub holds: bool,
 }
 
-/// A snapshot, and who has signed it.
-pub(super) struct Signed<'k> {
+/// What a key has in the place of its snapshot.
+pub(super) enum Place {
+    /// Nothing.
+    Empty,
+    /// Something that says nothing of this mirror, which was told of.
+    Unusable,
+    /// A snapshot of this mirror.
+    Taken(Snapshot),
+}
+
+/// A key of the mirror, and its snapshot.
+pub(super) struct OfKey<'k> {
     key: &'k PublicKey,
-    bytes: Vec<u8>,
-    pub(super) snapshot: Snapshot,
+    by: &'k str,
+    place: Place,
+    /// Why it does not hold now, if it does not.
+    stale: Option<String>,
+}
+
+impl OfKey<'_> {
+    /// What it lists, if it is of this mirror.
+    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+        match &self.place {
+            Place::Taken(snapshot) => Some(snapshot),
+            Place::Empty | Place::Unusable => None,
+        }
+    }
+
+    fn object(&self) -> String {
+        Object::Snapshot(KeyId::of(self.key)).name()
+    }
 }
 
 /// What part of a mirror is looked at.
@@ -43,201 +73,287 @@ pub(super) enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn has(&self, part: &HashPart) -> bool {
-        match self {
-            Scope::Whole => true,
-            Scope::Parts(parts) => parts.contains(part),
-        }
-    }
-
-    /// Whether a record is about something that is looked at.
-    fn has_record(&self, name: &str) -> bool {
-        match Object::parse(name) {
+    /// Whether an object that a snapshot lists is looked at.
+    fn has(&self, name: &str) -> bool {
+        let Scope::Parts(parts) = self else { return true };
+        matches!(
+            Object::parse(name),
             Some(
-                Object::Seed(part)
+                Object::NarInfo(part)
+                | Object::Seed(part)
                 | Object::Refused(part, _)
                 | Object::Reading(part, _)
-                | Object::Conflict(part, _),
-            ) => self.has(&part),
-            _ => matches!(self, Scope::Whole),
-        }
+                | Object::Conflict(part, _)
+            ) if parts.contains(&part)
+        )
     }
 }
 
+/// A list that the mirror is held against.
+struct List<'s> {
+    /// What it is called.
+    name: String,
+    key: &'s PublicKey,
+    snapshot: &'s Snapshot,
+}
+
 impl Checker<'_> {
-    /// The snapshots of all signers, as they are.
-    pub(super) fn snapshots(&self, found: &mut Found) -> Vec<Signed<'_>> {
-        let mut snapshots = Vec::new();
-        for key in self.believed.named.contributors.iter().flat_map(|one| &one.nix) {
-            let name = Object::Snapshot(KeyId::of(key)).name();
-            let bytes = match self.location.get(&name, snapshot::MAX_LEN) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => continue,
-                Err(error) => {
-                    found.fault(Kind::Unread, &name, error.to_string());
-                    continue;
-                }
-            };
-            match Snapshot::read(&bytes, key) {
-                Ok(snapshot) => snapshots.push(Signed { key, bytes, snapshot }),
-                Err(why) => found.fault(Kind::Damaged, &name, why),
+    /// The snapshots of all keys that the mirror names.
+    pub(super) fn snapshots(&self, request: &Request<'_>, found: &mut Found) -> Vec<OfKey<'_>> {
+        let of_one = |one| {
+            let contributor: &crate::release::signers::Contributor = one;
+            contributor.nix.iter().map(|key| (contributor.name.as_str(), key))
+        };
+        let keys = self.believed.named.contributors.iter().flat_map(of_one);
+        keys.map(|(by, key)| self.snapshot_of(by, key, request, found)).collect()
+    }
+
+    fn snapshot_of<'k>(
+        &self,
+        by: &'k str,
+        key: &'k PublicKey,
+        request: &Request<'_>,
+        found: &mut Found,
+    ) -> OfKey<'k> {
+        let mut of_key = OfKey { key, by, place: Place::Unusable, stale: None };
+        let name = of_key.object();
+        let bytes = match self.location.get(&name, snapshot::MAX_LEN) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return OfKey { place: Place::Empty, ..of_key },
+            Err(error) => {
+                found.fault(Kind::Unread, &name, error.to_string());
+                return of_key;
             }
+        };
+        match Snapshot::read(&bytes, key) {
+            Ok(snapshot) if self.is_of_it(&snapshot) => {
+                of_key.stale = self.stale(&snapshot, Time::of(request.now));
+                of_key.place = Place::Taken(snapshot);
+            }
+            Ok(_) => found.fault(Kind::Damaged, &name, "it is of a mirror with another policy"),
+            Err(why) => found.fault(Kind::Damaged, &name, why),
         }
-        snapshots
+        of_key
+    }
+
+    fn is_of_it(&self, snapshot: &Snapshot) -> bool {
+        snapshot.policy == FileHash::of(&self.policy.to_json()).hex()
+    }
+
+    /// Why a snapshot does not hold now, if it does not.
+    fn stale(&self, snapshot: &Snapshot, now: Time) -> Option<String> {
+        let until = snapshot.holds_until(&self.policy);
+        if snapshot.made > now.plus_days(AHEAD) {
+            let made = snapshot.made;
+            Some(format!("it was made at {made}, which is still to come by the clock of this host"))
+        } else if until < now {
+            Some(format!("it held until {until}"))
+        } else {
+            None
+        }
+    }
+
+    /// Whether somebody who is believed has a snapshot that holds.
+    pub(super) fn somebody_looks_after_it(&self, snapshots: &[OfKey<'_>]) -> bool {
+        snapshots.iter().any(|one| one.snapshot().is_some() && one.stale.is_none() && self.counts(one.key))
+    }
+
+    fn counts(&self, key: &PublicKey) -> bool {
+        self.believed.counted.iter().any(|one| one.nix.contains(key))
     }
 
     /// Holds the mirror against them, and against those that whoever asks has kept.
     pub(super) fn against_snapshots(
         &self,
         request: &Request<'_>,
-        snapshots: &[Signed<'_>],
+        snapshots: &[OfKey<'_>],
         scope: &Scope<'_>,
         paths: &BTreeMap<HashPart, PathResult>,
         report: &mut Report,
     ) {
         let mut found = Found::default();
-        let mut holding: BTreeSet<&str> = BTreeSet::new();
-        for Signed { key, snapshot, .. } in snapshots {
-            let name = Object::Snapshot(KeyId::of(key)).name();
-            if self.holds(&mut found, &name, snapshot, request)
-                && let Some(one) = self.believed.counted.iter().find(|one| one.nix.contains(key))
-            {
-                holding.insert(&one.name);
-            }
-            self.listed_is_there(&mut found, &name, snapshot, scope, paths);
-            let owner = self.believed.named.contributors.iter().find(|one| one.nix.contains(key));
-            report.snapshots.push(Seen {
-                by: owner.map(|one| one.name.clone()).unwrap_or_default(),
+        for one in snapshots {
+            let Some(snapshot) = one.snapshot() else { continue };
+            report.snapshots.push(SeenSnapshot {
+                by: one.by.to_owned(),
                 number: snapshot.number,
                 made: snapshot.made,
                 until: snapshot.holds_until(&self.policy),
+                holds: one.stale.is_none(),
             });
         }
-        let needed = self.believed.named.threshold;
-        if self.policy.snapshot_days.is_some() && holding.len() < needed {
-            let why = format!(
-                "{needed} signers have to have a snapshot that holds, and {} have: this may be an old copy of the mirror",
-                holding.len()
-            );
-            found.fault(Kind::Stale, "snapshots/", why);
-        }
-        for kept in request.since {
-            self.since(&mut found, kept, snapshots, scope, paths);
+        self.they_hold(&mut found, snapshots);
+        let kept: Vec<(&OfKey<'_>, Snapshot)> =
+            request.since.iter().filter_map(|kept| self.kept(&mut found, kept, snapshots)).collect();
+        let own = snapshots.iter().filter_map(|one| Some((one.object(), one, one.snapshot()?)));
+        let others = kept.iter().map(|(one, snapshot)| ("the one that was kept".to_owned(), *one, snapshot));
+        let lists = own.chain(others).map(|(name, one, snapshot)| List { name, key: one.key, snapshot });
+        let lists: Vec<List<'_>> = lists.collect();
+        let now = self.now(&mut found, &lists, scope, paths, request.jobs);
+        for list in &lists {
+            let lost = list.snapshot.listed.lost_in(&now);
+            for lost in lost.into_iter().filter(|lost| scope.has(&lost.object)) {
+                self.lost(&mut found, list, &lost, paths);
+            }
         }
         report.add(found);
     }
 
-    /// Whether a snapshot holds now, and is of this mirror.
-    fn holds(&self, found: &mut Found, name: &str, snapshot: &Snapshot, request: &Request<'_>) -> bool {
-        let now = Time::of(request.now);
-        let until = snapshot.holds_until(&self.policy);
-        let stale = if snapshot.made > now.plus_days(AHEAD) {
-            Some(format!(
-                "it was made at {}, which is still to come by the clock of this host",
-                snapshot.made
-            ))
-        } else if until < now {
-            Some(format!(
-                "it held until {until}: this is an old copy of the mirror, or nobody looks after it"
-            ))
-        } else {
-            None
+    /// That as many hold as have to: where none are asked for, that somebody still looks after a mirror that has some. Of a signer who
+    /// has several keys the last snapshot counts.
+    fn they_hold(&self, found: &mut Found, snapshots: &[OfKey<'_>]) {
+        let mut last: BTreeMap<&str, (Time, &OfKey<'_>)> = BTreeMap::new();
+        for one in snapshots.iter().filter(|one| self.counts(one.key)) {
+            let Some(snapshot) = one.snapshot() else { continue };
+            let entry = last.entry(one.by).or_insert((snapshot.made, one));
+            // One from the future says nothing of which is the last.
+            if snapshot.made > entry.0 || entry.1.stale.is_some() {
+                *entry = (snapshot.made, one);
+            }
+        }
+        let holding = last.values().filter(|(_, one)| one.stale.is_none()).count();
+        let needed = match self.policy.snapshot_days {
+            Some(_) => self.believed.named.threshold,
+            None => usize::from(!last.is_empty()),
         };
-        let is_of_it = snapshot.policy == FileHash::of(&self.policy.to_json()).hex();
-        if !is_of_it {
-            found.fault(Kind::Damaged, name, "it is of a mirror with another policy");
+        if holding >= needed {
+            return;
         }
-        let holds = stale.is_none() && is_of_it;
-        if let Some(why) = stale {
-            found.fault(Kind::Stale, name, why);
-        }
-        holds
-    }
-
-    /// That what it lists is there, as far as it was looked at.
-    fn listed_is_there(
-        &self,
-        found: &mut Found,
-        name: &str,
-        snapshot: &Snapshot,
-        scope: &Scope<'_>,
-        paths: &BTreeMap<HashPart, PathResult>,
-    ) {
-        let listed = snapshot.listed.clone();
-        let was = Listed {
-            paths: listed.paths.into_iter().filter(|(path, _)| scope.has(&HashPart::of(path))).collect(),
-            records: listed.records.into_iter().filter(|(record, _)| scope.has_record(record)).collect(),
-        };
-        let mut now = Listed::default();
-        for info in paths.values().filter(|path| !path.pending).filter_map(|path| path.info.as_ref()) {
-            let keys = self.believed.named.contributors.iter().flat_map(|one| &one.nix);
-            now.paths.insert(info.store_path.clone(), ListedPath::of(info, keys));
-        }
-        for record in was.records.keys() {
-            // What is no record is not looked for, and so it is not there.
-            if !Object::parse(record).is_some_and(|object| snapshot::is_record(&object)) {
-                continue;
-            }
-            match snapshot::record(self.location, record) {
-                Ok(hash) => now.records.extend(hash.map(|hash| (record.clone(), hash))),
-                Err(error) => {
-                    found.fault(Kind::Unread, record, error.to_string());
-                    now.records.insert(record.clone(), was.records[record].clone());
-                }
+        for (_, one) in last.values() {
+            if let Some(why) = &one.stale {
+                let why = format!("{why}: this is an old copy of the mirror, or nobody looks after it");
+                found.fault(Kind::Stale, &one.object(), why);
             }
         }
-        let mut excused: BTreeSet<HashPart> = BTreeSet::new();
-        for part in was.paths.keys().filter(|path| !now.paths.contains_key(*path)).map(HashPart::of) {
-            // A record of a removal is checked where it lies; what could not be read was told of.
-            let removed = Object::Removed(part.clone()).name();
-            let unread = paths.get(&part).is_some_and(|path| path.info.is_none());
-            match self.location.open(&removed) {
-                Ok(there) if there.is_some() || unread => _ = excused.insert(part),
-                Ok(_) => {}
-                Err(error) => {
-                    found.fault(Kind::Unread, &removed, error.to_string());
-                    excused.insert(part);
-                }
-            }
-        }
-        for lost in was.lost_in(&now, |part| excused.contains(part)) {
-            let kind = if lost.is_other { Kind::Damaged } else { Kind::Gone };
-            let why = format!("{}, as {name} says, made at {}", lost.why, snapshot.made);
-            found.fault(kind, &lost.object, why);
+        if last.len() < needed {
+            let has = last.len();
+            let why =
+                format!("{needed} signers have to have a snapshot, and {has} have: it may be an old copy");
+            found.fault(Kind::Stale, "snapshots/", why);
         }
     }
 
-    /// That the mirror goes on from a snapshot that somebody has kept.
-    fn since(
+    /// A snapshot that was kept, and the key that signed it: that the mirror goes on from it.
+    fn kept<'s, 'k>(
         &self,
         found: &mut Found,
         kept: &[u8],
-        snapshots: &[Signed<'_>],
-        scope: &Scope<'_>,
-        paths: &BTreeMap<HashPart, PathResult>,
-    ) {
-        let keys = || self.believed.counted.iter().flat_map(|one| &one.nix);
-        let Some((key, was)) = keys().find_map(|key| Some((key, Snapshot::read(kept, key).ok()?))) else {
+        snapshots: &'s [OfKey<'k>],
+    ) -> Option<(&'s OfKey<'k>, Snapshot)> {
+        let mut believed = snapshots.iter().filter(|one| self.counts(one.key));
+        let Some((of_key, was)) = believed.find_map(|one| Some((one, Snapshot::read(kept, one.key).ok()?)))
+        else {
             let why = "the snapshot that was kept is of none of the signers who are believed";
-            return found.fault(Kind::Unsigned, "snapshots/", why);
+            found.fault(Kind::Unsigned, "snapshots/", why);
+            return None;
         };
-        let name = Object::Snapshot(KeyId::of(key)).name();
-        match snapshots.iter().find(|one| one.key == key) {
-            Some(Signed { snapshot: is, .. }) if is.number < was.number => {
+        if !self.is_of_it(&was) {
+            let why = "the snapshot that was kept is of a mirror with another policy";
+            found.fault(Kind::Damaged, &Object::Policy.name(), why);
+            return None;
+        }
+        let name = of_key.object();
+        match &of_key.place {
+            Place::Empty => {
+                found.fault(
+                    Kind::Gone,
+                    &name,
+                    format!("it is not there, and number {} was seen before", was.number),
+                );
+            }
+            Place::Unusable => {}
+            Place::Taken(is) if is.number < was.number => {
                 let why = format!("it is number {}, and number {} was seen before", is.number, was.number);
                 found.fault(Kind::Gone, &name, why);
             }
-            Some(Signed { snapshot: is, bytes, .. }) if is.number == was.number && bytes != kept => {
-                let why = format!("{} has signed two snapshots of number {}", key.name(), is.number);
-                found.fault(Kind::Conflict, &name, why);
+            Place::Taken(is) => {
+                let is_next = is.number == was.number.saturating_add(1);
+                let forked =
+                    if is.number == was.number { *is != was } else { is_next && is.before != was.hash() };
+                if forked {
+                    let key = of_key.key.name();
+                    let why =
+                        format!("{key} has signed another number {} than the one that was kept", was.number);
+                    found.fault(Kind::Conflict, &name, why);
+                }
             }
-            Some(_) => {}
-            None => found.fault(
-                Kind::Gone,
-                &name,
-                format!("it is not there, and number {} was seen before", was.number),
-            ),
         }
-        self.listed_is_there(found, "the one that was kept", &was, scope, paths);
+        Some((of_key, was))
+    }
+
+    /// What is there of what is listed, as far as it is looked at.
+    fn now(
+        &self,
+        found: &mut Found,
+        lists: &[List<'_>],
+        scope: &Scope<'_>,
+        paths: &BTreeMap<HashPart, PathResult>,
+        jobs: usize,
+    ) -> Listed {
+        let mut now = Listed::default();
+        if lists.is_empty() {
+            return now;
+        }
+        for info in paths.values().filter(|path| !path.pending).filter_map(|path| path.info.as_ref()) {
+            now.paths.insert(info.store_path.clone(), ListedPath::of(info, self.believed.keys()));
+        }
+        let records: BTreeMap<&String, &String> =
+            lists.iter().flat_map(|list| &list.snapshot.listed.records).collect();
+        // What is no record is not looked for, and so it is not there.
+        let is_record = |name: &str| Object::parse(name).is_some_and(|object| snapshot::is_record(&object));
+        let records: Vec<(&String, &String)> =
+            records.into_iter().filter(|(name, _)| scope.has(name) && is_record(name)).collect();
+        let hashes = parallel(&records, jobs, |(name, _)| snapshot::record(self.location, name));
+        for ((name, was), hash) in records.into_iter().zip(hashes) {
+            match hash {
+                Ok(hash) => now.records.extend(hash.map(|hash| (name.clone(), hash))),
+                Err(error) => {
+                    found.fault(Kind::Unread, name, error.to_string());
+                    now.records.insert(name.clone(), was.clone());
+                }
+            }
+        }
+        now
+    }
+
+    /// Something that is listed and is not there as it was, unless there is a reason for that.
+    fn lost(&self, found: &mut Found, list: &List<'_>, lost: &Lost, paths: &BTreeMap<HashPart, PathResult>) {
+        let says = || format!("{}, as {} says, made at {}", lost.loss, list.name, list.snapshot.made);
+        let kind = match (&lost.loss, Object::parse(&lost.object)) {
+            (Loss::Bits | Loss::Said, _) => Kind::Damaged,
+            (Loss::Path(path), Some(Object::NarInfo(part))) => match paths.get(&part) {
+                // What could not be read was told of.
+                Some(there) if there.info.is_none() => return,
+                Some(there) if there.pending => {
+                    let why = format!("{path} was admitted, and waits for signers now");
+                    return found.fault(Kind::Unsigned, &lost.object, why);
+                }
+                // It was admitted since the mirror was listed.
+                None if matches!(self.location.open(&lost.object), Ok(Some(_))) => return,
+                _ if self.was_removed(found, list, &part) => return,
+                _ => Kind::Gone,
+            },
+            _ => Kind::Gone,
+        };
+        found.fault(kind, &lost.object, says());
+    }
+
+    /// Whether a path was removed on record by somebody who knew of this list. A record from before, which went when the path came in
+    /// again, does not count, whoever puts it back.
+    fn was_removed(&self, found: &mut Found, list: &List<'_>, part: &HashPart) -> bool {
+        let name = Object::Removed(part.clone()).name();
+        match self.location.open(&name) {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(error) => {
+                found.fault(Kind::Unread, &name, error.to_string());
+                return true;
+            }
+        }
+        let removal = self.signed::<Removal>(found, &name, REMOVAL_KIND);
+        removal.is_some_and(|removal| {
+            HashPart::of(&removal.path) == *part
+                && removal.knew_of(&KeyId::of(list.key), list.snapshot.number)
+        })
     }
 }

@@ -1,8 +1,8 @@
 //! A path that was admitted as a source.
 
-use std::io::Read as _;
+use std::{cell::Cell, io::Read as _};
 
-use super::{Checker, Found, Kind};
+use super::{Checker, Found, Kind, path::Watched};
 use crate::{
     mirror::{follows::follows, layout::Object},
     nix::narinfo::NarInfo,
@@ -16,7 +16,9 @@ impl Checker<'_> {
         };
         let object = Object::Nar(crate::mirror::layout::FileHash(file)).name();
         let Some(opened) = self.open(found, &object) else { return };
-        let follows = zstd::Decoder::new(opened.bytes.take(opened.size))
+        let failed = Cell::new(false);
+        let file = Watched { from: opened.bytes.take(opened.size), failed: &failed };
+        let follows = zstd::Decoder::new(file)
             .and_then(|nar| follows(&info.store_path, &info.references, nar.take(info.nar_size)));
         match follows {
             Ok(true) => {}
@@ -25,6 +27,8 @@ impl Checker<'_> {
                 name,
                 "it was admitted as a source, and its path does not follow from its bits",
             ),
+            // What cannot be read is not said to be wrong.
+            Err(error) if failed.get() => found.fault(Kind::Unread, &object, error.to_string()),
             Err(error) => found.fault(Kind::Damaged, &object, error.to_string()),
         }
     }

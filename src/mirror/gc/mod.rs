@@ -116,7 +116,7 @@ pub enum GcError {
         workers: usize,
     },
     /// Somebody admitted something meanwhile without a claim.
-    #[error("{path} was admitted meanwhile: what had been taken out is in again")]
+    #[error("{path} was admitted or made meanwhile: what had been taken out is in again")]
     Grown {
         /// What was admitted.
         path: String,
@@ -183,11 +183,10 @@ impl Gc<'_> {
             self.mirror.claim_everything(self.worker, now)?;
         }
         // Who began before that is seen here; who begins after it sees that claim.
-        let others = self.mirror.at_work(now)?;
-        let gone = if others > 0 && self.busy == OnBusy::Refuse {
-            Err(GcError::Busy { workers: others })
-        } else {
-            self.mirror.while_everything_is_claimed(self.worker, |hold| self.sweep(Some(hold)))
+        let gone = match self.mirror.at_work(now) {
+            Ok(others) if others > 0 && self.busy == OnBusy::Refuse => Err(GcError::Busy { workers: others }),
+            Ok(_) => self.mirror.while_everything_is_claimed(self.worker, |hold| self.sweep(Some(hold))),
+            Err(error) => Err(error.into()),
         };
         self.mirror.release_everything(self.worker)?;
         gone
@@ -399,9 +398,10 @@ impl Gc<'_> {
     ) -> Result<(), GcError> {
         alone(hold)?;
         let mut taken_out = Vec::new();
+        let snapshots = self.mirror.snapshot_numbers()?;
         for one in doomed.iter().filter_map(|part| known.get(part)) {
             let Some(info) = self.mirror.narinfo(&one.path)? else { continue };
-            let removal = removal(&info, one);
+            let removal = removal(&info, one, listed, &snapshots);
             // A path whose admission nobody remembers yet is remembered now.
             self.mirror.remember(&info)?;
             self.mirror.take_out(&removal, self.key)?;
@@ -417,6 +417,10 @@ impl Gc<'_> {
             |part: &&HashPart| (!listed.parts.contains(part) && !back.contains(part)) || out.contains(part);
         let grown = now.parts.iter().find(is_new);
         let grown = grown.map(|new| GcError::Grown { path: Object::NarInfo(new.clone()).name() });
+        // A snapshot of that moment may list what goes, and no record says that it may.
+        let seen = self.mirror.snapshot_numbers()?;
+        let grown =
+            grown.or_else(|| (seen != snapshots).then(|| GcError::Grown { path: "a snapshot".to_owned() }));
         if let Some(error) = grown.or_else(|| alone(hold).err()) {
             for removal in taken_out.iter().rev() {
                 self.mirror.put_back(removal)?;
@@ -441,13 +445,16 @@ fn is_signature(name: &str) -> bool {
     matches!(Object::parse(name), Some(Object::Signature(..)))
 }
 
-fn removal(info: &NarInfo, known: &Known) -> Removal {
+fn removal(info: &NarInfo, known: &Known, listed: &Listed, snapshots: &BTreeMap<String, u64>) -> Removal {
+    // What each signer signs is there of some only, and comes back of those.
+    let was_there = |name: &&String| !is_signature(name) || listed.objects.contains_key(*name);
     Removal {
         schema: REMOVAL_SCHEMA.to_owned(),
         path: info.store_path.clone(),
         bits: Bits::of(info),
         narinfo: info.to_string(),
-        objects: known.objects.clone(),
+        objects: known.objects.iter().filter(was_there).cloned().collect(),
+        snapshots: snapshots.clone(),
     }
 }
 

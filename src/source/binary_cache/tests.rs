@@ -156,8 +156,11 @@ fn taken(nar: &[u8], compression: Compression, file: &[u8]) -> (Result<Nar, Cach
     (taken, read.load(Ordering::Relaxed))
 }
 
-/// Every compression there is, and how it is done: to a frame, member or stream that ends.
-const COMPRESSIONS: [(Compression, fn(&mut dyn Read) -> Vec<u8>); 4] = [
+/// Compresses what it reads, to a frame, member or stream that ends.
+type Packer = fn(&mut dyn Read) -> Vec<u8>;
+
+/// Every compression there is, and how it is done.
+const COMPRESSIONS: [(Compression, Packer); 4] = [
     (Compression::Xz, |from| {
         let mut packed = Vec::new();
         liblzma::read::XzEncoder::new(from, 0).read_to_end(&mut packed).unwrap();
