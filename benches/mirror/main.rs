@@ -35,6 +35,8 @@ use sha2::{Digest as _, Sha256};
 /// Paths of the closure, and bytes of each: some hundred megabytes, as a small system has.
 const PATHS: usize = 300;
 const BYTES: usize = 1 << 20;
+/// Times that what takes less than a second is done.
+const TIMES: usize = 5;
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
@@ -79,13 +81,14 @@ fn main() {
     let believed = [key.public()];
     let request =
         Request { paths: &[], believed: &believed, since: &[], now: SystemTime::now(), jobs: cores };
-    let mut report = None;
-    let checking = timed(|| report = Some(check(&at_mirror, &request).unwrap()));
-    let report = report.unwrap();
+    let report = check(&at_mirror, &request).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     let bytes = report.nar_bytes + report.file_bytes;
-    row("verify", checking, "SHA-256 of as many bytes on all cores", hashing(bytes, cores));
-    row("verify", checking, "that, and zstd", reading(&at("mirror"), cores));
+    let checking = quickest(|| _ = check(&at_mirror, &request).unwrap());
+    let hashing = quickest(|| hash(bytes, cores));
+    row("verify", checking, "SHA-256 of as many bytes on all cores", hashing);
+    let reading = quickest(|| read(&at("mirror"), cores));
+    row("verify", checking, "that, and zstd", reading);
 
     serving::measure(&at("mirror"));
 }
@@ -140,8 +143,8 @@ fn admit(publisher: &Publisher<'_>, derivations: &Derivations, infos: &[PathInfo
     publisher.publish_all(&entries).unwrap();
 }
 
-/// How long it takes to read, unpack and hash all NARs of a mirror on all cores, and to do nothing else.
-fn reading(mirror: &Path, cores: usize) -> Duration {
+/// Reads, unpacks and hashes all NARs of a mirror on all cores, and does nothing else.
+fn read(mirror: &Path, cores: usize) {
     let files = objects(&mirror.join("nar"), ".zst");
     let next = std::sync::atomic::AtomicUsize::new(0);
     let one = |name: &String| {
@@ -151,36 +154,36 @@ fn reading(mirror: &Path, cores: usize) -> Duration {
         std::io::copy(&mut zstd::Decoder::new(packed.as_slice()).unwrap(), &mut hash).unwrap();
         std::hint::black_box(hash.finalize());
     };
-    timed(|| {
-        thread::scope(|scope| {
-            for _ in 0..cores {
-                scope.spawn(|| {
-                    while let Some(name) = files.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                    {
-                        one(name);
-                    }
-                });
-            }
-        });
-    })
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(name) = files.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    one(name);
+                }
+            });
+        }
+    });
 }
 
-/// How long hashing takes and nothing else: `bytes` in memory, on all cores.
-fn hashing(bytes: u64, cores: usize) -> Duration {
+/// Hashes `bytes` in memory, on all cores, and does nothing else.
+fn hash(bytes: u64, cores: usize) {
     let block = vec![7; 1 << 20];
-    timed(|| {
-        thread::scope(|scope| {
-            for _ in 0..cores {
-                scope.spawn(|| {
-                    let mut hash = Sha256::new();
-                    for _ in 0..bytes / cores as u64 / block.len() as u64 {
-                        hash.update(&block);
-                    }
-                    std::hint::black_box(hash.finalize());
-                });
-            }
-        });
-    })
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                let mut hash = Sha256::new();
+                for _ in 0..bytes / cores as u64 / block.len() as u64 {
+                    hash.update(&block);
+                }
+                std::hint::black_box(hash.finalize());
+            });
+        }
+    });
+}
+
+/// The quickest of a few times: what else goes on takes time, and never gives any.
+fn quickest(work: impl Fn()) -> Duration {
+    (0..TIMES).map(|_| timed(&work)).min().unwrap()
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

@@ -1,6 +1,7 @@
 //! Runs a program and keeps a bounded part of what it says.
 
 use std::{
+    fs::File,
     io::{self, Read, Write},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
@@ -48,7 +49,17 @@ pub type Feed<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + Send + 'a;
 /// Runs `command` for at most `limit`. A program that does not want all of its input is not an error here: its
 /// exit status says what it thinks of that.
 pub fn run(command: &mut Command, limit: Duration, feed: Option<&mut Feed>) -> Result<Finished, Failure> {
-    run_keeping(command, limit, MAX_STDOUT, feed)
+    run_keeping(command, limit, MAX_STDOUT, feed.map_or(Input::Nothing, Input::Fed))
+}
+
+/// The standard input of a program.
+pub enum Input<'f, 'w> {
+    /// None.
+    Nothing,
+    /// A file, which the program has open until it ends, whatever becomes of this process.
+    Open(File),
+    /// What is written meanwhile.
+    Fed(&'f mut Feed<'w>),
 }
 
 /// As [`run`], with at most `most` bytes of standard output.
@@ -56,9 +67,13 @@ pub fn run_keeping(
     command: &mut Command,
     limit: Duration,
     most: usize,
-    feed: Option<&mut Feed>,
+    input: Input<'_, '_>,
 ) -> Result<Finished, Failure> {
-    let stdin = if feed.is_some() { Stdio::piped() } else { Stdio::null() };
+    let (stdin, feed) = match input {
+        Input::Nothing => (Stdio::null(), None),
+        Input::Open(file) => (Stdio::from(file), None),
+        Input::Fed(feed) => (Stdio::piped(), Some(feed)),
+    };
     let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(io::Error::other("no pipes to the program").into());

@@ -3,7 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read as _,
+    panic,
     sync::PoisonError,
+    thread::{self, ScopedJoinHandle},
 };
 
 use super::{
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     nix::{narinfo::NarInfo, store_path::StorePath},
-    store::{Batch, Origin, PathInfo, Store, batches, references_first},
+    store::{Batch, Origin, PathInfo, Store, StoreError, batches, references_first},
 };
 
 /// What unpacking may hold in memory, as a power of two in bytes: four times what our level of zstd asks for.
@@ -43,16 +45,24 @@ impl Mirror {
         }
         // What is there in other bits is refused by our store, and nothing is written over.
         let infos = narinfos.values().map(|narinfo| self.info(narinfo)).collect();
-        for some in batches(&references_first(infos)) {
-            let batch = store.batch()?;
-            let fetched = parallel(some, WAITING, |info| self.fetch(&narinfos[&info.path], store, &batch));
-            match fetched.into_iter().collect::<Result<(), MirrorError>>() {
-                Ok(()) => batch.register(some)?,
-                // The others that came need not come again.
-                Err(error) => return batch.register(&[]).map_err(MirrorError::from).and(Err(error)),
+        let infos = references_first(infos);
+        // While the disk takes one batch the next one is fetched; each is registered after the one before, which it may refer to.
+        thread::scope(|scope| {
+            let mut before: Option<ScopedJoinHandle<'_, Result<(), StoreError>>> = None;
+            for some in batches(&infos) {
+                let batch = store.batch()?;
+                let fetched =
+                    parallel(some, WAITING, |info| self.fetch(&narinfos[&info.path], store, &batch));
+                let fetched = fetched.into_iter().collect::<Result<(), MirrorError>>();
+                before.take().map_or(Ok(()), joined)?;
+                match fetched {
+                    Ok(()) => before = Some(scope.spawn(move || batch.register(some))),
+                    // The others that came need not come again.
+                    Err(error) => return batch.register(&[]).map_err(MirrorError::from).and(Err(error)),
+                }
             }
-        }
-        Ok(())
+            Ok(before.map_or(Ok(()), joined)?)
+        })
     }
 
     /// A path as our store is to know it.
@@ -91,4 +101,9 @@ impl Mirror {
         batch.import_nar(nar.take(narinfo.nar_size.saturating_add(1)), Some(narinfo.nar_hash))?;
         Ok(())
     }
+}
+
+/// What came of a thread's work; its panic is ours.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
 }

@@ -21,7 +21,7 @@
 //! | `removed/<hash>.json` | a path that was removed because nothing needed it; signed; goes when it comes again |
 //! | `snapshots/<key>.json` | what was there at a time, and until when that holds; signed |
 //! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
-//! | `index.html` | what is in, for people: follows from all the others, and is the only object that is ever replaced |
+//! | `index.html` | what is in, for people: follows from all the others; replaced |
 //!
 //! | module | what lives there |
 //! |---|---|

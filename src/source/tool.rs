@@ -1,10 +1,12 @@
 //! Other programs, run with a clean environment and bounded output.
 
+use std::fs::File;
+use std::io;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use crate::code::Code;
-use crate::flake::process::{self, Failure};
+use crate::flake::process::{self, Failure, Input};
 use crate::nix::hash::{Algorithm, Hash};
 
 /// Most output we take from a program: `apt-cache` prints a few kilobytes per package, pip less.
@@ -91,6 +93,7 @@ pub(super) struct Tool {
     program: String,
     fix: &'static str,
     limit: Duration,
+    held: Option<io::Result<File>>,
 }
 
 impl Tool {
@@ -99,7 +102,7 @@ impl Tool {
         let mut command = Command::new(program);
         // Messages in one language: a few of them are told apart.
         command.env("LC_ALL", "C").env_remove("LANGUAGE");
-        Tool { command, program: program.to_owned(), fix, limit: TIME }
+        Tool { command, program: program.to_owned(), fix, limit: TIME, held: None }
     }
 
     pub(super) fn args<S: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -118,6 +121,13 @@ impl Tool {
         self
     }
 
+    /// A lock that it holds, too, as its standard input: when this process is killed, and it is not, nobody else has the lock until
+    /// it has ended.
+    pub(super) fn holding(mut self, lock: io::Result<File>) -> Self {
+        self.held = Some(lock);
+        self
+    }
+
     /// Another limit than the usual.
     #[cfg(test)]
     fn within(mut self, limit: Duration) -> Self {
@@ -127,7 +137,12 @@ impl Tool {
 
     /// Runs it and gives its standard output; any status but 0 is an error.
     pub(super) fn run(mut self) -> Result<String, ToolError> {
-        let finished = process::run_keeping(&mut self.command, self.limit, MAX_OUTPUT, None);
+        let input = match self.held.take() {
+            None => Input::Nothing,
+            Some(Ok(file)) => Input::Open(file),
+            Some(Err(source)) => return Err(ToolError::Io { program: self.program, source }),
+        };
+        let finished = process::run_keeping(&mut self.command, self.limit, MAX_OUTPUT, input);
         let finished = finished.map_err(|failure| match failure {
             Failure::Io(source) if source.kind() == std::io::ErrorKind::NotFound => {
                 ToolError::Missing { program: self.program.clone(), fix: self.fix }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
 
@@ -410,4 +411,61 @@ fn what_cannot_be_read_is_not_said_to_be_gone() {
     fs::create_dir(&narinfo).unwrap();
     let found = check_at(&folder, &[&key], std::slice::from_ref(&fixture.tool.path)).findings;
     assert!(!found.is_empty() && found.iter().all(|one| one.kind != Kind::Gone), "{found:?}");
+}
+
+fn reprove(fixture: &Fixture, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
+    command.env_remove("REPROVE_STATE").arg("--state").arg(fixture.folder("state")).args(args);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn on_a_command_line_a_snapshot_is_made_kept_and_asked_for() {
+    let fixture = Fixture::new();
+    let key = key("test-1", 1);
+    let mirror = fixture.init("mirror", "snapshot_days = 7\n", &key);
+    fixture.publish_all(&Publisher::new(&mirror, &key, &fixture.store).unwrap());
+    let path = |name: &str| fixture.folder(name).display().to_string();
+    let (folder, keyfile, kept, json) = (path("mirror"), path("key"), path("kept"), path("json"));
+    fs::write(&keyfile, reprove::nix::secret_key::spelled(key.name(), &[1; 32])).unwrap();
+    let verify = || reprove(&fixture, &["mirror", "verify", &folder]);
+    let (exit, said) = verify();
+    assert!(exit == Some(122) && said.contains("stale"), "{exit:?}: {said}");
+
+    let made = reprove(&fixture, &["mirror", "snapshot", &folder, "--key", &keyfile, "--json", &json]);
+    assert!(
+        made.0 == Some(0) && made.1.starts_with("snapshot 1 of 3 paths and 1 record; it holds until 2"),
+        "{made:?}"
+    );
+    let document: serde_json::Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    crate::support::schema::check("mirror-snapshot", &document);
+    let object = fixture.folder("mirror").join(document["object"].as_str().unwrap());
+    let snapshot: Snapshot = Snapshot::read(&fs::read(&object).unwrap(), &key.public()).unwrap();
+    crate::support::schema::check("mirror-snapshot-object", &serde_json::to_value(&snapshot).unwrap());
+    let (exit, said) = verify();
+    assert!(exit == Some(0) && said.contains("by test-1 holds until 2"), "{exit:?}: {said}");
+
+    // Who changes the mirror makes the next one.
+    fs::copy(&object, &kept).unwrap();
+    let root = fixture.lib.path.to_string();
+    let (exit, said) = reprove(&fixture, &["mirror", "gc", &folder, "--key", &keyfile, "--root", &root]);
+    assert_eq!(exit, Some(0), "{said}");
+    let since = || reprove(&fixture, &["mirror", "verify", &folder, "--since", &kept]);
+    let (exit, said) = since();
+    assert!(exit == Some(0) && said.contains("snapshot 2 of "), "{exit:?}: {said}");
+    fs::remove_file(&object).unwrap();
+    let (exit, said) = since();
+    assert!(exit == Some(102) && said.contains("number 1 was seen before"), "{exit:?}: {said}");
+
+    // What is lost is told, and no snapshot hides it; what was done is told all the same.
+    fs::copy(&kept, &object).unwrap();
+    let seed = Object::Seed(HashPart::of(&fixture.seed.path)).name();
+    fs::remove_file(fixture.folder("mirror").join(&seed)).unwrap();
+    let (exit, said) = reprove(&fixture, &["mirror", "gc", &folder, "--key", &keyfile, "--root", &root]);
+    assert!(
+        exit == Some(102) && said.contains("RP1428") && said.contains("2 paths stay"),
+        "{exit:?}: {said}"
+    );
 }

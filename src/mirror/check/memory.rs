@@ -6,6 +6,7 @@ use super::{Checker, Found, Kind, Report, path::PathResult};
 use crate::mirror::{
     layout::{HashPart, Object},
     memory::{Admitted, MAX_LEN, REMOVAL_KIND, Removal},
+    parallel::parallel,
 };
 
 /// What a mirror remembers.
@@ -23,13 +24,16 @@ impl Checker<'_> {
         &self,
         memory: &Memory,
         paths: &BTreeMap<HashPart, PathResult>,
+        jobs: usize,
         report: &mut Report,
     ) {
-        for part in &memory.admitted {
+        let admitted: Vec<&HashPart> = memory.admitted.iter().collect();
+        let looked_at = parallel(&admitted, jobs, |part| {
             let mut found = Found::default();
             self.was_admitted(&mut found, part, memory, paths);
-            report.add(found);
-        }
+            found
+        });
+        looked_at.into_iter().for_each(|found| report.add(found));
         for part in &memory.removed {
             let mut found = Found::default();
             let name = Object::Removed(part.clone()).name();

@@ -273,7 +273,7 @@ impl Checker<'_> {
         for used in paths.values().flat_map(|path| &path.uses).chain(&derivations) {
             others.remove(used);
         }
-        self.memory(&memory, &paths, report);
+        self.memory(&memory, &paths, jobs, report);
         // What was said of a path that was removed stays.
         let stays = |name: &String| match Object::parse(name) {
             Some(Object::Attestation(part, _) | Object::Seed(part)) => memory.removed.contains(&part),

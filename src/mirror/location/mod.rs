@@ -1,6 +1,6 @@
 //! Where a mirror's objects lie: a folder of this machine, or a bucket of an object service; who sees one only as it is served over
 //! HTTP can read it by name. An object has a name, is written once as a whole, and never changes; but for narinfos, which gain
-//! signatures.
+//! signatures, snapshots, which follow upon each other, and the page.
 
 mod bucket;
 mod folder;

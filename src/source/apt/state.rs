@@ -1,7 +1,7 @@
 //! A private apt: its own configuration, sources, package lists and caches, for one suite and one
 //! architecture. The system's are never read (but for the proxy settings) nor written.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use super::error::at;
@@ -25,11 +25,12 @@ const KEPT_SETTINGS: [&str; 9] = [
     "Acquire::Max-FutureTime",
 ];
 
-/// One private apt, locked against other processes and threads for as long as it lives.
+/// One private apt, locked against other processes and threads for as long as it lives, and for as long as a program of apt's
+/// does that it has begun.
 pub(super) struct State {
     folder: PathBuf,
-    /// Unlocks when closed.
-    _lock: File,
+    /// Unlocks when everybody who has it open has closed it.
+    lock: File,
 }
 
 impl State {
@@ -42,10 +43,12 @@ impl State {
             std::fs::create_dir_all(&path).map_err(at(&path))?;
         }
         let lock_path = folder.join("lock");
-        let lock = File::create(&lock_path).map_err(at(&lock_path))?;
+        let mut options = OpenOptions::new();
+        let lock = options.read(true).write(true).create(true).truncate(false).open(&lock_path);
+        let lock = lock.map_err(at(&lock_path))?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
             .map_err(|error| at(&lock_path)(error.into()))?;
-        let state = State { folder, _lock: lock };
+        let state = State { folder, lock };
         let kind = if arch == "source" { "deb-src" } else { "deb" };
         state.write("sources.list", &archives.sources_list(kind, suite))?;
         // No package is installed, as far as this apt knows.
@@ -88,9 +91,13 @@ impl State {
     }
 
     /// A program of apt's, set to this state. It runs in the state's folder: `apt-get download` says nothing about a
-    /// package whose file lies in the folder it is run in, as it may in the user's.
+    /// package whose file lies in the folder it is run in, as it may in the user's. It holds the lock, too: apt has locks of its own, on
+    /// which nobody waits, and ends long after us when we are killed.
     pub(super) fn tool(&self, program: &str) -> Tool {
-        Tool::new(program, FIX).env("APT_CONFIG", self.folder.join("apt.conf")).in_folder(&self.folder)
+        Tool::new(program, FIX)
+            .env("APT_CONFIG", self.folder.join("apt.conf"))
+            .in_folder(&self.folder)
+            .holding(self.lock.try_clone())
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), AptError> {

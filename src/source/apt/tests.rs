@@ -209,6 +209,17 @@ fn the_systems_apt_is_not_touched() {
 }
 
 #[test]
+fn what_apt_began_holds_the_lock_until_it_ends() {
+    let root = tempfile::tempdir().unwrap();
+    let main = Archive { uri: "copy:/nowhere".to_owned(), options: String::new() };
+    let archives = Archives { main, security: None };
+    let state = state::State::open(root.path(), "sid", "amd64", &archives).unwrap();
+    // Whose standard input it is keeps it when we are gone.
+    let held = state.tool("readlink").args(["/proc/self/fd/0"]).run().unwrap();
+    assert_eq!(Path::new(held.trim_end()), root.path().join("sid-amd64/lock"));
+}
+
+#[test]
 fn names_that_are_none_never_reach_apt() {
     let root = tempfile::tempdir().unwrap();
     let apt = LocalArchive::new().apt(root.path(), "trusted=yes");
