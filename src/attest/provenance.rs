@@ -96,6 +96,7 @@ impl Provenance {
             },
         }
     }
+
     /// Whether it is of this run, as far as a verdict says what that was.
     pub fn is_of(&self, run: &MachineRun) -> bool {
         let (build, details) = (&self.build_definition, &self.run_details);

@@ -20,6 +20,17 @@ pub struct Told<T> {
     pub by: Vec<String>,
 }
 
+/// The object of a document: its envelope, signed, on a line.
+pub(super) fn enveloped(
+    kind: &str,
+    document: &impl Serialize,
+    key: &SecretKey,
+) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(&Envelope::sign(kind, &serde_json::to_vec(document)?, key))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
 impl Mirror {
     /// Leaves a signed document. One that is there stays: whoever was first has said it.
     pub(super) fn put_told(
@@ -29,10 +40,7 @@ impl Mirror {
         document: &impl Serialize,
         key: &SecretKey,
     ) -> Result<(), MirrorError> {
-        let failed = |error: serde_json::Error| MirrorError::Io(error.into());
-        let envelope = Envelope::sign(kind, &serde_json::to_vec(document).map_err(failed)?, key);
-        let mut bytes = serde_json::to_vec(&envelope).map_err(failed)?;
-        bytes.push(b'\n');
+        let bytes = enveloped(kind, document, key).map_err(|error| MirrorError::Io(error.into()))?;
         self.location.put_new(&object.name(), &bytes)?;
         Ok(())
     }

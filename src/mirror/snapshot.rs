@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Mirror, MirrorError, check_signer,
+    document::{self, enveloped},
     layout::{FileHash, HashPart, KeyId, Object},
     location::{Location, LocationError, Put},
     parallel::parallel,
@@ -39,9 +40,6 @@ pub const SCHEMA: &str = "reprove.snapshot/1";
 
 /// Longest snapshot, in bytes: of half a million paths.
 pub const MAX_LEN: u64 = 128 << 20;
-
-/// Longest record that a snapshot lists, in bytes.
-const MAX_RECORD: u64 = 16 << 20;
 
 /// For how many days a snapshot holds where nobody says.
 pub const USUAL_DAYS: u32 = 30;
@@ -253,13 +251,6 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// The object that it is as this key signs it.
-    fn signed(&self, key: &SecretKey) -> serde_json::Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec(&Envelope::sign(KIND, &serde_json::to_vec(self)?, key))?;
-        bytes.push(b'\n');
-        Ok(bytes)
-    }
-
     /// SHA-256 of it, without the envelope, which can be written in several ways.
     pub fn hash(&self) -> Option<String> {
         serde_json::to_vec(self).ok().map(|document| FileHash::of(&document).hex())
@@ -279,7 +270,7 @@ pub(super) fn is_record(object: &Object) -> bool {
 
 /// The SHA-256 of a record; `None` when it is not there.
 pub(super) fn record(location: &Location, name: &str) -> Result<Option<String>, LocationError> {
-    Ok(location.get(name, MAX_RECORD)?.map(|bytes| FileHash::of(&bytes).hex()))
+    Ok(location.get(name, document::MAX_LEN)?.map(|bytes| FileHash::of(&bytes).hex()))
 }
 
 impl Mirror {
@@ -305,7 +296,7 @@ impl Mirror {
                 return Ok(last.clone());
             }
             let snapshot = self.following(&name, last, making)?;
-            let bytes = snapshot.signed(key).map_err(|error| MirrorError::Io(error.into()))?;
+            let bytes = enveloped(KIND, &snapshot, key).map_err(|error| MirrorError::Io(error.into()))?;
             if bytes.len() as u64 > MAX_LEN {
                 return Err(
                     LocationError::TooLarge { object: self.location.url(&name), most: MAX_LEN }.into()

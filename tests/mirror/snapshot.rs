@@ -273,6 +273,10 @@ fn a_signer_who_has_gone_does_not_make_a_mirror_stale_that_others_look_after() {
     let report = check_at(&folder, &[], &[]);
     assert_eq!(report.findings, []);
     assert_eq!(report.snapshots.iter().filter(|one| one.holds).count(), 1);
+    // One of hers from the future takes nothing from it.
+    at(&mirror, &alice, now).unwrap();
+    at(&mirror, &again, now + 400 * DAY).unwrap();
+    assert_eq!(check_at(&folder, &[], &[]).findings, []);
     // To who believes Bob alone it is old.
     assert_eq!(kinds(&check_at(&folder, &[&bob], &[]).findings).last(), Some(&Kind::Stale));
 }

@@ -1,12 +1,12 @@
 //! `reprove mirror gc`: removes what nobody needs any more, and says so for good.
 
-use std::{io::Write as _, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
+use std::{io::Write as _, path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::{ending::Ending, to_write};
+use super::{ending::Ending, page, to_write};
 use crate::{
     cli::{Context, Exit, Failure, document::JsonTo, read},
     mirror::{
@@ -91,7 +91,7 @@ impl Gc {
             mode: if self.dry_run { Mode::DryRun } else { Mode::Remove },
             busy: if self.force { OnBusy::GoOn } else { OnBusy::Refuse },
             leftovers: self.leftovers.map(|hours| Duration::from_secs(u64::from(hours) * 3600)),
-            jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).get(),
+            jobs: page::jobs(),
         }
         .run()?;
         let ended = (!self.dry_run).then(|| Ending::of(&mirror, &key));

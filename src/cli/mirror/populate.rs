@@ -125,7 +125,7 @@ impl Populate {
         let ended = Ending::of(&mirror, &key).and(filling.tidy_claims());
         let mut exit = Exit::Success;
         for published in seeded.iter().map(|(_, published)| published) {
-            exit = exit.and(exit_of(&published_fate(*published)));
+            exit = exit.and(exit_of(&Fate::In(*published)));
         }
         let document = Document {
             schema: SCHEMA,
@@ -219,10 +219,6 @@ fn told(path: StorePath, published: Published, store: &Store) -> Seeded {
         _ => None,
     };
     Seeded { path, fate: word(&Fate::In(published)), why }
-}
-
-fn published_fate(published: Published) -> Fate {
-    Fate::In(published)
 }
 
 fn word(fate: &Fate) -> &'static str {

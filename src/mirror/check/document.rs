@@ -9,15 +9,13 @@ use crate::{
         MAX_SMALL,
         admission::{REFUSAL_KIND, Refusal},
         conflict::{self, Bits, Conflict},
+        document::MAX_LEN,
         layout::{HashPart, KeyId, Object},
         policy::Policy,
         reading::{READING_KIND, Reading},
     },
     nix::{hash::NarHash, signature::PublicKey},
 };
-
-/// Longest signed document, in bytes.
-const MAX_DOCUMENT: u64 = 16 << 20;
 
 impl Checker<'_> {
     /// Who has signed `mirror.json`. Every line has to count: what is signed by nobody who is named has no place there.
@@ -142,7 +140,7 @@ impl Checker<'_> {
         let Some(reading) = self.signed::<Reading>(found, name, READING_KIND) else { return };
         let own: Vec<PublicKey> =
             self.believed.keys().filter(|one| KeyId::of(one) == *key).cloned().collect();
-        let envelope = self.get(found, name, MAX_DOCUMENT);
+        let envelope = self.get(found, name, MAX_LEN);
         let envelope = envelope.and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok());
         if envelope.is_none_or(|envelope| envelope.open(&own).is_err()) {
             found.fault(Kind::Unsigned, name, "it is not signed by the key it is named for");
@@ -166,7 +164,7 @@ impl Checker<'_> {
         name: &str,
         kind: &str,
     ) -> Option<T> {
-        let bytes = self.get(found, name, MAX_DOCUMENT)?;
+        let bytes = self.get(found, name, MAX_LEN)?;
         let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
         let Some(envelope) = text.and_then(canonical::<Envelope>) else {
             found.fault(Kind::Damaged, name, "it is no envelope as this program writes them");

@@ -200,33 +200,28 @@ impl Checker<'_> {
     }
 
     /// That as many hold as have to: where none are asked for, that somebody still looks after a mirror that has some. Of a signer who
-    /// has several keys the last snapshot counts.
+    /// has several keys one that holds is enough.
     fn they_hold(&self, found: &mut Found, snapshots: &[OfKey<'_>]) {
-        let mut last: BTreeMap<&str, (Time, &OfKey<'_>)> = BTreeMap::new();
-        for one in snapshots.iter().filter(|one| self.counts(one.key)) {
-            let Some(snapshot) = one.snapshot() else { continue };
-            let entry = last.entry(one.by).or_insert((snapshot.made, one));
-            // One from the future says nothing of which is the last.
-            if snapshot.made > entry.0 || entry.1.stale.is_some() {
-                *entry = (snapshot.made, one);
-            }
-        }
-        let holding = last.values().filter(|(_, one)| one.stale.is_none()).count();
+        let is_there = |one: &&OfKey<'_>| one.snapshot().is_some() && self.counts(one.key);
+        let there: Vec<&OfKey<'_>> = snapshots.iter().filter(is_there).collect();
+        let signers: BTreeSet<&str> = there.iter().map(|one| one.by).collect();
+        let holding: BTreeSet<&str> =
+            there.iter().filter(|one| one.stale.is_none()).map(|one| one.by).collect();
         let needed = match self.policy.snapshot_days {
             Some(_) => self.believed.named.threshold,
-            None => usize::from(!last.is_empty()),
+            None => usize::from(!signers.is_empty()),
         };
-        if holding >= needed {
+        if holding.len() >= needed {
             return;
         }
-        for (_, one) in last.values() {
+        for one in there.iter().filter(|one| !holding.contains(one.by)) {
             if let Some(why) = &one.stale {
                 let why = format!("{why}: this is an old copy of the mirror, or nobody looks after it");
                 found.fault(Kind::Stale, &one.object(), why);
             }
         }
-        if last.len() < needed {
-            let has = last.len();
+        if signers.len() < needed {
+            let has = signers.len();
             let why =
                 format!("{needed} signers have to have a snapshot, and {has} have: it may be an old copy");
             found.fault(Kind::Stale, "snapshots/", why);
