@@ -21,7 +21,7 @@ use fixture::{Derivations, statements};
 use reprove::{
     mirror::{
         Mirror,
-        check::{Request, check},
+        check::{Believing, Request, check},
         layout::FileHash,
         location::Location,
         policy::Policy,
@@ -79,8 +79,8 @@ fn main() {
     let cores = thread::available_parallelism().unwrap().get();
     let at_mirror = location("mirror");
     let believed = [key.public()];
-    let request =
-        Request { paths: &[], believed: &believed, since: &[], now: SystemTime::now(), jobs: cores };
+    let believing = Believing::Keys(&believed);
+    let request = Request { paths: &[], believing, since: &[], now: SystemTime::now(), jobs: cores };
     let report = check(&at_mirror, &request).unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     let bytes = report.nar_bytes + report.file_bytes;

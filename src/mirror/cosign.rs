@@ -13,7 +13,7 @@ use super::{
     layout::{HashPart, KeyId, Object},
     populate::OnRefused,
     publish::{Published, Publisher},
-    rebuild::{OtherBits, Rebuild, Rebuilt, Subject},
+    rebuild::{OtherBits, Rebuild, Rebuilt, Subject, Subjects},
     workbench::{Obstacle, Workbench},
 };
 use crate::{
@@ -57,6 +57,8 @@ pub struct CosignedAll {
     pub derivations: Vec<(StorePath, Cosigned)>,
     /// What nobody can build, seeds and sources, and too few signers have testified to.
     pub waiting: Vec<StorePath>,
+    /// Narinfos of which the mirror does not say how they came in, and why: nothing was tried of these.
+    pub unread: Vec<(String, MirrorError)>,
 }
 
 impl From<Obstacle> for Cosigned {
@@ -79,9 +81,9 @@ impl Cosign<'_> {
     /// Goes through everything that was built, leaves first, and looks at what was not.
     pub fn run(&self) -> Result<CosignedAll, MirrorError> {
         let mirror = self.rebuild.mirror;
-        let (mut subjects, others) = mirror.subjects(&[])?;
+        let Subjects { built: mut subjects, others, mut unread } = mirror.subjects(&[])?;
         let drvs: Vec<StorePath> = subjects.iter().map(|subject| subject.drv.clone()).collect();
-        let graph = mirror.graph(&drvs)?;
+        let (graph, faults) = mirror.graph_as_far_as_whole(&drvs)?;
         subjects.sort_by_key(|subject| graph.index_of(&subject.drv));
         let mut made_by: BTreeMap<&StorePath, usize> = BTreeMap::new();
         for (task, subject) in subjects.iter().enumerate() {
@@ -95,7 +97,11 @@ impl Cosign<'_> {
         let needs: Vec<Vec<usize>> = subjects.iter().enumerate().map(needs).collect();
         let crew = Crew::new(self.rebuild.jobs);
         let outcomes = schedule::run(&needs, self.rebuild.jobs, OnFailure::KeepGoing, |task| {
-            self.one(&graph, &subjects[task], &crew)
+            let subject = &subjects[task];
+            match faults.get(&subject.drv) {
+                Some(error) => Err(Cosigned::NotChecked(error.to_string())),
+                None => self.one(&graph, subject, &crew),
+            }
         });
         let of = |outcome| match outcome {
             Outcome::Done(published) => Cosigned::Signed(published),
@@ -107,11 +113,14 @@ impl Cosign<'_> {
         let derivations = drvs.zip(outcomes.into_iter().map(of)).collect();
         let mut waiting = Vec::new();
         for path in others {
-            if mirror.settle(&HashPart::of(&path))? == Published::Pending {
-                waiting.push(path);
+            let part = HashPart::of(&path);
+            match mirror.settle(&part) {
+                Ok(Published::Pending) => waiting.push(path),
+                Ok(_) => {}
+                Err(error) => unread.push((Object::NarInfo(part).name(), error)),
             }
         }
-        Ok(CosignedAll { derivations, waiting })
+        Ok(CosignedAll { derivations, waiting, unread })
     }
 
     fn one(&self, graph: &Graph, subject: &Subject, crew: &Crew) -> Result<Published, Cosigned> {

@@ -4,7 +4,7 @@
 //! to sign it, and it is checked whenever it is read. It comes after everything it needs: one that is there is there with its
 //! closure, as far as nobody has removed any of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Mirror, MirrorError,
@@ -91,5 +91,26 @@ impl Mirror {
         })?;
         graph.check_paths()?;
         Ok(graph)
+    }
+    /// The same of those roots for which it can be had, and why it cannot for the others: one that is damaged costs only what needs
+    /// it.
+    ///
+    /// # Errors
+    /// When what could be read a moment ago cannot be any more.
+    pub(super) fn graph_as_far_as_whole(
+        &self,
+        roots: &[StorePath],
+    ) -> Result<(Graph, BTreeMap<StorePath, MirrorError>), MirrorError> {
+        if let Ok(graph) = self.graph(roots) {
+            return Ok((graph, BTreeMap::new()));
+        }
+        let (mut whole, mut faults) = (Vec::new(), BTreeMap::new());
+        for root in roots {
+            match self.graph(std::slice::from_ref(root)) {
+                Ok(_) => whole.push(root.clone()),
+                Err(error) => drop(faults.insert(root.clone(), error)),
+            }
+        }
+        Ok((self.graph(&whole)?, faults))
     }
 }

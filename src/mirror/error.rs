@@ -67,7 +67,7 @@ pub enum MirrorError {
         snapshot: String,
     },
     /// Others write it again and again.
-    #[error("{object}: others with the same key write it at the same moment")]
+    #[error("{object}: others write it at the same moment, again and again")]
     Contended {
         /// The object.
         object: String,
@@ -184,7 +184,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code(1429),
         title: "others write the same object of a mirror at the same moment",
-        text: "Several workers with one key make its snapshot, each after what it has admitted. What was admitted is in; do it again, and \
-               the snapshot lists it.",
+        text: "Several workers with one key make its snapshot, each after what it has admitted; several signers sign mirror.json. \
+               What was admitted is in. Do it again.",
     },
 ];

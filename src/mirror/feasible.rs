@@ -54,6 +54,12 @@ impl Policy {
                     return impossible(format!("{field}: the machine `{}` is named twice", machine.name()));
                 }
             }
+            if self.rounds < 2 && machines.len() < 2 {
+                return impossible(format!(
+                    "rounds: one round in one kind of machine is compared with nothing, for {system}: ask for 2, or name another \
+                     machine"
+                ));
+            }
             // The first one does the rounds, and the whole run that is repeated.
             if self.level == Level::Replayed as u8 && machines.first() != Some(&Engine::Embedded) {
                 return impossible(format!(
@@ -87,6 +93,7 @@ mod tests {
                 "level = 4\n[systems]\nriscv64-linux = [\"qemu\", \"qemu\"]\n",
                 "systems.riscv64-linux: the machine `qemu` is",
             ),
+            ("rounds = 1\nlevel = 0\n", "rounds: one round in one kind of machine"),
             ("level = 3\n[systems]\nx86_64-linux = [\"qemu\"]\n", "level: 3 is shown by"),
             ("level = 3\n[systems]\nriscv64-linux = [\"qemu\", \"embedded\"]\n", "level: 3 is shown by"),
         ] {
@@ -102,6 +109,7 @@ mod tests {
             "level = 3\n",
             "level = 3\n[systems]\nriscv64-linux = [\"embedded\", \"qemu\"]\n",
             "level = 4\n[systems]\nriscv64-linux = [\"qemu\", \"embedded\"]\n",
+            "rounds = 1\nlevel = 4\n[systems]\nriscv64-linux = [\"qemu\", \"embedded\"]\n",
             "[systems]\nx86_64-linux = [\"qemu\"]\nriscv64-linux = [\"embedded\"]\n",
         ] {
             Policy::from_toml(text, &key("a-1", 1)).unwrap().check_feasible().unwrap();

@@ -102,7 +102,7 @@ mod supply;
 mod testimony;
 pub mod workbench;
 
-use std::sync::Mutex;
+use std::{collections::BTreeSet, sync::Mutex};
 
 use crate::{
     attest::check as attested,
@@ -119,6 +119,9 @@ use statement::Admission;
 /// Longest `nix-cache-info` and file of signatures, in bytes.
 const MAX_SMALL: u64 = 64 << 10;
 
+/// How often an object that gains signatures is written again when others write it meanwhile.
+const ATTEMPTS: usize = 32;
+
 /// A mirror.
 pub struct Mirror {
     location: Location,
@@ -131,16 +134,16 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Makes a mirror in a location that has none. Doing it again with the same policy and key is fine.
+    /// Makes a mirror in a location that has none. In one that has the same policy, the key's signature is added to those of it: so
+    /// several signers, each of whom brings the policy, agree about it.
     ///
     /// # Errors
-    /// [`MirrorError::OtherPolicy`] when there is one already; [`MirrorError::NotASigner`] when the key is of nobody whom the
-    /// policy names; a location that writes over what is there.
+    /// [`MirrorError::OtherPolicy`] when there is one of another policy; [`MirrorError::NotASigner`] when the key is of nobody whom
+    /// the policy names; a location that writes over what is there.
     pub fn init(location: Location, policy: Policy, key: &SecretKey) -> Result<Mirror, MirrorError> {
         let signers = policy.signers()?;
         check_signer(&signers, key)?;
         location.prove_create_once("claims/probe")?;
-        let document = policy.to_json();
         let put = |object: Object, bytes: &[u8]| -> Result<(), MirrorError> {
             let name = object.name();
             let there = location.put_new(&name, bytes)? == Put::There;
@@ -149,8 +152,8 @@ impl Mirror {
             }
             Ok(())
         };
-        put(Object::Policy, &document)?;
-        put(Object::PolicySignature, format!("{}\n", key.sign(&Policy::signed_bytes(&document))).as_bytes())?;
+        put(Object::Policy, &policy.to_json())?;
+        sign_policy(&location, &policy, key)?;
         // Last: what has none is no mirror to Nix.
         put(Object::CacheInfo, policy.cache_info().as_bytes())?;
         Ok(Mirror { location, policy, signers, seen_by: None, bringing: Mutex::default() })
@@ -165,8 +168,7 @@ impl Mirror {
         let policy = Policy::from_json(&document)?;
         let signers = policy.signers()?;
         let mirror = Mirror { location, policy, signers, seen_by: None, bringing: Mutex::default() };
-        let signed = mirror.policy_signatures()?;
-        if mirror.signers.who_signed(&Policy::signed_bytes(&document), &signed).is_empty() {
+        if mirror.stand_for_policy()?.is_empty() {
             let why = "none of the signers it names has signed it".to_owned();
             return Err(MirrorError::Unsigned { object: mirror.location.url(&name), why });
         }
@@ -252,10 +254,11 @@ impl Mirror {
         Ok(None)
     }
 
-    /// The signatures of `mirror.json`, as they stand.
-    fn policy_signatures(&self) -> Result<Vec<String>, MirrorError> {
+    /// Who of the signers has signed `mirror.json`.
+    pub fn stand_for_policy(&self) -> Result<Vec<&str>, MirrorError> {
         let bytes = self.location.get(&Object::PolicySignature.name(), MAX_SMALL)?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+        let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+        Ok(self.signers.who_signed(&Policy::signed_bytes(&self.policy.to_json()), &lines))
     }
 }
 
@@ -266,4 +269,27 @@ fn check_signer(signers: &Signers, key: &SecretKey) -> Result<(), MirrorError> {
         return Ok(());
     }
     Err(MirrorError::NotASigner { key: key.name().to_owned() })
+}
+
+/// Adds a signer's signature to those of `mirror.json`. It never loses one.
+fn sign_policy(location: &Location, policy: &Policy, key: &SecretKey) -> Result<(), MirrorError> {
+    let name = Object::PolicySignature.name();
+    let own = key.sign(&Policy::signed_bytes(&policy.to_json())).to_string();
+    for _ in 0..ATTEMPTS {
+        let was = location.get(&name, MAX_SMALL)?;
+        let text = String::from_utf8_lossy(was.as_deref().unwrap_or_default()).into_owned();
+        let mut lines: BTreeSet<&str> = text.lines().collect();
+        if !lines.insert(&own) {
+            return Ok(());
+        }
+        let all: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
+        let written = match &was {
+            Some(was) => location.exchange(&name, was, all.as_bytes())?,
+            None => location.put_new(&name, all.as_bytes())? == Put::New,
+        };
+        if written {
+            return Ok(());
+        }
+    }
+    Err(MirrorError::Contended { object: location.url(&name) })
 }

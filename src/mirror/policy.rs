@@ -195,8 +195,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code(1411),
         title: "the policy of a mirror cannot be kept",
-        text: "It asks for a level of assurance that its rounds and machines can never show (level 3 needs the embedded machine, \
-               named first; level 4 two machines), names a machine that there is not or that does not run the system, a system that \
+        text: "It asks for a level of assurance that its rounds and machines can never show (any needs two builds, by rounds or by \
+               machines; level 3 the embedded machine, named first; level 4 two machines), names a machine that there is not or that does not run the system, a system that \
                no machine runs, a policy that this program does not bring, or a compression that it does not write. \
                `reprove mirror init` refuses all of these before anything is made.",
     },

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     MirrorError,
-    check::{self, Report, Request},
+    check::{self, Believing, Report, Request},
     layout::{FileHash, HashPart, KeyId, Object},
     publish::Publisher,
 };
@@ -50,10 +50,9 @@ impl Publisher<'_> {
     /// Checks everything in the mirror, and leaves a reading of each path of which others say why it is there.
     pub fn read(&self, jobs: usize) -> Result<Read, MirrorError> {
         let location = self.mirror.location();
-        let report = check::check(
-            location,
-            &Request { paths: &[], believed: &[], since: &[], now: SystemTime::now(), jobs },
-        )?;
+        let believing = Believing::ItsOwn;
+        let request = Request { paths: &[], believing, since: &[], now: SystemTime::now(), jobs };
+        let report = check::check(location, &request)?;
         if !report.findings.is_empty() {
             return Ok(Read::Faulty(report));
         }

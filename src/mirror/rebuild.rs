@@ -32,6 +32,17 @@ pub struct Subject {
     pub sources: BTreeMap<StorePath, String>,
 }
 
+/// What a mirror says of how its paths came in.
+#[derive(Debug, Default)]
+pub struct Subjects {
+    /// By being built: the derivations.
+    pub built: Vec<Subject>,
+    /// Otherwise: seeds, and sources, whose paths follow from their bits.
+    pub others: Vec<StorePath>,
+    /// Narinfos of which it does not say, or cannot be understood, and why.
+    pub unread: Vec<(String, MirrorError)>,
+}
+
 /// What came of building it again.
 #[derive(Debug)]
 pub enum Rebuilt {
@@ -74,13 +85,12 @@ pub struct Rebuild<'a> {
 }
 
 impl Mirror {
-    /// Everything in the mirror that was built, or the derivations of these paths; for one of its signers also what is pending. Paths
-    /// that were not built come second: seeds, and sources, whose paths follow from their bits.
+    /// How these paths came in, or everything that is in the mirror; for one of its signers also what is pending.
     ///
     /// # Errors
     /// [`MirrorError::Document`] for a path that was asked for and is not there, or does not say why it was admitted.
-    pub fn subjects(&self, paths: &[StorePath]) -> Result<(Vec<Subject>, Vec<StorePath>), MirrorError> {
-        let mut told = Vec::new();
+    pub fn subjects(&self, paths: &[StorePath]) -> Result<Subjects, MirrorError> {
+        let (mut told, mut unread) = (Vec::new(), Vec::new());
         for path in paths {
             let part = HashPart::of(path);
             let missing = || MirrorError::Document {
@@ -93,7 +103,10 @@ impl Mirror {
         }
         if paths.is_empty() {
             for part in self.parts()? {
-                told.extend(self.testified(&part)?);
+                match self.testified(&part) {
+                    Ok(found) => told.extend(found),
+                    Err(error) => unread.push((Object::NarInfo(part).name(), error)),
+                }
             }
         }
         let (mut subjects, mut others) = (BTreeMap::<StorePath, Subject>::new(), Vec::new());
@@ -110,7 +123,7 @@ impl Mirror {
             });
             subject.outputs.insert(output, info);
         }
-        Ok((subjects.into_values().collect(), others))
+        Ok(Subjects { built: subjects.into_values().collect(), others, unread })
     }
 
     /// Everything that has a narinfo; for one of the signers also what somebody has testified to.
@@ -130,23 +143,20 @@ impl Mirror {
 impl Rebuild<'_> {
     /// Builds each again, and says what came of it.
     pub fn run(&self, subjects: &[Subject]) -> Vec<Rebuilt> {
-        // All at once where everything is well; otherwise one that is damaged costs only those that need it.
         let drvs: Vec<StorePath> = subjects.iter().map(|subject| subject.drv.clone()).collect();
-        let whole = self.mirror.graph(&drvs).ok();
+        let (graph, faults) = match self.mirror.graph_as_far_as_whole(&drvs) {
+            Ok(found) => found,
+            Err(error) => {
+                return subjects.iter().map(|_| Rebuilt::NotChecked(error.to_string())).collect();
+            }
+        };
         let needs = vec![Vec::new(); subjects.len()];
         let crew = Crew::new(self.jobs);
         let outcomes = schedule::run(&needs, self.jobs, OnFailure::KeepGoing, |task| {
             let subject = &subjects[task];
-            let own = match &whole {
-                Some(_) => None,
-                None => match self.mirror.graph(std::slice::from_ref(&subject.drv)) {
-                    Ok(graph) => Some(graph),
-                    Err(error) => return Ok(Rebuilt::NotChecked(error.to_string())),
-                },
-            };
-            Ok(match own.as_ref().or(whole.as_ref()) {
-                Some(graph) => self.again(graph, subject, &crew.join()).0,
-                None => Rebuilt::NotChecked("its derivation is not there".to_owned()),
+            Ok(match faults.get(&subject.drv) {
+                Some(error) => Rebuilt::NotChecked(error.to_string()),
+                None => self.again(&graph, subject, &crew.join()).0,
             })
         });
         let rebuilt = outcomes.into_iter().map(|outcome: Outcome<Rebuilt, ()>| match outcome {

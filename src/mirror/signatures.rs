@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Mirror, MirrorError,
+    ATTEMPTS, Mirror, MirrorError,
     admission::agreeing,
     check_signer,
     layout::{HashPart, KeyId, Object},
@@ -21,9 +21,6 @@ use crate::nix::{
     secret_key::SecretKey,
     signature::PublicKey,
 };
-
-/// How often a narinfo is written again when others write it meanwhile.
-const ATTEMPTS: usize = 32;
 
 impl Mirror {
     /// The mirror as one of its signers sees it: what they have testified to themselves is there for them.

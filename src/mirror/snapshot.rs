@@ -361,14 +361,21 @@ impl Mirror {
     pub(super) fn snapshot_numbers(&self) -> Result<BTreeMap<String, u64>, MirrorError> {
         let mut numbers = BTreeMap::new();
         for key in self.keys() {
-            let id = KeyId::of(key);
-            let name = Object::Snapshot(id.clone()).name();
-            let Some(bytes) = self.location.get(&name, MAX_LEN)? else { continue };
-            let snapshot = Snapshot::read(&bytes, key)
-                .map_err(|why| MirrorError::Document { object: self.location.url(&name), why })?;
-            numbers.insert(id.to_string(), snapshot.number);
+            let snapshot = self.snapshot_by(key)?;
+            numbers.extend(snapshot.map(|snapshot| (KeyId::of(key).to_string(), snapshot.number)));
         }
         Ok(numbers)
+    }
+
+    /// The snapshot that this key made last; `None` when it made none.
+    ///
+    /// # Errors
+    /// One that cannot be read.
+    pub(super) fn snapshot_by(&self, key: &PublicKey) -> Result<Option<Snapshot>, MirrorError> {
+        let name = Object::Snapshot(KeyId::of(key)).name();
+        let Some(bytes) = self.location.get(&name, MAX_LEN)? else { return Ok(None) };
+        let read = Snapshot::read(&bytes, key);
+        read.map(Some).map_err(|why| MirrorError::Document { object: self.location.url(&name), why })
     }
 
     /// What is there.

@@ -1,4 +1,4 @@
-//! A mirror in a bucket, of two servers that speak S3 and keep the promise that an object is created once.
+//! A mirror in a bucket, of servers that speak S3 or Azure's protocol and keep the promise that an object is created once.
 
 use std::{process::Command, time::Duration};
 
@@ -12,27 +12,39 @@ use crate::{
 };
 
 #[test]
-#[ignore = "needs a server from pip: scripts/test-buckets"]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
 fn t59_a_bucket_of_moto_written_by_two_at_once_is_sound_and_stock_nix_takes_from_it() {
     a_bucket_is_sound(&Service::moto());
 }
 
 #[test]
-#[ignore = "needs a server from pip: scripts/test-buckets"]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
 fn t59_a_bucket_of_seaweedfs_written_by_two_at_once_is_sound_and_stock_nix_takes_from_it() {
     a_bucket_is_sound(&Service::seaweedfs());
 }
 
 #[test]
-#[ignore = "needs a server from pip: scripts/test-buckets"]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
+fn t59_a_bucket_of_azurite_written_by_two_at_once_is_sound_and_stock_nix_takes_from_it() {
+    a_bucket_is_sound(&Service::azurite());
+}
+
+#[test]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
 fn in_a_bucket_of_moto_signers_at_once_lose_no_signature() {
     signers_lose_nothing(&Service::moto());
 }
 
 #[test]
-#[ignore = "needs a server from pip: scripts/test-buckets"]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
 fn in_a_bucket_of_seaweedfs_signers_at_once_lose_no_signature() {
     signers_lose_nothing(&Service::seaweedfs());
+}
+
+#[test]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
+fn in_a_bucket_of_azurite_signers_at_once_lose_no_signature() {
+    signers_lose_nothing(&Service::azurite());
 }
 
 fn signers_lose_nothing(service: &Service) {
@@ -42,14 +54,16 @@ fn signers_lose_nothing(service: &Service) {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("policy"), two_of_three()).unwrap();
-    std::fs::write(at("key"), reprove::nix::secret_key::spelled("alice-1", &[1; 32])).unwrap();
-    let mirror = "s3://bucket/mirror";
+    let mirror = &*service.location("bucket/mirror");
     let reprove = |args: &[&str]| {
         let mut reprove = Command::new(env!("CARGO_BIN_EXE_reprove"));
         reprove.args(args).envs(environment.iter().copied()).output().unwrap()
     };
-    let made = reprove(&["mirror", "init", mirror, "--key", &at("key"), "--policy", &at("policy")]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for (name, secret) in [("alice-1", 1), ("bob-1", 2)] {
+        std::fs::write(at(name), reprove::nix::secret_key::spelled(name, &[secret; 32])).unwrap();
+        let made = reprove(&["mirror", "init", mirror, "--key", &at(name), "--policy", &at("policy")]);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
     let signers = ["0", "1", "2"].map(|name| {
         let environment = [&environment[..], &[(SIGNER, name)]].concat();
         (spawn(dir.path(), name, mirror, &environment), name)
@@ -69,7 +83,7 @@ fn a_bucket_is_sound(service: &Service) {
     // One path that is sent in parts.
     environment.push((LARGE, "1"));
     let dir = tempfile::tempdir().unwrap();
-    let mirror = "s3://bucket/a/mirror";
+    let mirror = &*service.location("bucket/a/mirror");
     // Killed once, and then two to the end.
     let mut killed = spawn(dir.path(), "one", mirror, &environment);
     std::thread::sleep(Duration::from_secs(2));
@@ -91,10 +105,10 @@ fn a_bucket_is_sound(service: &Service) {
     assert_eq!((&document["paths"], &document["seeds"]), (&serde_json::json!(12), &serde_json::json!(1)));
     assert!(document["nar_bytes"].as_u64() > Some(100_000_000), "{}", document["nar_bytes"]);
     // T52: a bucket that is not there, or that one may not read, is no empty mirror.
-    assert_ne!(verify("s3://nobody/mirror").status.code(), Some(0));
+    assert_ne!(verify(&service.location("nobody/mirror")).status.code(), Some(0));
     let program = Nix::new();
     let path = last().to_string();
-    let from = format!("http://{}{}/bucket/a/mirror", service.reader, service.address);
+    let from = service.served("bucket/a/mirror");
     let mut copy = program.command("nix");
     let trusted = format!("{:?}", key("test-1", 1).public());
     copy.args(["copy", "--from", &from, &path, "--option", "trusted-public-keys", &trusted]);

@@ -1,17 +1,18 @@
 //! Several who have to agree: what is pending, what is admitted when enough have testified, and who does not count.
 
-use std::{collections::BTreeSet, fs, path::Path, sync::Barrier, thread};
+use std::{collections::BTreeSet, fs, path::Path, sync::Barrier, thread, time::SystemTime};
 
 use reprove::{
     mirror::{
         Mirror, MirrorError,
-        check::{Kind, Report},
+        check::{self, Believing, Kind, Report, Request},
         layout::{HashPart, KeyId, Object},
         location::Location,
         publish::{Published, Publisher},
         reading::Read,
     },
     nix::{narinfo::NarInfo, secret_key::SecretKey},
+    release::signers::{Contributor, Signers},
     store::{PathInfo, Store},
 };
 
@@ -29,7 +30,7 @@ fn kinds(report: &Report) -> BTreeSet<Kind> {
 pub fn two(fixture: &Fixture, threshold: usize) -> [SecretKey; 3] {
     let [first, second, bob] = [("alice-1", 1), ("alice-2", 2), ("bob-1", 3)].map(|(name, n)| key(name, n));
     let text = policy(threshold, &[("alice", &[&first, &second]), ("bob", &[&bob])]);
-    fixture.init("mirror", &text, &first);
+    fixture.init_by("mirror", &text, &[&first, &bob]);
     [first, second, bob]
 }
 
@@ -116,10 +117,7 @@ fn who_comes_first_makes_no_difference_and_a_writer_who_dies_before_the_narinfo_
         }
         assert!(files(&fixture.folder("mirror")) == whole);
         // Whoever takes a seed first has it on record.
-        whole
-            .into_iter()
-            .filter(|(name, _)| !name.starts_with("seeds/") && name != "mirror.json.sig")
-            .collect::<Vec<_>>()
+        whole.into_iter().filter(|(name, _)| !name.starts_with("seeds/")).collect::<Vec<_>>()
     });
     assert!(mirrors[0] == mirrors[1]);
 }
@@ -244,7 +242,7 @@ fn two_who_cosign_at_once_both_end_up_in_every_narinfo() {
             [("alice-1", 1), ("bob-1", 2), ("carol-1", 3), ("dave-1", 4)].map(|(name, n)| key(name, n));
         let all: Vec<[&SecretKey; 1]> = keys.iter().map(|key| [key]).collect();
         let signers: Vec<(&str, &[&SecretKey])> = all.iter().map(|key| (key[0].name(), &key[..])).collect();
-        fixture.init("mirror", &policy(1 + round % 2, &signers), &keys[0]);
+        fixture.init_by("mirror", &policy(1 + round % 2, &signers), &[&keys[0], &keys[3]]);
         all_by(&fixture, &keys[0]);
         let barrier = Barrier::new(3);
         thread::scope(|scope| {
@@ -304,4 +302,114 @@ fn what_was_only_read_counts_for_nothing_and_says_so() {
     let log = folder.join(Object::Log(fixture.lib.deriver.clone().unwrap()).name());
     replace(&log, b"something else");
     assert!(matches!(publisher.read(2).unwrap(), Read::Faulty(_)));
+}
+
+/// A policy of `alice` and `bob`, of whom both have to agree, and the mirror that it is of, about which these keys agree.
+fn agreed(fixture: &Fixture, by: &[&SecretKey]) -> Mirror {
+    let (alice, bob) = (key("alice-1", 1), key("bob-1", 3));
+    fixture.init_by("mirror", &policy(2, &[("alice", &[&alice]), ("bob", &[&bob])]), by)
+}
+
+#[test]
+fn who_has_to_agree_has_to_agree_about_the_policy_first() {
+    let fixture = Fixture::new();
+    let (alice, bob) = (key("alice-1", 1), key("bob-1", 3));
+    let folder = fixture.folder("mirror");
+    agreed(&fixture, &[&alice]);
+    let report = check_at(&folder, &[], &[]);
+    let [one] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((one.kind, one.object.as_str()), (Kind::Unsigned, "mirror.json"));
+    assert!(one.why.contains("2 signers have to agree, and it is signed by alice"), "{}", one.why);
+    // Each of them brings it, in any order, any number of times; and nobody brings another one.
+    let mirror = agreed(&fixture, &[&bob, &alice, &bob]);
+    assert_eq!(mirror.stand_for_policy().unwrap(), ["alice", "bob"]);
+    assert_eq!(check_at(&folder, &[], &[]).findings, []);
+    let both = fs::read(folder.join("mirror.json.sig")).unwrap();
+    let weaker = policy(1, &[("alice", &[&alice]), ("bob", &[&bob])]);
+    let weaker = reprove::mirror::policy::Policy::from_toml(&weaker, &bob).unwrap();
+    assert!(matches!(
+        Mirror::init(fixture.location("mirror"), weaker, &bob),
+        Err(MirrorError::OtherPolicy { .. })
+    ));
+    assert_eq!(fs::read(folder.join("mirror.json.sig")).unwrap(), both);
+    let other = Fixture::new();
+    agreed(&other, &[&bob, &alice]);
+    assert_eq!(fs::read(other.folder("mirror").join("mirror.json.sig")).unwrap(), both);
+}
+
+#[test]
+fn who_signs_at_once_about_the_policy_loses_no_signature() {
+    let keys = [1, 2, 3, 4, 5, 6].map(|n| key(&format!("key-{n}"), n));
+    let all: Vec<[&SecretKey; 1]> = keys.iter().map(|key| [key]).collect();
+    let signers: Vec<(&str, &[&SecretKey])> = all.iter().map(|key| (key[0].name(), &key[..])).collect();
+    let text = policy(6, &signers);
+    let fixture = Fixture::new();
+    let barrier = Barrier::new(keys.len());
+    thread::scope(|scope| {
+        for key in &keys {
+            let (barrier, fixture, text) = (&barrier, &fixture, &text);
+            scope.spawn(move || {
+                barrier.wait();
+                fixture.init("mirror", text, key);
+            });
+        }
+    });
+    assert_eq!(check_at(&fixture.folder("mirror"), &[], &[]).findings, []);
+}
+
+#[test]
+fn who_knows_who_has_to_agree_is_not_told_otherwise_by_one_who_can_write_the_policy() {
+    // Alice writes a mirror in which she alone is enough, or is two people, and which has all of it well signed by her.
+    let (alice, again, bob) = (key("alice-1", 1), key("alice-2", 2), key("bob-1", 3));
+    let person = |name: &str, keys: &[&SecretKey]| Contributor {
+        name: name.to_owned(),
+        nix: keys.iter().map(|key| key.public()).collect(),
+        openpgp: Vec::new(),
+    };
+    let known = || Signers::new(2, vec![person("Alice", &[&alice, &again]), person("Bob", &[&bob])]).unwrap();
+    let found = |fixture: &Fixture, known: &Signers| {
+        let location = fixture.location("mirror");
+        let believing = Believing::Signers(known);
+        let request = Request { paths: &[], believing, since: &[], now: SystemTime::now(), jobs: 2 };
+        check::check(&location, &request).unwrap()
+    };
+    let alone = policy(1, &[("alice", &[&alice])]);
+    let as_two = policy(2, &[("alice", &[&alice]), ("bob", &[&again])]);
+    let with_bob = policy(1, &[("alice", &[&alice, &again]), ("bob", &[&bob])]);
+    for (text, keys) in
+        [(alone, &[&alice][..]), (as_two, &[&alice, &again]), (with_bob.clone(), &[&alice, &again])]
+    {
+        let fixture = Fixture::new();
+        fixture.init_by("mirror", &text, keys);
+        keys.iter().for_each(|key| all_by(&fixture, key));
+        // By keys alone that cannot be seen.
+        assert_eq!(check_at(&fixture.folder("mirror"), &[&alice, &again, &bob], &[]).findings, [], "{text}");
+        let report = found(&fixture, &known());
+        let unsigned = report.findings.iter().filter(|one| one.kind == Kind::Unsigned);
+        let unsigned: BTreeSet<&str> = unsigned.map(|one| one.object.as_str()).collect();
+        assert!(unsigned.contains("mirror.json") && unsigned.len() == 4, "{text}: {:?}", report.findings);
+        assert!(
+            report
+                .findings
+                .iter()
+                .all(|one| one.why.contains("2 signers have to agree, and it is signed by Alice"))
+        );
+    }
+    // Bob has agreed, and has signed everything: now it is enough, although the mirror asks for less.
+    let fixture = Fixture::new();
+    fixture.init_by("mirror", &with_bob, &[&alice, &bob]);
+    [&alice, &bob].into_iter().for_each(|key| all_by(&fixture, key));
+    let report = found(&fixture, &known());
+    assert_eq!((report.findings, report.by_own_keys), (vec![], false));
+    assert_eq!(report.signed, [("Alice".to_owned(), 3), ("Bob".to_owned(), 3)].into());
+    // Whom the mirror does not name does not count, and whoever is asked for less than the mirror asks for gets that.
+    let stranger = key("zed-1", 9);
+    let strangers = Signers::new(1, vec![person("Zed", &[&stranger])]).unwrap();
+    assert!(!found(&fixture, &strangers).findings.is_empty());
+    let fixture = Fixture::new();
+    let [alice, _, bob] = two(&fixture, 2);
+    [&alice, &bob].into_iter().for_each(|key| all_by(&fixture, key));
+    assert_eq!(found(&fixture, &Signers::new(1, known().contributors).unwrap()).findings, []);
+    let only = Signers::new(1, vec![person("Bob", &[&bob])]).unwrap();
+    assert_eq!(kinds(&found(&fixture, &only)), [Kind::Unsigned].into());
 }

@@ -86,6 +86,33 @@ fn a_narinfo_that_cannot_be_read_costs_the_exit_code_and_not_the_report() {
 }
 
 #[test]
+fn who_cosigns_goes_on_behind_what_cannot_be_read() {
+    let fixture = Fixture::new();
+    fixture.mirror("mirror");
+    let fates = |document: &Value| -> Vec<String> {
+        let derivations = document["derivations"].as_array().unwrap().iter();
+        derivations.map(|one| one["fate"].as_str().unwrap().to_owned()).collect()
+    };
+    let at = |name: String| fixture.folder("mirror").join(name);
+    // A narinfo: what was made of it stands as it did.
+    let name = format!("{}.narinfo", fixture.lib.path.hash_part());
+    let was = fs::read(at(name.clone())).unwrap();
+    crate::fixture::replace(&at(name.clone()), b"something else");
+    let (code, document, said) = told(&fixture, "cosign", ("test-1", 1), &[]);
+    assert_eq!((code, fates(&document)), (Some(102), vec!["there".to_owned()]), "{said}");
+    let [unread] = &document["unread"].as_array().unwrap()[..] else { panic!("{document}") };
+    assert_eq!(unread["object"], name.as_str());
+    crate::fixture::replace(&at(name), &was);
+    // A derivation: it is not tried, and what needs it is not either.
+    let drv = fixture.tool.deriver.as_ref().unwrap();
+    fs::remove_file(at(format!("derivations/{}", drv.base_name()))).unwrap();
+    let (code, document, said) = told(&fixture, "cosign", ("test-1", 1), &[]);
+    assert_eq!(code, Some(122), "{said}");
+    assert_eq!(fates(&document), ["not-checked", "there"], "{document}");
+    assert_eq!(document["unread"], serde_json::json!([]));
+}
+
+#[test]
 fn who_cosigns_is_told_of_a_seed_that_waits_for_others() {
     let fixture = Fixture::new();
     let [alice, _, bob] = two(&fixture, 2);

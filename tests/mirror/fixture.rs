@@ -18,7 +18,7 @@ use reprove::{
     machine::{End, Settings},
     mirror::{
         Mirror,
-        check::{self, Report, Request},
+        check::{self, Believing, Report, Request},
         layout::FileHash,
         location::Location,
         policy::Policy,
@@ -199,6 +199,12 @@ impl Fixture {
         Mirror::init(self.location(name), policy, key).unwrap()
     }
 
+    /// A mirror about whose policy all of them agree, as the first one sees it.
+    pub fn init_by(&self, name: &str, policy: &str, keys: &[&SecretKey]) -> Mirror {
+        let made = keys.iter().map(|key| self.init(name, policy, key));
+        made.collect::<Vec<_>>().swap_remove(0)
+    }
+
     /// A mirror of one signer, with everything in it.
     pub fn mirror(&self, name: &str) -> (Mirror, SecretKey) {
         let key = key("test-1", 1);
@@ -334,11 +340,9 @@ pub fn publish(publisher: &Publisher<'_>, info: &PathInfo, admission: &Admission
 pub fn check_at(folder: &Path, believed: &[&SecretKey], paths: &[StorePath]) -> Report {
     let location = Location::parse(folder.to_str().unwrap()).unwrap();
     let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
-    check::check(
-        &location,
-        &Request { paths, believed: &believed, since: &[], now: SystemTime::now(), jobs: 2 },
-    )
-    .unwrap()
+    let believing = if believed.is_empty() { Believing::ItsOwn } else { Believing::Keys(&believed) };
+    let request = Request { paths, believing, since: &[], now: SystemTime::now(), jobs: 2 };
+    check::check(&location, &request).unwrap()
 }
 
 /// Every file below a folder, by its path in it; not what is being written.

@@ -162,7 +162,7 @@ fn t53_an_older_nar_that_is_validly_signed_is_on_record_with_both_hashes_and_nev
     // As a seed: what was admitted stays, and the other bits are told of.
     let before = files(&fixture.folder("mirror"));
     let (public, tool) = (format!("{:?}", key.public()), drv_file(&fixture, &fixture.tool));
-    let from = ["--substituter", &address, "--trusted-public-keys", &public, "--seed", &lib];
+    let from = ["--substituter", &address, "--trusted-public-keys", &public, "--seed", &lib, "--why", "x"];
     let (code, document, said) = told(&fixture, "populate", ("test-1", 1), &[&from[..], &[&tool]].concat());
     assert_eq!(code, Some(104), "{said}");
     let seeds = document["seeds"].as_array().unwrap();

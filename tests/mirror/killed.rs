@@ -196,9 +196,10 @@ fn t59_signers_killed_at_any_moment_and_all_at_once_lose_no_signature() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("mirror");
     let address = at.to_str().unwrap();
-    let alice = &signers()[0];
-    let policy = Policy::from_toml(&two_of_three(), alice).unwrap();
-    Mirror::init(Location::parse(address).unwrap(), policy, alice).unwrap();
+    for key in &signers() {
+        let policy = Policy::from_toml(&two_of_three(), key).unwrap();
+        Mirror::init(Location::parse(address).unwrap(), policy, key).unwrap();
+    }
     let names = ["0", "1", "2"];
     let spawn = |name: &str| spawn(dir.path(), name, address, &[(SIGNER, name)]);
     let started = std::time::Instant::now();

@@ -63,14 +63,14 @@ fn random(below: u64) -> u64 {
 }
 
 /// The bytes of a bucket's object, as any reader gets them.
-fn get(service: &Service, name: &str) -> Vec<u8> {
+fn get(service: &Service, path: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(&service.address).unwrap();
-    write!(stream, "GET /{name} HTTP/1.0\r\nHost: {}\r\n\r\n", service.address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", service.address).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    assert!(head.contains(" 200 "), "{name}: {head}");
+    assert!(head.contains(" 200 "), "{path}: {head}");
     answer.split_off(end + 4)
 }
 
@@ -141,7 +141,7 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     // One, never disturbed, in a bucket.
     let service = Service::seaweedfs();
     let environment = service.environment();
-    let bucket = "s3://bucket/packages";
+    let bucket = &*service.location("bucket/packages");
     reprove(&["mirror", "init", bucket, "--key", key, "--policy", POLICY], &environment);
     let alone = worker(&at("alone"), bucket, key, "2", &environment).spawn().unwrap();
     self::fates(alone);
@@ -152,7 +152,10 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     let names: Vec<String> = expected.keys().cloned().collect();
     assert_eq!(listed(bucket, &environment), names);
     for (name, bytes) in &expected {
-        assert!(get(&service, &format!("bucket/packages/{name}")) == *bytes, "{name} differs in the bucket");
+        assert!(
+            get(&service, &service.path(&format!("bucket/packages/{name}"))) == *bytes,
+            "{name} differs in the bucket"
+        );
     }
 
     // And stock Nix takes all of it from either, with signatures demanded.
@@ -162,9 +165,7 @@ fn a_package_set_by_two_workers_killed_twenty_times_in_a_folder_and_by_one_in_a_
     let stated = fs::read(folder.join("derivations").join(&drv["/nix/store/".len()..])).unwrap();
     let stated = reprove::nix::derivation::Derivation::parse(&stated).unwrap();
     let top = stated.output_path("out").unwrap().to_string();
-    for from in
-        [format!("file://{address}"), format!("http://{}{}/bucket/packages", service.reader, service.address)]
-    {
+    for from in [format!("file://{address}"), service.served("bucket/packages")] {
         let program_of_its_own = Nix::new();
         let copied = nix(&program_of_its_own, &public, &["copy", "--from", &from, &top]);
         assert!(copied.status.success(), "{from}: {}", text(&copied));

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use reprove::{
@@ -15,6 +16,7 @@ use reprove::{
         publish::Publisher,
         reading::Read,
         serve::{Limits, Server},
+        snapshot::Making,
         statement::Ground,
     },
     nix::{hash::NarHash, secret_key::SecretKey, store_path::StorePath},
@@ -55,12 +57,37 @@ fn everything_that_a_small_mirror_holds_is_on_its_page() {
 }
 
 #[test]
+fn when_a_signer_last_said_what_is_in_is_on_the_page() {
+    let fixture = Fixture::new();
+    let (mirror, key) = fixture.mirror("mirror");
+    assert!(!page(&mirror.holdings(2).unwrap(), None).html.contains("Said last what is in"));
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    mirror.snapshot(&Making { key: &key, days: 30, now, jobs: 2 }).unwrap();
+    let html = page(&mirror.holdings(2).unwrap(), None).html;
+    let said = "2027-01-15T08:00:00Z</a>, number 1: 3 packages; holds until 2027-02-14T08:00:00Z</td>";
+    assert!(html.contains(said), "{html}");
+    // One that cannot be believed is told of.
+    let name = Object::Snapshot(KeyId::of(&key.public())).name();
+    replace(&fixture.folder("mirror").join(&name), b"something else");
+    let holdings = mirror.holdings(2).unwrap();
+    assert_eq!((holdings.snapshots.len(), &holdings.unread[0].object), (0, &name));
+}
+
+#[test]
+fn where_snapshots_are_asked_for_the_page_says_who_never_made_one() {
+    let fixture = Fixture::new();
+    let mirror = fixture.init("mirror", "snapshot_days = 7\n", &key("test-1", 1));
+    let html = page(&mirror.holdings(2).unwrap(), None).html;
+    assert!(html.contains("Said last what is in") && html.contains("<td>never</td>"), "{html}");
+}
+
+#[test]
 fn what_waits_for_signers_and_what_was_only_read_is_on_the_page_until_it_was_built() {
     let fixture = Fixture::new();
     let keys = [("alice-1", 1), ("bob-1", 3), ("carol-1", 5)].map(|(name, n)| key(name, n));
     let [alice, bob, carol] = &keys;
     let text = policy(2, &[("alice", &[alice]), ("bob", &[bob]), ("carol", &[carol])]);
-    fixture.init("mirror", &text, alice);
+    fixture.init_by("mirror", &text, &[alice, carol]);
     let folder = fixture.folder("mirror");
     all_by(&fixture, alice);
     let mirror = mirror_at(&folder);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use reprove::{
     mirror::{
         MirrorError,
-        check::{Kind, Report},
+        check::{Believing, Kind, Report},
         layout::{FileHash, HashPart, KeyId, Object},
         location::Location,
         policy::Policy,
@@ -29,7 +29,7 @@ fn faults(
     let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
     let request = reprove::mirror::check::Request {
         paths: &[],
-        believed: &believed,
+        believing: if believed.is_empty() { Believing::ItsOwn } else { Believing::Keys(&believed) },
         since: &[],
         now: std::time::SystemTime::now(),
         jobs: 2,
@@ -95,7 +95,8 @@ fn every_file_that_was_altered_in_any_byte_is_caught() {
 fn t41_t42_signatures_that_are_missing_untrusted_or_twice_do_not_count() {
     let fixture = Fixture::new();
     let (ours, other, spoofed) = (key("a-1", 1), key("b-1", 2), key("a-1", 3));
-    let mirror = fixture.init("mirror", &policy(2, &[("a", &[&ours]), ("b", &[&other])]), &ours);
+    let mirror =
+        fixture.init_by("mirror", &policy(2, &[("a", &[&ours]), ("b", &[&other])]), &[&ours, &other]);
     let publisher = Publisher::new(&mirror, &ours, &fixture.store).unwrap();
     assert!(matches!(Publisher::new(&mirror, &spoofed, &fixture.store), Err(MirrorError::NotASigner { .. })));
     let info = &fixture.seed;

@@ -55,7 +55,10 @@ fn a_mirror_grows_from_a_seed_and_is_the_same_whoever_fills_it_however_often_kil
     let toolchain = text(&reprove(&["build", &format!("{HELLO}.toolchain")]));
     let wanted = ["diamond", "multi", "stamped"].map(|name| format!("{HELLO}.{name}"));
     let populate = |mirror: &str| -> Vec<String> {
-        let mut args = vec!["mirror", "populate", mirror, "--key", key, "--seed", &toolchain, "--json", "-"];
+        let mut args = vec![
+            "mirror", "populate", mirror, "--key", key, "--seed", &toolchain, "--why", "a test", "--json",
+            "-",
+        ];
         args.extend(wanted.iter().map(String::as_str));
         args.into_iter().map(str::to_owned).collect()
     };

@@ -28,6 +28,9 @@ use crate::{
     serve::Running,
 };
 
+/// Why the toolchain is taken as it is.
+const WHY: &str = "a toolchain of elsewhere";
+
 /// A state directory that knows nothing but how to boot: its guests are those of the other tests.
 fn newcomer(dir: &Path) -> PathBuf {
     let state = dir.join("newcomer");
@@ -70,7 +73,8 @@ fn a_copied_mirror_is_proved_again_from_itself_alone_and_a_well_signed_lie_is_fo
     let toolchain = text(&reprove(&["build", &format!("{HELLO}.toolchain")]));
     reprove(&["mirror", "init", &mirror, "--key", &key]);
     let [diamond, multi] = ["diamond", "multi"].map(|name| format!("{HELLO}.{name}"));
-    let args = ["mirror", "populate", &mirror, "--key", &key, "--seed", &toolchain, &diamond, &multi];
+    let args =
+        ["mirror", "populate", &mirror, "--key", &key, "--seed", &toolchain, "--why", WHY, &diamond, &multi];
     assert_eq!(reprove(&args).status.code(), Some(0));
 
     let state = newcomer(dir.path());
@@ -106,7 +110,7 @@ fn a_copied_mirror_is_proved_again_from_itself_alone_and_a_well_signed_lie_is_fo
     let drv = admission.deriver().unwrap().clone();
     copy(&at("copy"), &at("lie"));
     for subject in
-        open("copy").subjects(&[]).unwrap().0.iter().filter(|one| one.drv.name().contains("diamond"))
+        open("copy").subjects(&[]).unwrap().built.iter().filter(|one| one.drv.name().contains("diamond"))
     {
         for info in subject.outputs.values() {
             let part = HashPart::of(&info.store_path);
@@ -166,13 +170,27 @@ fn a_second_signer_builds_what_is_pending_again_and_signs_it_and_refuses_other_b
     let policy = format!("threshold = 2\n{}{}", signer("alice", &publics[0]), signer("bob", &publics[1]));
     fs::write(at("policy.toml"), policy).unwrap();
     let mirror = at("mirror");
-    for mirror in [&mirror, &at("lie")] {
-        let init = ["mirror", "init", mirror, "--key", &at("alice"), "--policy", &at("policy.toml")];
+    for (mirror, name) in
+        [&mirror, &at("lie")].into_iter().flat_map(|mirror| [(mirror, "alice"), (mirror, "bob")])
+    {
+        let init = ["mirror", "init", mirror, "--key", &at(name), "--policy", &at("policy.toml")];
         assert_eq!(reprove(&init).status.code(), Some(0));
     }
     let diamond = format!("{HELLO}.diamond");
-    let populate =
-        ["mirror", "populate", &mirror, "--key", &at("alice"), "--seed", &toolchain, "--json", "-", &diamond];
+    let populate = [
+        "mirror",
+        "populate",
+        &mirror,
+        "--key",
+        &at("alice"),
+        "--seed",
+        &toolchain,
+        "--why",
+        WHY,
+        "--json",
+        "-",
+        &diamond,
+    ];
     let fates = |output: &Output| -> BTreeMap<String, String> {
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let of = |one: &Value, field: &str| one[field].as_str().unwrap_or_default().to_owned();
@@ -214,14 +232,14 @@ fn a_second_signer_builds_what_is_pending_again_and_signs_it_and_refuses_other_b
     assert!(expected.iter().all(|(name, fate)| fates(&without)[*name] == *fate));
     assert!(files(Path::new(&mirror)) == before);
 
-    let signed = cosign(&ours, &mirror, "bob", &["--seed", &toolchain]);
+    let signed = cosign(&ours, &mirror, "bob", &["--seed", &toolchain, "--why", WHY]);
     crate::support::schema::check("mirror-cosign", &serde_json::from_slice(&signed.stdout).unwrap());
     assert_eq!((signed.status.code(), fates(&signed)), (Some(0), all("signed")));
     let report = check_at(Path::new(&mirror), &[], &[]);
     assert_eq!((report.findings, report.left, report.paths, report.pending), (vec![], vec![], 5, 0));
     assert_eq!(report.signed, [("alice".to_owned(), 5), ("bob".to_owned(), 5)].into());
     let after = files(Path::new(&mirror));
-    assert_eq!(fates(&cosign(&ours, &mirror, "bob", &["--seed", &toolchain])), all("there"));
+    assert_eq!(fates(&cosign(&ours, &mirror, "bob", &["--seed", &toolchain, "--why", WHY])), all("there"));
     assert_eq!(fates(&reprove(&populate)), [("diamond.drv".to_owned(), "there".to_owned())].into());
     assert!(files(Path::new(&mirror)) == after);
     let from = format!("file://{mirror}");
@@ -239,7 +257,7 @@ fn a_second_signer_builds_what_is_pending_again_and_signs_it_and_refuses_other_b
     let lie = open("lie").seen_by(&secret).unwrap();
     let store = Store::open(&ours).unwrap();
     let honest = Publisher::new(&lie, &secret, &store).unwrap();
-    honest.seed(&[toolchain.parse().unwrap()], "named as a seed").unwrap();
+    honest.seed(&[toolchain.parse().unwrap()], WHY).unwrap();
     let graph = open("mirror").graph(std::slice::from_ref(&drv)).unwrap();
     honest.keep(&graph, graph.index_of(&drv).unwrap()).unwrap();
     for (name, bytes) in files(Path::new(&mirror)).iter().filter(|(name, _)| name.starts_with("sources/")) {
@@ -249,7 +267,7 @@ fn a_second_signer_builds_what_is_pending_again_and_signs_it_and_refuses_other_b
     let evil = object(&liars, &(drv.clone(), tip.clone()), &[], "evil");
     let admission = reprove::mirror::statement::Admission { log: None, ..admission };
     publish(&Publisher::new(&lie, &secret, &liars).unwrap(), &evil, &admission);
-    let caught = cosign(&ours, &at("lie"), "bob", &["--seed", &toolchain]);
+    let caught = cosign(&ours, &at("lie"), "bob", &["--seed", &toolchain, "--why", WHY]);
     assert_eq!((caught.status.code(), fates(&caught)["diamond-tip.drv"].as_str()), (Some(104), "refused"));
     let report = check_at(Path::new(&at("lie")), &[], &[]);
     let kinds: Vec<Kind> = report.findings.iter().map(|one| one.kind).collect();

@@ -13,7 +13,7 @@ use std::{
 use reprove::{
     mirror::{
         Mirror,
-        check::{self, Kind, Report, Request},
+        check::{self, Believing, Kind, Report, Request},
         layout::{HashPart, Object},
         location::Location,
         serve::Limits,
@@ -31,7 +31,7 @@ fn check(address: &str, key: &SecretKey, path: &StorePath) -> Report {
     let location = Location::parse(address).unwrap();
     let request = Request {
         paths: std::slice::from_ref(path),
-        believed: &[key.public()],
+        believing: Believing::Keys(&[key.public()]),
         since: &[],
         now: SystemTime::now(),
         jobs: 2,

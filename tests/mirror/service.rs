@@ -1,4 +1,4 @@
-//! Servers that speak S3, each of its own, on the loopback; `scripts/test-buckets` has them.
+//! Servers of buckets, each of its own, on the loopback; `scripts/test-buckets` has them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,13 +13,26 @@ const SEAWEEDFS_USERS: &str = r#"{"identities": [
     {"name": "test", "credentials": [{"accessKey": "test", "secretKey": "test"}], "actions": ["Admin", "Read", "Write", "List"]}
 ]}"#;
 
+/// Who may do everything in Azurite's one account, whose key is public: an account SAS (version 2019-02-02, service `b`, all types of
+/// resources, `rwdlac`, until 2100), signed with that key.
+const AZURITE_TOKEN: &str = "sv=2019-02-02&ss=b&srt=sco&sp=rwdlac&se=2100-01-01T00%3A00%3A00Z&spr=https%2Chttp\
+                             &sig=AO3gkqc6Ggf8aWgtS0Yowo369mbJ06dYaTiDHYqk3TA%3D";
+
+/// What a server speaks.
+#[derive(Clone, Copy)]
+enum Protocol {
+    S3,
+    Azure,
+}
+
 /// A server of its own with one bucket, `bucket`; gone when dropped.
 pub struct Service {
     child: Child,
+    protocol: Protocol,
     /// Address and port.
     pub address: String,
     /// Who Nix says it is, in front of the address: not every server lets everybody read.
-    pub reader: &'static str,
+    reader: &'static str,
     _dir: tempfile::TempDir,
 }
 
@@ -29,7 +42,8 @@ impl Service {
         let [port] = ports();
         let mut command = Command::new("moto_server");
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-        let service = Service::start(command, tempfile::tempdir().unwrap(), port, "test:test@");
+        let dir = tempfile::tempdir().unwrap();
+        let service = Service::start(command, Protocol::S3, dir, port, "test:test@");
         let request =
             format!("PUT /bucket HTTP/1.0\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", service.address);
         let answer = service.ask(&request).unwrap();
@@ -58,7 +72,7 @@ impl Service {
             command.arg(format!("-{server}.port={}", ports[0]));
             command.arg(format!("-{server}.port.grpc={}", ports[1]));
         }
-        let service = Service::start(command, dir, ports[6], "");
+        let service = Service::start(command, Protocol::S3, dir, ports[6], "");
         let mut shell = Command::new("weed");
         shell.args(["shell", &format!("-master=127.0.0.1:{}.{}", ports[0], ports[1])]);
         shell.arg(format!("-filer=127.0.0.1:{}.{}", ports[4], ports[5]));
@@ -69,11 +83,34 @@ impl Service {
         service
     }
 
+    /// Azurite, which keeps everything in memory.
+    pub fn azurite() -> Self {
+        let [port] = ports();
+        let mut command = Command::new("azurite-blob");
+        command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
+        command.args(["--inMemoryPersistence", "--silent", "--disableTelemetry"]);
+        let service = Service::start(command, Protocol::Azure, tempfile::tempdir().unwrap(), port, "");
+        let request = format!(
+            "PUT /devstoreaccount1/bucket?restype=container&{AZURITE_TOKEN} HTTP/1.0\r\nHost: {}\r\n\
+             x-ms-blob-public-access: blob\r\nContent-Length: 0\r\n\r\n",
+            service.address
+        );
+        let answer = service.ask(&request).unwrap();
+        assert!(answer.contains(" 201 "), "{answer}");
+        service
+    }
+
     /// Starts it, and waits until it answers.
-    fn start(mut command: Command, dir: tempfile::TempDir, port: u16, reader: &'static str) -> Self {
+    fn start(
+        mut command: Command,
+        protocol: Protocol,
+        dir: tempfile::TempDir,
+        port: u16,
+        reader: &'static str,
+    ) -> Self {
         command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("a server that speaks S3: scripts/test-buckets installs them");
-        let service = Service { child, address: format!("127.0.0.1:{port}"), reader, _dir: dir };
+        let child = command.spawn().expect("a server of buckets: scripts/test-buckets installs them");
+        let service = Service { child, protocol, address: format!("127.0.0.1:{port}"), reader, _dir: dir };
         for _ in 0..600 {
             if service.ask(&format!("GET / HTTP/1.0\r\nHost: {}\r\n\r\n", service.address)).is_ok() {
                 return service;
@@ -91,15 +128,41 @@ impl Service {
         Ok(answer)
     }
 
-    /// What a program that speaks S3 finds it by.
-    pub fn environment(&self) -> [(&'static str, String); 5] {
-        [
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-        ]
+    /// What this program calls a place in a bucket of it.
+    pub fn location(&self, place: &str) -> String {
+        match self.protocol {
+            Protocol::S3 => format!("s3://{place}"),
+            Protocol::Azure => format!("az://{place}"),
+        }
+    }
+
+    /// Where whoever reads over HTTP finds the same.
+    pub fn served(&self, place: &str) -> String {
+        format!("http://{}{}{}", self.reader, self.address, self.path(place))
+    }
+
+    /// The path of the same in a request.
+    pub fn path(&self, place: &str) -> String {
+        match self.protocol {
+            Protocol::S3 => format!("/{place}"),
+            Protocol::Azure => format!("/devstoreaccount1/{place}"),
+        }
+    }
+
+    /// What a program that speaks with it finds it by.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let url = format!("http://{}", self.address);
+        let environment: &[(&str, &str)] = match self.protocol {
+            Protocol::S3 => &[
+                ("AWS_ENDPOINT_URL", &url),
+                ("AWS_ALLOW_HTTP", "true"),
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_REGION", "us-east-1"),
+            ],
+            Protocol::Azure => &[("AZURE_STORAGE_USE_EMULATOR", "true"), ("AZURITE_BLOB_STORAGE_URL", &url)],
+        };
+        environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
     }
 }
 

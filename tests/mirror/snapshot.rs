@@ -10,7 +10,7 @@ use std::{
 use reprove::{
     mirror::{
         Mirror, MirrorError,
-        check::{self, Finding, Kind, Report, Request},
+        check::{self, Believing, Finding, Kind, Report, Request},
         claims::Worker,
         gc::{Gc, Mode, OnBusy},
         layout::{HashPart, KeyId, Object},
@@ -46,7 +46,8 @@ fn file(folder: &Path, key: &SecretKey) -> std::path::PathBuf {
 fn since(address: &str, key: &SecretKey, paths: &[StorePath], kept: &[Vec<u8>]) -> Report {
     let location = Location::parse(address).unwrap();
     let believed = [key.public()];
-    let request = Request { paths, believed: &believed, since: kept, now: SystemTime::now(), jobs: 2 };
+    let believing = Believing::Keys(&believed);
+    let request = Request { paths, believing, since: kept, now: SystemTime::now(), jobs: 2 };
     check::check(&location, &request).unwrap()
 }
 

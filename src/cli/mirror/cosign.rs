@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::{bench::Bench, ending::Ending, to_write};
+use super::{bench::Bench, ending::Ending, seeds::Seeds, to_write};
 use crate::{
     cli::{
         Context, Exit, Failure,
@@ -47,12 +47,8 @@ pub struct Cosign {
     /// The ed25519 key to sign with, one that the mirror's policy names
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Take this store path, and what it refers to, as it is: from our store or the host's
-    #[arg(long = "seed", value_name = "PATH")]
-    seeds: Vec<StorePath>,
-    /// Why the seeds are taken as they are: it is recorded, and signed
-    #[arg(long, value_name = "TEXT", default_value = "named as a seed")]
-    why: String,
+    #[command(flatten)]
+    taken: Seeds,
     /// Read what others say, build nothing, and sign that only
     #[arg(long, conflicts_with_all = ["seeds", "retry"])]
     records: bool,
@@ -76,6 +72,15 @@ struct Document {
     /// Seeds that were named and what they refer to, and what else nobody can build and is pending.
     seeds: Vec<One>,
     derivations: Vec<One>,
+    /// What cannot be read, so that nothing was tried of it.
+    unread: Vec<Unread>,
+}
+
+#[derive(Serialize, schemars::JsonSchema)]
+struct Unread {
+    /// An object of the mirror.
+    object: String,
+    why: String,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -100,13 +105,13 @@ impl Cosign {
         if self.records {
             return self.read(&publisher, &mirror, json);
         }
-        for seed in &self.seeds {
+        for seed in &self.taken.seeds {
             gather(seed, &bench.store)?;
         }
-        let seeded = publisher.seed(&self.seeds, &self.why)?;
+        let seeded = publisher.seed(&self.taken.seeds, self.taken.why())?;
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
-        let CosignedAll { derivations, waiting } =
+        let CosignedAll { derivations, waiting, unread } =
             Signing { rebuild, publisher: &publisher, refused }.run()?;
         let ended = Ending::of(&mirror, &key);
         let waiting = waiting.into_iter().filter(|path| !seeded.iter().any(|(seed, _)| seed == path));
@@ -115,12 +120,15 @@ impl Cosign {
         let seeds: Vec<_> = seeds.map(|(path, published)| (path, Cosigned::Signed(published))).collect();
         let exit =
             seeds.iter().chain(&derivations).fold(Exit::Success, |exit, (_, one)| exit.and(exit_of(one)));
+        let exit = unread.iter().fold(exit, |exit, (_, error)| exit.and(super::exit(error)));
+        let unread = unread.into_iter().map(|(object, error)| Unread { object, why: error.to_string() });
         let told = |all: &[(StorePath, Cosigned)]| all.iter().map(|(path, one)| told(path, one)).collect();
         let document = Document {
             schema: SCHEMA,
             mirror: mirror.location().address().to_owned(),
             seeds: told(&seeds),
             derivations: told(&derivations),
+            unread: unread.collect(),
         };
         if !json.is_stdout() {
             print(&document).map_err(|error| Failure::io("standard output", &error))?;
@@ -148,6 +156,7 @@ impl Cosign {
             mirror: mirror.location().address().to_owned(),
             seeds: Vec::new(),
             derivations: paths.into_iter().map(one).collect(),
+            unread: Vec::new(),
         };
         let ended = Ending::of(mirror, publisher.key());
         if !json.is_stdout() {
@@ -218,6 +227,9 @@ fn print(document: &Document) -> std::io::Result<()> {
             Some(why) => writeln!(out, "  {}", escape(why))?,
             None => writeln!(out)?,
         }
+    }
+    for Unread { object, why } in &document.unread {
+        writeln!(out, "{:<12} {}  {}", "unread", escape(object), escape(why))?;
     }
     Ok(())
 }

@@ -22,6 +22,9 @@ use crate::{
 };
 
 /// Make a mirror: what it admits and who says so is fixed from then on.
+///
+/// Where several signers have to agree, they have to agree about that first: each of them runs this with the same policy and a key of
+/// their own, and `mirror.json` gets their signature. One that is another one is refused.
 #[derive(Debug, Args)]
 pub struct Init {
     /// Where it is to lie: a folder, s3://BUCKET/PREFIX, gs://… or az://…
@@ -65,6 +68,13 @@ impl Init {
             for key in &signer.keys {
                 writeln!(out, "{}", escape(key)).map_err(|error| Failure::io("standard output", &error))?;
             }
+        }
+        let (stand, needed) = (mirror.stand_for_policy()?, mirror.policy().threshold);
+        if stand.len() < needed {
+            context.progress.line(&format!(
+                "{needed} signers have to agree about this policy, and {} has signed it: the others run the same command with their keys",
+                escape(&stand.join(", ")),
+            ));
         }
         context.progress.line(&format!(
             "next: reprove mirror populate {} INSTALLABLE --key {} (what it rests on: --seed PATH --why TEXT)",

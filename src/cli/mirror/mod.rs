@@ -8,6 +8,7 @@ pub mod gc;
 mod init;
 mod page;
 pub mod populate;
+mod seeds;
 mod serve;
 pub mod snapshot;
 mod sources;

@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::{ending::Ending, to_write};
+use super::{ending::Ending, seeds::Seeds, to_write};
 use crate::{
     cli::{
         Context, Exit, Failure,
@@ -47,12 +47,8 @@ pub struct Populate {
     /// The ed25519 key to sign with, one that the mirror's policy names
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Take this store path, and what it refers to, as it is: from our store, the host's, or a cache
-    #[arg(long = "seed", value_name = "PATH")]
-    seeds: Vec<StorePath>,
-    /// Why the seeds are taken as they are: it is recorded, and signed
-    #[arg(long, value_name = "TEXT", default_value = "named as a seed")]
-    why: String,
+    #[command(flatten)]
+    taken: Seeds,
     /// Build again what this key refused before
     #[arg(long)]
     retry: bool,
@@ -108,8 +104,8 @@ impl Populate {
         let realiser = Realiser { sources: realiser.sources.with_shelf(&kept), ..realiser };
         let publisher = Publisher::new(&mirror, &key, &workshop.store)?;
         self.gather(&realiser, &workshop)?;
-        somebody_stands_for(&self.seeds, &workshop.store)?;
-        let seeded = publisher.seed(&self.seeds, &self.why)?;
+        somebody_stands_for(&self.taken.seeds, &workshop.store)?;
+        let seeded = publisher.seed(&self.taken.seeds, self.taken.why())?;
         let native = HostNix::new(closure, &realiser);
         let filling = Filling {
             mirror: &mirror,
@@ -155,7 +151,7 @@ impl Populate {
 
     /// Brings the seeds into our store, each from the first place that has it.
     fn gather(&self, realiser: &Realiser<'_>, workshop: &Workshop<'_>) -> Result<(), Failure> {
-        for path in &self.seeds {
+        for path in &self.taken.seeds {
             let store = &workshop.store;
             if store.path(path)?.is_some() || realiser.evaluated.import(path, store)? {
                 continue;

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::{bench::Bench, page};
 use crate::{
-    cli::{Context, Exit, Failure, document::JsonTo, read, running::Running},
+    cli::{Context, Exit, Failure, document::JsonTo, read, running::Running, signers},
     mirror::{
         Mirror,
-        check::{self, Kind, Report, Request},
+        check::{self, Believing, Kind, Report, Request},
         location::Location,
-        rebuild::{Rebuild, Rebuilt, Subject},
+        rebuild::{Rebuild, Rebuilt, Subject, Subjects},
         snapshot,
     },
     nix::{signature::PublicKey, store_path::StorePath},
@@ -23,8 +23,9 @@ use crate::{
 /// Check a mirror: signatures and quorum, every NAR and every file by its hash, listings, references, statements, seeds,
 /// sources and conflicts. No network is needed for a mirror that was copied; of one that is served over HTTP paths have to be named.
 ///
-/// Without --trusted-public-keys the mirror is held against the keys that it names itself: that finds damage and mistakes, and
-/// nobody who made a mirror of their own.
+/// Without --trusted-public-keys or --signers the mirror is held against the keys that it names itself: that finds damage and
+/// mistakes, and nobody who made a mirror of their own. With keys it is still the mirror that says how many signers have to agree;
+/// with --signers it is you.
 ///
 /// Snapshots that its signers made of the mirror say until when they hold, and what has to be there: so an old copy of it, and one in
 /// which something was left out, is found out; with --since even one whose server hides the snapshot as well.
@@ -46,6 +47,10 @@ pub struct Verify {
     /// The keys to believe, as nix.conf spells them: NAME:BASE64
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     trusted_public_keys: Vec<PublicKey>,
+    /// Who has to have signed: a `signers.toml`, as `release verify` reads it; as many of its contributors as it says, with ed25519
+    /// keys of Nix, and no fewer than the mirror says
+    #[arg(long, value_name = "FILE", conflicts_with = "trusted_public_keys")]
+    signers: Option<PathBuf>,
     /// A snapshot of the mirror that you have kept, a copy of snapshots/…: the mirror has to have everything that it lists
     #[arg(long, value_name = "FILE")]
     since: Vec<PathBuf>,
@@ -113,8 +118,8 @@ struct Snapshot {
 /// A derivation that was built again.
 #[derive(Serialize, schemars::JsonSchema)]
 struct Again {
-    /// The derivation, or a path that was not built by any.
-    drv: StorePath,
+    /// The derivation, a path that was not built by any, or an object of which it cannot be read how its path came in.
+    drv: String,
     /// Its outputs in the mirror.
     paths: Vec<StorePath>,
     /// `reproduced`, `diverged` or `not-checked`.
@@ -143,9 +148,15 @@ impl Verify {
         }
         let since: Vec<Vec<u8>> =
             self.since.iter().map(|file| read::named(file, snapshot::MAX_LEN)).collect::<Result<_, _>>()?;
+        let signers = self.signers.as_deref().map(signers::read).transpose()?;
+        let believing = match (&signers, &self.trusted_public_keys[..]) {
+            (Some(signers), _) => Believing::Signers(signers),
+            (None, []) => Believing::ItsOwn,
+            (None, keys) => Believing::Keys(keys),
+        };
         let request = Request {
             paths: &self.paths,
-            believed: &self.trusted_public_keys,
+            believing,
             since: &since,
             now: SystemTime::now(),
             jobs: self.running.threads(),
@@ -183,20 +194,22 @@ impl Verify {
         let mirror = Mirror::open(location)?;
         let bench = Bench::open(context, &self.running, &mirror)?;
         let realiser = bench.realiser();
-        let (subjects, others) = mirror.subjects(&self.paths)?;
+        let Subjects { built: subjects, others, unread } = mirror.subjects(&self.paths)?;
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let rebuilt = rebuild.run(&subjects);
         let mut again: Vec<Again> =
             subjects.iter().zip(&rebuilt).map(|(subject, rebuilt)| told(subject, rebuilt)).collect();
         // Of a whole mirror it is no fault that it rests on seeds.
         let asked = others.into_iter().filter(|_| !self.paths.is_empty());
-        again.extend(asked.map(|path| Again {
-            paths: vec![path.clone()],
-            drv: path,
-            verdict: NOT_CHECKED,
-            level: None,
-            why: Some("it was not built: it was taken as it is, or is a source".to_owned()),
+        let not_checked =
+            |drv, paths, why| Again { drv, paths, verdict: NOT_CHECKED, level: None, why: Some(why) };
+        again.extend(asked.map(|path| {
+            let why = "it was not built: it was taken as it is, or is a source".to_owned();
+            not_checked(path.to_string(), vec![path], why)
         }));
+        again.extend(
+            unread.into_iter().map(|(object, error)| not_checked(object, Vec::new(), error.to_string())),
+        );
         Ok(again)
     }
 }
@@ -226,13 +239,13 @@ fn told(subject: &Subject, rebuilt: &Rebuilt) -> Again {
         Rebuilt::NotChecked(why) => (NOT_CHECKED, None, Some(why.clone())),
     };
     let paths = subject.outputs.values().map(|info| info.store_path.clone()).collect();
-    Again { drv: subject.drv.clone(), paths, verdict, level, why }
+    Again { drv: subject.drv.to_string(), paths, verdict, level, why }
 }
 
 fn print_again(rebuilt: &[Again]) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
     for one in rebuilt {
-        write!(out, "{:<12}  {}", one.verdict, one.drv)?;
+        write!(out, "{:<12}  {}", one.verdict, escape(&one.drv))?;
         match &one.why {
             Some(why) => writeln!(out, "  {}", escape(why))?,
             None => writeln!(out)?,
@@ -287,7 +300,7 @@ fn print(report: &Report) -> std::io::Result<()> {
     if report.by_own_keys {
         writeln!(
             out,
-            "held against the keys that the mirror names itself; --trusted-public-keys names yours"
+            "held against the keys that the mirror names itself; --trusted-public-keys or --signers names yours"
         )?;
     }
     let faults = report.findings.len();

@@ -98,10 +98,9 @@ impl Checker<'_> {
             found.fault(Kind::NotClosed, &name, format!("it is about {}, not {path}", info.store_path));
         }
         if result.pending {
-            let threshold = self.believed.named.threshold;
-            let why = format!(
-                "it is not admitted yet: {threshold} signers have to agree, on it and on what it needs"
-            );
+            let needed = self.believed.needed;
+            let why =
+                format!("it is not admitted yet: {needed} signers have to agree, on it and on what it needs");
             found.fault(Kind::Unsigned, &name, why);
         }
         found

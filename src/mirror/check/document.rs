@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Checker, Found, Kind, path::unpacked};
+use super::{Checker, Found, Kind, unpack::unpacked};
 use crate::{
     attest::envelope::Envelope,
     mirror::{
@@ -38,10 +38,9 @@ impl Checker<'_> {
                 );
             }
         }
-        let signed = |key: &PublicKey| lines.iter().any(|line| key.has_signed_message(&message, line));
-        if !self.believed.counted.iter().flat_map(|one| &one.nix).any(signed) {
-            found.fault(Kind::Unsigned, &Object::Policy.name(), "nobody who is believed has signed it");
-        }
+        let has_signed = |key: &PublicKey| lines.iter().any(|line| key.has_signed_message(&message, line));
+        let signed = self.believed.counted.iter().filter(|one| one.nix.iter().any(has_signed));
+        self.too_few(&mut found, &Object::Policy.name(), signed.map(|one| one.name.as_str()).collect());
         found
     }
 

@@ -15,6 +15,7 @@ mod signatures;
 mod snapshot;
 mod source;
 mod together;
+mod unpack;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -134,12 +135,24 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+/// Whom a check believes.
+#[derive(Clone, Copy)]
+pub enum Believing<'a> {
+    /// Everybody whom the mirror names: that finds damage, and nobody who made a mirror of their own.
+    ItsOwn,
+    /// Those of them who have one of these keys; as many as the mirror says have to agree.
+    Keys(&'a [PublicKey]),
+    /// These, by the keys that the mirror names as well; as many have to agree as they say, and as the mirror says. Who is who, and how
+    /// many have to agree, is then not left to whoever has written and signed `mirror.json`.
+    Signers(&'a Signers),
+}
+
 /// What to check, and whom to believe.
 pub struct Request<'a> {
     /// The paths to check, and what they refer to; the whole mirror when there are none.
     pub paths: &'a [StorePath],
-    /// The keys to believe; those that the mirror names when there are none.
-    pub believed: &'a [PublicKey],
+    /// Whom to believe.
+    pub believing: Believing<'a>,
     /// Snapshots that were kept: the mirror has to have everything that they list.
     pub since: &'a [Vec<u8>],
     /// What time it is.
@@ -152,14 +165,41 @@ pub struct Request<'a> {
 struct Believed {
     /// Everybody whom the mirror names.
     named: Signers,
-    /// Those of them who count.
+    /// Those who count, with those of their keys that the mirror names.
     counted: Vec<Contributor>,
+    /// How many of them have to agree.
+    needed: usize,
 }
 
 impl Believed {
+    fn new(named: Signers, believing: Believing<'_>) -> Self {
+        let with = |contributors: &[Contributor], counts: &dyn Fn(&PublicKey) -> bool| {
+            let with = contributors.iter().map(|one| Contributor {
+                name: one.name.clone(),
+                nix: one.nix.iter().filter(|key| counts(key)).cloned().collect(),
+                openpgp: Vec::new(),
+            });
+            with.filter(|one| !one.nix.is_empty()).collect()
+        };
+        let is_named = |key: &PublicKey| named.contributors.iter().any(|one| one.nix.contains(key));
+        let (counted, needed) = match believing {
+            Believing::ItsOwn => (with(&named.contributors, &|_| true), named.threshold),
+            Believing::Keys(keys) => (with(&named.contributors, &|key| keys.contains(key)), named.threshold),
+            Believing::Signers(signers) => {
+                (with(&signers.contributors, &is_named), named.threshold.max(signers.threshold))
+            }
+        };
+        Believed { named, counted, needed }
+    }
+
     /// Every key that the mirror names.
     fn keys(&self) -> impl Iterator<Item = &PublicKey> + Clone {
         self.named.contributors.iter().flat_map(|one| &one.nix)
+    }
+
+    /// Who of those who count has this key.
+    fn who(&self, key: &PublicKey) -> Option<&str> {
+        self.counted.iter().find(|one| one.nix.contains(key)).map(|one| one.name.as_str())
     }
 }
 
@@ -181,9 +221,9 @@ pub fn check(location: &Location, request: &Request<'_>) -> Result<Report, Mirro
         document.ok_or_else(|| MirrorError::NotAMirror { address: location.address().to_owned() })?;
     let policy = Policy::from_json(&document)?;
     let named = policy.signers()?;
-    let counted = counted(&named, request.believed);
-    let checker = Checker { location, policy, believed: Believed { named, counted } };
-    let mut report = Report { by_own_keys: request.believed.is_empty(), ..Report::default() };
+    let checker = Checker { location, policy, believed: Believed::new(named, request.believing) };
+    let by_own_keys = matches!(request.believing, Believing::ItsOwn);
+    let mut report = Report { by_own_keys, ..Report::default() };
     report.add(checker.policy_signatures(&document));
     report.add(checker.cache_info());
     let mut found = Found::default();
@@ -202,15 +242,6 @@ pub fn check(location: &Location, request: &Request<'_>) -> Result<Report, Mirro
     report.findings.sort();
     report.findings.dedup();
     Ok(report)
-}
-
-/// Those contributors, with those of their keys, who are believed.
-fn counted(named: &Signers, believed: &[PublicKey]) -> Vec<Contributor> {
-    let counted = named.contributors.iter().map(|one| {
-        let keys = one.nix.iter().filter(|key| believed.is_empty() || believed.contains(key));
-        Contributor { name: one.name.clone(), nix: keys.cloned().collect(), openpgp: Vec::new() }
-    });
-    counted.filter(|one| !one.nix.is_empty()).collect()
 }
 
 impl Checker<'_> {

@@ -1,15 +1,12 @@
 //! One path: its narinfo, its NAR, its listing, its log, and what is said of it.
 
-use std::{
-    cell::Cell,
-    collections::BTreeSet,
-    io::{self, Read},
-};
+use std::{collections::BTreeSet, io::Read as _};
 
 use super::{
     Checker, Found, Kind,
     document::canonical,
     shown::{Machines, too_few_builds},
+    unpack::unpacked,
 };
 use crate::{
     attest::{
@@ -21,11 +18,9 @@ use crate::{
         layout::{FileHash, HashPart, KeyId, Object},
         seeds::{SEED_KIND, Seed},
         statement::{self, Admission, Ground},
-        stream::Hashed,
     },
     nix::{
         hash::NarHash,
-        nar::{Listing, Reader},
         narinfo::{self, Compression, NarInfo},
         signature::PublicKey,
         store_path::StorePath,
@@ -168,10 +163,9 @@ impl Checker<'_> {
     /// What is said of it, with the keys that have signed it, by as many as have to agree.
     fn statements(&self, result: &mut PathResult, info: &NarInfo, keys: &[Option<&PublicKey>]) {
         let part = HashPart::of(&info.store_path);
-        let (mut told, mut all_are_read) = (0, true);
+        let (mut told, mut all_are_read) = (BTreeSet::new(), true);
         let mut by = Vec::new();
         for contributor in &self.believed.named.contributors {
-            let mut says = false;
             for key in &contributor.nix {
                 // Only who signed the path has to have said why.
                 if !keys.contains(&Some(key)) {
@@ -180,7 +174,9 @@ impl Checker<'_> {
                 let name = Object::Attestation(part.clone(), KeyId::of(key)).name();
                 result.uses.insert(name.clone());
                 let Some(bytes) = self.get(&mut result.found, &name, attested::MAX_LEN) else { continue };
-                says = true;
+                // What waits for signers is for the mirror's own to agree about.
+                let who = if result.pending { Some(&*contributor.name) } else { self.believed.who(key) };
+                told.extend(who);
                 match self.admission(&name, &bytes, std::slice::from_ref(key), info) {
                     Ok((admission, machines)) => {
                         result.machines.extend(machines);
@@ -190,7 +186,7 @@ impl Checker<'_> {
                         }
                         self.sources(result, &name, &admission);
                         self.log(result, info, &admission);
-                        by.push(contributor.name.as_str());
+                        by.push(who);
                         result.admissions.push(admission);
                     }
                     Err((kind, why)) => {
@@ -199,15 +195,19 @@ impl Checker<'_> {
                     }
                 }
             }
-            told += usize::from(says);
         }
-        let needed = if result.pending { 1 } else { self.believed.named.threshold };
-        if told < needed {
+        let needed = if result.pending { 1 } else { self.believed.needed };
+        // That too few have signed it at all was told of.
+        if !result.pending && result.signed.len() < needed {
+            return;
+        }
+        if told.len() < needed {
             let name = Object::NarInfo(part).name();
             result.found.fault(Kind::Unsigned, &name, "too few of the signers say why it was admitted");
             return;
         }
-        let said: Vec<(&str, &Admission)> = by.into_iter().zip(&result.admissions).collect();
+        let said = by.into_iter().zip(&result.admissions);
+        let said: Vec<(&str, &Admission)> = said.filter_map(|(who, said)| Some((who?, said))).collect();
         if all_are_read && agreeing(&said) < needed {
             let name = Object::NarInfo(part).name();
             let why = "too few of the signers say the same of why it was admitted";
@@ -318,68 +318,6 @@ impl Checker<'_> {
         let machines = Machines::of(&verdict, &info.nar_hash, derivation.clone(), name.to_owned());
         Ok((admission, Some(machines)))
     }
-}
-
-/// What is in a compressed NAR of `most` bytes; what is wrong with it, or with reading it, is a fault.
-pub(super) fn unpacked(found: &mut Found, name: &str, file: impl Read, most: u64) -> Option<ReadNar> {
-    let failed = Cell::new(false);
-    match read_nar(Watched { from: file, failed: &failed }, most) {
-        Ok(read) => {
-            found.file_bytes += read.file.1;
-            found.nar_bytes += read.nar.1;
-            Some(read)
-        }
-        Err(error) => {
-            // What cannot be read is not said to be wrong.
-            let kind = if failed.get() { Kind::Unread } else { Kind::Damaged };
-            found.fault(kind, name, error.to_string());
-            None
-        }
-    }
-}
-
-/// Reads, and tells that it failed from that what it read is wrong.
-pub(super) struct Watched<'f, R> {
-    pub(super) from: R,
-    pub(super) failed: &'f Cell<bool>,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(buffer);
-        let failed = read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
-        self.failed.set(self.failed.get() || failed);
-        read
-    }
-}
-
-/// What is in a compressed NAR: hash and size of the file, of the NAR, and of the NAR's listing.
-pub(super) struct ReadNar {
-    file: (FileHash, u64),
-    pub(super) nar: (FileHash, u64),
-    listing: Option<(FileHash, u64)>,
-}
-
-/// Reads a compressed NAR to its end, but never more of it than `most` bytes and one.
-fn read_nar(file: impl Read, most: u64) -> io::Result<ReadNar> {
-    // A window of more than 128 MiB is refused by the decoder, whatever the file asks for.
-    let decoder = zstd::Decoder::new(Hashed::new(file))?;
-    let mut nar = Hashed::new(decoder.take(most.saturating_add(1)));
-    let mut listing = Listing::new(Hashed::new(io::sink()))?;
-    let mut reader = Reader::new(&mut nar);
-    while let Some(event) = reader.next_event().map_err(io::Error::other)? {
-        listing.event(&event)?;
-    }
-    drop(reader);
-    let (decoder, nar_hash, nar_size) = nar.finish();
-    let mut rest = decoder.into_inner().finish();
-    io::copy(&mut rest, &mut io::sink())?;
-    let (_, file_hash, file_size) = rest.into_inner().finish();
-    let listing = listing.finish()?.map(|hashed| {
-        let (_, hash, size) = hashed.finish();
-        (hash, size)
-    });
-    Ok(ReadNar { file: (file_hash, file_size), nar: (nar_hash, nar_size), listing })
 }
 
 /// The path's own references without itself.

@@ -31,16 +31,21 @@ impl Checker<'_> {
         let good = |key: &PublicKey| keys.contains(&Some(key));
         let signed = self.believed.counted.iter().filter(|one| one.nix.iter().any(good));
         let signed: Vec<String> = signed.map(|one| one.name.clone()).collect();
-        let needed = self.believed.named.threshold;
-        if signed.len() < needed {
-            let by = if signed.is_empty() { "nobody".to_owned() } else { signed.join(", ") };
-            found.fault(
-                Kind::Unsigned,
-                name,
-                format!("{needed} signers have to agree, and it is signed by {by}"),
-            );
-        }
+        self.too_few(found, name, signed.iter().map(String::as_str).collect());
         signed
+    }
+
+    /// Tells when fewer have signed something than have to agree.
+    pub(super) fn too_few(&self, found: &mut Found, object: &str, signed: Vec<&str>) {
+        let needed = self.believed.needed;
+        if signed.len() < needed {
+            let by = if signed.is_empty() { "nobody who is believed".to_owned() } else { signed.join(", ") };
+            let why = match needed {
+                1 => format!("it is signed by {by}"),
+                needed => format!("{needed} signers have to agree, and it is signed by {by}"),
+            };
+            found.fault(Kind::Unsigned, object, why);
+        }
     }
 
     /// The narinfos of a path as each signer signs it. One signer alone signs the mirror's.

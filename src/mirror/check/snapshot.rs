@@ -159,7 +159,7 @@ impl Checker<'_> {
     }
 
     fn counts(&self, key: &PublicKey) -> bool {
-        self.believed.counted.iter().any(|one| one.nix.contains(key))
+        self.believed.who(key).is_some()
     }
 
     /// Holds the mirror against them, and against those that whoever asks has kept.
@@ -202,19 +202,20 @@ impl Checker<'_> {
     /// That as many hold as have to: where none are asked for, that somebody still looks after a mirror that has some. Of a signer who
     /// has several keys one that holds is enough.
     fn they_hold(&self, found: &mut Found, snapshots: &[OfKey<'_>]) {
-        let is_there = |one: &&OfKey<'_>| one.snapshot().is_some() && self.counts(one.key);
-        let there: Vec<&OfKey<'_>> = snapshots.iter().filter(is_there).collect();
-        let signers: BTreeSet<&str> = there.iter().map(|one| one.by).collect();
+        let with_one = snapshots.iter().filter(|one| one.snapshot().is_some());
+        let there: Vec<(&str, &OfKey<'_>)> =
+            with_one.filter_map(|one| Some((self.believed.who(one.key)?, one))).collect();
+        let signers: BTreeSet<&str> = there.iter().map(|(who, _)| *who).collect();
         let holding: BTreeSet<&str> =
-            there.iter().filter(|one| one.stale.is_none()).map(|one| one.by).collect();
+            there.iter().filter(|(_, one)| one.stale.is_none()).map(|(who, _)| *who).collect();
         let needed = match self.policy.snapshot_days {
-            Some(_) => self.believed.named.threshold,
+            Some(_) => self.believed.needed,
             None => usize::from(!signers.is_empty()),
         };
         if holding.len() >= needed {
             return;
         }
-        for one in there.iter().filter(|one| !holding.contains(one.by)) {
+        for (_, one) in there.iter().filter(|(who, _)| !holding.contains(who)) {
             if let Some(why) = &one.stale {
                 let why = format!("{why}: this is an old copy of the mirror, or nobody looks after it");
                 found.fault(Kind::Stale, &one.object(), why);

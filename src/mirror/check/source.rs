@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io::Read as _};
 
-use super::{Checker, Found, Kind, path::Watched};
+use super::{Checker, Found, Kind, unpack::Watched};
 use crate::{
     mirror::{follows::follows, layout::Object},
     nix::narinfo::NarInfo,

@@ -12,7 +12,7 @@ use super::{
         parallel::parallel,
         statement::Ground,
     },
-    Held, Holdings, MOST_DOCUMENTS, MOST_PATHS, Totals, Unread, Waiting,
+    Dated, Held, Holdings, MOST_DOCUMENTS, MOST_PATHS, Totals, Unread, Waiting,
 };
 use crate::nix::store_path::StorePath;
 
@@ -26,7 +26,7 @@ impl Mirror {
     /// Gathers what it holds; `jobs` objects are read at once.
     ///
     /// # Errors
-    /// When it cannot be listed. What else cannot be read is said to be so in what is returned.
+    /// When it cannot be listed, or the signatures of its policy cannot be read. What else cannot be read is said to be so in what is returned.
     pub fn holdings(&self, jobs: usize) -> Result<Holdings, MirrorError> {
         let mut gathered = Gathered::new(self);
         let (mut parts, mut documents) = (BTreeSet::new(), Vec::new());
@@ -78,7 +78,9 @@ impl Mirror {
         for object in &documents {
             gathered.document(object);
         }
-        Ok(gathered.finish())
+        gathered.snapshots();
+        let stand_for_policy = self.stand_for_policy()?.into_iter().map(str::to_owned).collect();
+        Ok(gathered.finish(stand_for_policy))
     }
 }
 
@@ -89,6 +91,7 @@ struct Gathered<'m> {
     pending: BTreeMap<(String, StorePath), Waiting>,
     refusals: Vec<Told<Refusal>>,
     conflicts: Vec<Told<Conflict>>,
+    snapshots: Vec<Dated>,
     unread: BTreeSet<Unread>,
     totals: Totals,
 }
@@ -101,6 +104,7 @@ impl<'m> Gathered<'m> {
             pending: BTreeMap::new(),
             refusals: Vec::new(),
             conflicts: Vec::new(),
+            snapshots: Vec::new(),
             unread: BTreeSet::new(),
             totals: Totals::default(),
         }
@@ -169,13 +173,37 @@ impl<'m> Gathered<'m> {
         }
     }
 
-    fn finish(self) -> Holdings {
+    /// What is said of when it was all there.
+    fn snapshots(&mut self) {
+        let mirror = self.mirror;
+        let keys =
+            mirror.signers.contributors.iter().flat_map(|one| one.nix.iter().map(move |key| (one, key)));
+        for (contributor, key) in keys {
+            let object = Object::Snapshot(KeyId::of(key)).name();
+            match mirror.snapshot_by(key) {
+                Ok(None) => {}
+                Ok(Some(snapshot)) => self.snapshots.push(Dated {
+                    by: contributor.name.clone(),
+                    object,
+                    number: snapshot.number,
+                    made: snapshot.made,
+                    until: snapshot.holds_until(&mirror.policy),
+                    paths: snapshot.listed.paths.len(),
+                }),
+                Err(error) => self.unread(mirror.unread(&object, &error)),
+            }
+        }
+    }
+
+    fn finish(self, stand_for_policy: Vec<String>) -> Holdings {
         Holdings {
             policy: self.mirror.policy.clone(),
+            stand_for_policy,
             paths: self.paths.into_values().collect(),
             pending: self.pending.into_values().collect(),
             refusals: self.refusals,
             conflicts: self.conflicts,
+            snapshots: self.snapshots,
             unread: self.unread.into_iter().collect(),
             totals: self.totals,
         }

@@ -8,7 +8,9 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{admission::Refusal, conflict::Conflict, document::Told, policy::Policy, statement::Ground};
+use super::{
+    admission::Refusal, conflict::Conflict, document::Told, policy::Policy, snapshot::Time, statement::Ground,
+};
 use crate::nix::{hash::NarHash, store_path::StorePath};
 
 /// Paths of which more than the count is kept, at most: the first ones by name. A page of them has a few megabytes.
@@ -25,6 +27,8 @@ pub const MOST_NEEDS: usize = 1000;
 pub struct Holdings {
     /// What it admits, and who says so.
     pub policy: Policy,
+    /// Who has signed that.
+    pub stand_for_policy: Vec<String>,
     /// Its paths, by name: the first [`MOST_PATHS`].
     pub paths: Vec<Held>,
     /// Paths that too few signers have testified to, by name: the first [`MOST_DOCUMENTS`].
@@ -33,6 +37,8 @@ pub struct Holdings {
     pub refusals: Vec<Told<Refusal>>,
     /// Other bits that were found for admitted paths.
     pub conflicts: Vec<Told<Conflict>>,
+    /// When its signers said last what is in, in the order of the policy.
+    pub snapshots: Vec<Dated>,
     /// Objects that cannot be read or believed, and why.
     pub unread: Vec<Unread>,
     /// Counts of everything, also of what is not kept here.
@@ -58,6 +64,23 @@ pub struct Held {
     pub said: Vec<Testimony>,
     /// Who has read what others say of it, and not built it.
     pub read: Vec<ReadBy>,
+}
+
+/// What a signer's snapshot says of itself.
+#[derive(Clone, Debug)]
+pub struct Dated {
+    /// The contributor's name.
+    pub by: String,
+    /// The object in which it is said.
+    pub object: String,
+    /// The how-manieth it is.
+    pub number: u64,
+    /// When it was made.
+    pub made: Time,
+    /// Until when it holds under the policy.
+    pub until: Time,
+    /// How many paths it lists.
+    pub paths: usize,
 }
 
 /// Somebody who has read what others say of a path, and found nothing wrong.

@@ -275,21 +275,54 @@ pub(super) fn signers(out: &mut String, holdings: &Holdings) {
             },
         ),
     );
-    out.push_str("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Signer</th><th scope=\"col\" class=\"number\">Packages signed</th><th scope=\"col\">Public keys</th></tr></thead><tbody>\n");
+    let dated = !holdings.snapshots.is_empty() || policy.snapshot_days.is_some();
+    let column = if dated { "<th scope=\"col\">Said last what is in</th>" } else { "" };
+    add(
+        out,
+        format_args!(
+            "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">Signer</th><th scope=\"col\" class=\"number\">Packages signed</th>{column}<th scope=\"col\">Public keys</th></tr></thead><tbody>\n"
+        ),
+    );
     for signer in &policy.signers {
         let signed = holdings.totals.signed.get(&signer.name).copied().unwrap_or_default();
         let keys: Vec<String> = signer.keys.iter().map(|key| text(key)).collect();
         add(
             out,
             format_args!(
-                "<tr><th scope=\"row\">{}</th><td class=\"number\">{signed} of {}</td><td class=\"hash mono\">{}</td></tr>\n",
+                "<tr><th scope=\"row\">{}</th><td class=\"number\">{signed} of {}</td>{}<td class=\"hash mono\">{}</td></tr>\n",
                 text(&signer.name),
                 holdings.totals.paths,
+                if dated { format!("<td>{}</td>", snapshots(holdings, &signer.name)) } else { String::new() },
                 keys.join("<br>"),
             ),
         );
     }
-    out.push_str("</tbody></table></div></section>\n");
+    out.push_str("</tbody></table></div>\n");
+    if dated {
+        out.push_str(
+            "<p class=\"dim\">A copy of this mirror that is older than that, or from which something was left out, does not stand up to \
+             it: <code>reprove mirror verify</code> says so.</p>\n",
+        );
+    }
+    out.push_str("</section>\n");
+}
+
+/// A signer's snapshots, the one on top of the other.
+fn snapshots(holdings: &Holdings, signer: &str) -> String {
+    let own = holdings.snapshots.iter().filter(|one| one.by == signer);
+    let own: Vec<String> = own
+        .map(|one| {
+            format!(
+                "<a href=\"{}\">{}</a>, number {}: {}; holds until {}",
+                href(&one.object),
+                one.made,
+                one.number,
+                count(one.paths as u64, "package", "packages"),
+                one.until
+            )
+        })
+        .collect();
+    if own.is_empty() { "never".to_owned() } else { own.join("<br>") }
 }
 
 /// What is admitted.
@@ -301,9 +334,10 @@ pub(super) fn policy(out: &mut String, holdings: &Holdings) {
         format_args!(
             "<section id=\"policy\" aria-labelledby=\"policy-h\"><h2 id=\"policy-h\">What is admitted</h2>\n\
              <p>What was built {} with the same bits, at assurance level {} ({level}) or above, and whose whole closure is in. \
-             This was fixed and signed when the mirror was made: <a href=\"mirror.json\">mirror.json</a>.</p>\n",
+             This was fixed when the mirror was made: <a href=\"mirror.json\">mirror.json</a>, signed by {}.</p>\n",
             count(u64::from(policy.rounds), "time", "times"),
             policy.level,
+            text(&holdings.stand_for_policy.join(", ")),
         ),
     );
     out.push_str("<div class=\"scroll\"><table><thead><tr><th scope=\"col\">System</th><th scope=\"col\">Machines that have to agree</th></tr></thead><tbody>\n");

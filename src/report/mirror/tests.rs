@@ -6,7 +6,7 @@ use crate::{
         admission::{Refusal, RefusedOutput},
         conflict::{Bits, Conflict},
         document::Told,
-        holdings::{ReadBy, Shown, Testimony, Totals, Unread, Waiting},
+        holdings::{Dated, ReadBy, Shown, Testimony, Totals, Unread, Waiting},
         policy::{Policy, Trusted},
     },
     nix::{hash::NarHash, secret_key},
@@ -71,6 +71,7 @@ fn evil() -> Holdings {
     let refusal = Refusal { schema: EVIL.to_owned(), derivation: path(4, "r.drv"), outputs: vec![output] };
     Holdings {
         policy,
+        stand_for_policy: vec![EVIL.to_owned()],
         paths: vec![
             held(path(1, "a?b=c"), Ground::Seed { why: EVIL.to_owned() }),
             held(path(2, "b-1.0"), built),
@@ -83,6 +84,14 @@ fn evil() -> Holdings {
         }],
         refusals: vec![Told { document: refusal, by: vec![EVIL.to_owned()] }],
         conflicts: vec![Told { document: conflict, by: vec![EVIL.to_owned()] }],
+        snapshots: vec![Dated {
+            by: EVIL.to_owned(),
+            object: EVIL.to_owned(),
+            number: u64::MAX,
+            made: "2026-01-01T00:00:00Z".parse().unwrap(),
+            until: "9999-12-31T23:59:59Z".parse().unwrap(),
+            paths: usize::MAX,
+        }],
         unread: vec![Unread { object: EVIL.to_owned(), why: EVIL.to_owned() }],
         totals: Totals {
             paths: 2,
