@@ -1,8 +1,14 @@
 //! A mirror in a bucket, of servers that speak S3 or Azure's protocol and keep the promise that an object is created once.
 
-use std::{process::Command, time::Duration};
+use std::{process::Command, sync::Barrier, time::Duration};
 
-use reprove::store::Store;
+use reprove::{
+    mirror::{
+        layout::{FileHash, Object},
+        location::{Location, Put},
+    },
+    store::Store,
+};
 
 use crate::{
     fixture::key,
@@ -154,4 +160,54 @@ fn a_bucket_is_sound(service: &Service) {
     );
     let document = answered(reprove(&["mirror", "verify", mirror, "--json", "-"]), 0);
     assert_eq!((&document["findings"], &document["paths"]), (&serde_json::json!([]), &serde_json::json!(6)));
+}
+
+const AT: &str = "REPROVE_TEST_BUCKET_AT";
+
+/// What the other process does, which finds the bucket by its environment: sends one object several times at once, in parts.
+#[test]
+#[ignore = "helper: the other process of the tests in this file, does nothing by itself"]
+fn senders() {
+    const SIZE: u64 = 100_000_000;
+    let Some(at) = std::env::var_os(AT) else { return };
+    let location = Location::parse(at.to_str().unwrap()).unwrap();
+    let name = Object::Nar(FileHash([7; 32])).name();
+    let barrier = Barrier::new(4);
+    let send = || {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(SIZE).unwrap();
+        barrier.wait();
+        location.put_new_file(&name, &mut file).unwrap()
+    };
+    let sent: Vec<Put> = std::thread::scope(|scope| {
+        let senders = [(); 4].map(|()| scope.spawn(send));
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+    assert!(sent.contains(&Put::New), "{sent:?}");
+    assert_eq!(location.open(&name).unwrap().unwrap().size, SIZE);
+}
+
+fn who_sends_at_once_succeeds(service: &Service) {
+    let mut senders = Command::new(std::env::current_exe().unwrap());
+    senders.args(["--exact", "bucket::senders", "--ignored", "--nocapture"]).envs(service.environment());
+    let sent = senders.env(AT, service.location("bucket/mirror")).output().unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+}
+
+#[test]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
+fn what_is_sent_to_a_bucket_of_moto_in_parts_at_once_is_there() {
+    who_sends_at_once_succeeds(&Service::moto());
+}
+
+#[test]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
+fn what_is_sent_to_a_bucket_of_seaweedfs_in_parts_at_once_is_there() {
+    who_sends_at_once_succeeds(&Service::seaweedfs());
+}
+
+#[test]
+#[ignore = "needs a server from pip or npm: scripts/test-buckets"]
+fn what_is_sent_to_a_bucket_of_azurite_in_parts_at_once_is_there() {
+    who_sends_at_once_succeeds(&Service::azurite());
 }

@@ -6,7 +6,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use reprove::{nix::secret_key, store::PathInfo};
+use reprove::{
+    nix::secret_key::{self, SecretKey},
+    store::PathInfo,
+};
 use serde_json::Value;
 
 use crate::{
@@ -152,4 +155,35 @@ fn what_was_read_is_on_the_page() {
     endless_page(&fixture.folder("mirror"));
     let (code, document, said) = told(&fixture, "cosign", ("bob-1", 3), &["--records"]);
     assert_eq!((code, document["derivations"].as_array().map(Vec::len)), (Some(102), Some(3)), "{said}");
+}
+
+#[test]
+fn who_has_to_agree_can_be_said_by_whoever_asks() {
+    let fixture = Fixture::new();
+    let [alice, _, bob] = two(&fixture, 1);
+    all_by(&fixture, &alice);
+    let known = |threshold: usize| {
+        let file = fixture.folder("signers.toml");
+        let person = |key: &SecretKey| {
+            format!("[[contributor]]\nname = {:?}\nnix = [\"{}\"]\n", key.name(), key.public())
+        };
+        let text = format!("threshold = {threshold}\n{}{}", person(&alice), person(&bob));
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reprove"));
+        command.env_remove("REPROVE_STATE").args(["mirror", "verify"]).arg(fixture.folder("mirror"));
+        let output = command.arg("--signers").arg(file).args(["--json", "-"]).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        crate::support::schema::check("mirror-verify", &document);
+        (output.status.code(), document)
+    };
+    let (code, document) = known(1);
+    assert_eq!((code, &document["by_own_keys"]), (Some(0), &false.into()), "{document:#}");
+    // Bob stands for the policy, and has signed nothing.
+    let (code, document) = known(2);
+    let objects = document["findings"].as_array().unwrap().iter().map(|one| &one["object"]);
+    assert!(objects.clone().all(|name| name.as_str().unwrap().ends_with(".narinfo")), "{document:#}");
+    assert_eq!((code, objects.count()), (Some(121), 3));
+    all_by(&fixture, &bob);
+    let (code, document) = known(2);
+    assert_eq!((code, &document["signed"]), (Some(0), &serde_json::json!({"alice-1": 3, "bob-1": 3})));
 }

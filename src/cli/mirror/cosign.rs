@@ -22,7 +22,7 @@ use crate::{
         rebuild::Rebuild,
     },
     nix::store_path::StorePath,
-    report::escape::escape,
+    report::{count::count, escape::escape},
     schedule::{Taker, host_store},
     store::Store,
 };
@@ -144,8 +144,8 @@ impl Cosign {
         let paths = match publisher.read(self.running.threads())? {
             Read::Sound(paths) => paths,
             Read::Faulty(report) => {
-                let faults = report.findings.len();
-                let message = format!("{faults} faults are in the mirror, and nothing was signed");
+                let faults = count(report.findings.len() as u64, "fault is", "faults are");
+                let message = format!("{faults} in the mirror, and nothing was signed");
                 return Err(Failure { exit: super::verify::exit(&report), ..Failure::usage(message) }
                     .hint("`reprove mirror verify` lists them"));
             }

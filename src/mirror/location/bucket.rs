@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek as _},
     sync::Arc,
     time::SystemTime,
 };
@@ -99,31 +99,46 @@ impl Bucket {
     }
 
     /// Creates what is too large for one request. There is no condition on these: who meets another writer here replaces an object
-    /// by the same bytes, because everything large is named by the hash of its bytes or follows from what is.
-    fn create_in_parts(&self, path: &Path, file: &mut File) -> io::Result<Put> {
+    /// by the same bytes, because everything large is named by the hash of its bytes or follows from what is. Where the other one was
+    /// faster a service may have thrown our parts away (Azure: "Put Block List" discards every block that is not committed): what is
+    /// there then is what was to be there.
+    fn create_in_parts(&self, path: &Path, file: &mut File, size: u64) -> io::Result<Put> {
         self.runtime.block_on(async {
-            match self.store.head(path).await {
-                Ok(_) => return Ok(Put::There),
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(failed(error)),
+            if self.size_of(path).await?.is_some() {
+                return Ok(Put::There);
             }
-            let mut upload =
-                self.store.put_multipart_opts(path, described(path).into()).await.map_err(failed)?;
-            loop {
-                let mut part = Vec::new();
-                file.take(PART as u64).read_to_end(&mut part)?;
-                if part.is_empty() {
-                    break;
-                }
-                if let Err(error) = upload.put_part(part.into()).await {
-                    // What was sent so far costs money until it is given up.
-                    let _ = upload.abort().await;
-                    return Err(failed(error));
-                }
+            match self.send_parts(path, file).await {
+                Ok(()) => Ok(Put::New),
+                Err(_) if self.size_of(path).await? == Some(size) => Ok(Put::There),
+                Err(error) => Err(error),
             }
-            upload.complete().await.map_err(failed)?;
-            Ok(Put::New)
         })
+    }
+
+    async fn send_parts(&self, path: &Path, file: &mut File) -> io::Result<()> {
+        let mut upload = self.store.put_multipart_opts(path, described(path).into()).await.map_err(failed)?;
+        loop {
+            let mut part = Vec::new();
+            file.take(PART as u64).read_to_end(&mut part)?;
+            if part.is_empty() {
+                break;
+            }
+            if let Err(error) = upload.put_part(part.into()).await {
+                // What was sent so far costs money until it is given up.
+                let _ = upload.abort().await;
+                return Err(failed(error));
+            }
+        }
+        upload.complete().await.map(drop).map_err(failed)
+    }
+
+    /// How many bytes an object has; `None` when it is not there.
+    async fn size_of(&self, path: &Path) -> io::Result<Option<u64>> {
+        match self.store.head(path).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 }
 
@@ -156,8 +171,9 @@ impl Objects for Bucket {
 
     fn put_new_file(&self, name: &str, file: &mut File) -> io::Result<Put> {
         let path = path(name)?;
-        if file.metadata()?.len() > WHOLE {
-            return self.create_in_parts(&path, file);
+        let size = file.metadata()?.len().saturating_sub(file.stream_position()?);
+        if size > WHOLE {
+            return self.create_in_parts(&path, file, size);
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
