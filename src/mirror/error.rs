@@ -37,7 +37,7 @@ pub enum MirrorError {
         address: String,
     },
     /// There is one already, of another policy.
-    #[error("{address} is a mirror already, with another policy or another key")]
+    #[error("{address} is a mirror already, with another policy (who signs is part of it)")]
     OtherPolicy {
         /// The location.
         address: String,
@@ -138,8 +138,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: Code(1421),
         title: "there is a mirror at this place already",
-        text: "Its policy is another one, or signed by another key. What is admitted follows from the policy, so a policy never \
-               changes: make a mirror at another place.",
+        text: "Its policy is another one; who signs is part of it, and without a policy of your own that is the owner of the key. What \
+               is admitted follows from the policy, so a policy never changes: make a mirror at another place. Who signs this one \
+               as well brings the very policy that it has (--policy).",
     },
     Explanation {
         code: Code(1422),

@@ -25,6 +25,24 @@ impl Listed {
     }
 }
 
+impl Listed {
+    /// Its file in the archive at `uri`; `None` for a path that leads elsewhere.
+    pub(super) fn in_archive(self, uri: &str) -> Option<Download> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+-._~:%".contains(c);
+        let goes_down = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
+        if !self.filename.split('/').all(goes_down) {
+            return None;
+        }
+        let name = self.filename.rsplit('/').next().unwrap_or_default().to_owned();
+        Some(Download {
+            uri: format!("{uri}/{}", self.filename),
+            name,
+            size: self.size.parse().ok()?,
+            hash: format!("SHA256:{}", self.sha256),
+        })
+    }
+}
+
 /// Reads paragraphs of `Field: value`; each version once, in apt's order (newest first).
 pub(super) fn parse(printed: &str) -> Result<Vec<Listed>, AptError> {
     let mut all: Vec<Listed> = Vec::new();

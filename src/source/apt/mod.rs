@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 mod error;
+mod hint;
 mod index;
 mod mirrors;
 mod state;
@@ -136,7 +137,8 @@ impl Apt {
     }
 
     /// Fetches the file a pin names: for a member, the whole package. With `sha256`, only those bytes
-    /// are accepted, and no network is needed when they were fetched before.
+    /// are accepted, and no network is needed when they were fetched before. Without, the caller holds what it takes out of them
+    /// against a hash: where apt has no lists, nobody else stands for them.
     pub fn fetch(&self, pin: &AptPin, sha256: Option<[u8; 32]>) -> Result<Fetched, AptError> {
         if let Some(sha256) = sha256
             && let Some(fetched) = self.in_pool(sha256)?
@@ -148,7 +150,10 @@ impl Apt {
             AptPart::Source { .. } => "source",
         };
         self.check_names([pin.suite.as_str(), arch, pin.package.as_str()])?;
-        let state = self.state(&pin.suite, arch)?;
+        let state = match self.state(&pin.suite, arch) {
+            Ok(state) => state,
+            Err(error) => return self.by_hint(pin, arch, sha256, error),
+        };
         let download = match &pin.part {
             AptPart::Source { file } => {
                 let all = self.source_downloads(&state, pin)?;
@@ -167,6 +172,29 @@ impl Apt {
         match self.in_pool(listed)? {
             Some(fetched) => Ok(fetched),
             None => self.download(&state, pin, &download, listed),
+        }
+    }
+
+    /// Fetches a package, whose bytes or what is in them have a known hash, although apt could get no lists.
+    fn by_hint(
+        &self,
+        pin: &AptPin,
+        arch: &str,
+        sha256: Option<[u8; 32]>,
+        error: AptError,
+    ) -> Result<Fetched, AptError> {
+        let (AptError::Update { .. }, Some(archives)) = (&error, self.archives.get()) else {
+            return Err(error);
+        };
+        if matches!(pin.part, AptPart::Source { .. }) {
+            return Err(error);
+        }
+        let state = State::open(&self.root, &pin.suite, arch, archives)?;
+        let Some(download) = hint::find(&state, &archives.main, arch, pin)? else { return Err(error) };
+        let expected = sha256.map_or_else(|| download.sha256(), Ok)?;
+        match self.in_pool(expected)? {
+            Some(fetched) => Ok(fetched),
+            None => self.download(&state, pin, &download, expected),
         }
     }
 

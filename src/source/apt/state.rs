@@ -57,6 +57,11 @@ impl State {
         Ok(state)
     }
 
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether package lists were ever downloaded.
     pub(super) fn has_lists(&self) -> bool {
         self.folder.join("updated").exists()

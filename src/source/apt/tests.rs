@@ -255,3 +255,52 @@ fn the_machines_mirror_serves_other_suites_and_architectures() {
     let fetched = apt.fetch(&wanted, None).unwrap();
     assert_eq!(hex(&fetched.sha256), "31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b");
 }
+
+#[test]
+fn lists_of_another_moment_than_the_release_file_still_tell_where_a_package_of_known_bytes_lies() {
+    let archive = LocalArchive::new();
+    let bytes = std::fs::read(archive.add("first", "1")).unwrap();
+    archive.publish("");
+    // The mirror has a newer Release file, and not yet the lists that it names.
+    let release = archive.folder.path().join("dists/sid/Release");
+    let text = std::fs::read_to_string(&release).unwrap();
+    let (of_packages, hash) = text
+        .lines()
+        .find_map(|line| {
+            line.ends_with("Packages")
+                .then(|| (line.to_owned(), line.split_whitespace().next().unwrap().to_owned()))
+        })
+        .unwrap();
+    let newer = of_packages.replace(&hash, &"0".repeat(64));
+    std::fs::write(&release, text.replace(&of_packages, &newer)).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let apt = archive.apt(root.path(), "trusted=yes");
+    let wanted = pin("apt:sid/amd64/first=1");
+    // Of what is not fetched, but pinned, nobody is believed.
+    assert!(matches!(apt.candidate("sid", "amd64", "first"), Err(AptError::Update { .. })));
+    // Whoever takes a member out of it holds that against a hash.
+    let fetched = apt.fetch(&wanted, None).unwrap();
+    assert_eq!(std::fs::read(&fetched.path).unwrap(), bytes);
+    std::fs::remove_file(&fetched.path).unwrap();
+    let expected: [u8; 32] =
+        data_encoding::HEXLOWER.decode(digest(&bytes).as_bytes()).unwrap().try_into().unwrap();
+    for _ in 0..2 {
+        let fetched = apt.fetch(&wanted, Some(expected)).unwrap();
+        assert_eq!(std::fs::read(&fetched.path).unwrap(), bytes);
+        std::fs::remove_file(&fetched.path).unwrap();
+    }
+    // Other bytes, and what the lists do not know, are errors as before.
+    assert!(apt.fetch(&wanted, Some([7; 32])).is_err());
+    assert!(matches!(apt.fetch(&pin("apt:sid/amd64/first=2"), Some(expected)), Err(AptError::Update { .. })));
+}
+
+#[test]
+fn a_path_that_leads_out_of_the_archive_is_none() {
+    for path in
+        ["../x.deb", "pool/../../x.deb", "/etc/x.deb", "pool//x.deb", "pool/x y.deb", "pool/.x.deb", ""]
+    {
+        let text = format!("Package: a\nVersion: 1\nFilename: {path}\nSize: 1\nSHA256: 00\n");
+        let listed = index::parse(&text).unwrap().pop().unwrap();
+        assert_eq!(listed.in_archive("http://archive"), None, "{path}");
+    }
+}
