@@ -26,39 +26,40 @@ const MAX_PARAGRAPH: usize = 4 << 20;
 /// The forms in which an archive has lists.
 const FORMS: [&str; 3] = ["Packages.xz", "Packages.gz", "Packages"];
 
-/// Where the package of a pin lies, as the lists say that lie in the archive now; `None` when they do not know it.
-pub(super) fn find(
+/// Where the package of a pin lies, as the lists say that lie in the archive now; `None` when they do not know it, or none can be had.
+pub(super) fn find(state: &State, archive: &Archive, arch: &str, pin: &AptPin) -> Option<Download> {
+    for form in FORMS {
+        let file = state.folder().join(format!("hint-{form}"));
+        // What was fetched before, if it can be read and knows it.
+        if let Ok(Some(found)) = look_up(&file, form, archive, pin) {
+            return Some(found);
+        }
+        // What cannot be read is as good as not there: another form may be whole.
+        if fetch(state, archive, arch, pin, form, &file).is_ok()
+            && let Ok(found) = look_up(&file, form, archive, pin)
+        {
+            return found;
+        }
+    }
+    None
+}
+
+/// Fetches the lists of this form; `file` is whole or as it was.
+fn fetch(
     state: &State,
     archive: &Archive,
     arch: &str,
     pin: &AptPin,
-) -> Result<Option<Download>, AptError> {
-    for form in FORMS {
-        let file = state.folder().join(format!("hint-{form}"));
-        // What was fetched before is asked first, and fetched again when it does not know it.
-        for known in [true, false] {
-            if known != file.exists() {
-                continue;
-            }
-            if !known && !fetch(state, archive, arch, pin, form, &file) {
-                continue;
-            }
-            if let Some(found) = look_up(&file, form, archive, pin).map_err(at(&file))? {
-                return Ok(Some(found));
-            }
-            std::fs::remove_file(&file).map_err(at(&file))?;
-        }
-    }
-    Ok(None)
-}
-
-/// Whether the archive has lists of this form.
-fn fetch(state: &State, archive: &Archive, arch: &str, pin: &AptPin, form: &str, file: &Path) -> bool {
+    form: &str,
+    file: &Path,
+) -> Result<(), AptError> {
     let uri = archive.uri.trim_end_matches('/');
     let uri = format!("{uri}/dists/{}/main/binary-{arch}/{form}", pin.suite);
+    let folder = tempfile::tempdir_in(state.folder()).map_err(at(state.folder()))?;
+    let new = folder.path().join(form);
     let helper = state.tool("/usr/lib/apt/apt-helper");
-    let fetched = helper.args(["-qq", "download-file", &uri]).args([file.as_os_str()]).run();
-    fetched.is_ok() && file.exists()
+    helper.args(["-qq", "download-file", &uri]).args([&new]).run()?;
+    std::fs::rename(&new, file).map_err(at(file))
 }
 
 fn look_up(file: &Path, form: &str, archive: &Archive, pin: &AptPin) -> io::Result<Option<Download>> {

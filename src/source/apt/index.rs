@@ -23,9 +23,7 @@ impl Listed {
             filename: self.filename,
         })
     }
-}
 
-impl Listed {
     /// Its file in the archive at `uri`; `None` for a path that leads elsewhere.
     pub(super) fn in_archive(self, uri: &str) -> Option<Download> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "+-._~:%".contains(c);

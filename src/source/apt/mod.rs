@@ -190,7 +190,7 @@ impl Apt {
             return Err(error);
         }
         let state = State::open(&self.root, &pin.suite, arch, archives)?;
-        let Some(download) = hint::find(&state, &archives.main, arch, pin)? else { return Err(error) };
+        let Some(download) = hint::find(&state, &archives.main, arch, pin) else { return Err(error) };
         let expected = sha256.map_or_else(|| download.sha256(), Ok)?;
         match self.in_pool(expected)? {
             Some(fetched) => Ok(fetched),

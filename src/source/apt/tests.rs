@@ -289,6 +289,15 @@ fn lists_of_another_moment_than_the_release_file_still_tell_where_a_package_of_k
         assert_eq!(std::fs::read(&fetched.path).unwrap(), bytes);
         std::fs::remove_file(&fetched.path).unwrap();
     }
+    // Lists that were fetched before and are cut off, or are something else, are fetched again.
+    for damaged in [&b"Package: fir"[..], &[0xff; 64]] {
+        for form in ["Packages.xz", "Packages.gz", "Packages"] {
+            std::fs::write(root.path().join("sid-amd64").join(format!("hint-{form}")), damaged).unwrap();
+        }
+        let fetched = apt.fetch(&wanted, Some(expected)).unwrap();
+        assert_eq!(std::fs::read(&fetched.path).unwrap(), bytes);
+        std::fs::remove_file(&fetched.path).unwrap();
+    }
     // Other bytes, and what the lists do not know, are errors as before.
     assert!(apt.fetch(&wanted, Some([7; 32])).is_err());
     assert!(matches!(apt.fetch(&pin("apt:sid/amd64/first=2"), Some(expected)), Err(AptError::Update { .. })));
