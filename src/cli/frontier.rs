@@ -37,7 +37,7 @@ pub struct Frontier {
     /// A binary cache whose word is taken, signed or not
     #[arg(long, value_name = "URL")]
     trust_unsigned: Vec<String>,
-    /// Keys whose signatures are trusted, as nix.conf spells them: NAME:BASE64
+    /// Keys whose signatures are trusted, with commas between them, each as nix.conf spells it: NAME:BASE64
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     trusted_public_keys: Vec<PublicKey>,
 }
@@ -50,6 +50,20 @@ impl Frontier {
 
     fn rule(&self) -> Rule {
         Rule { only: self.only.clone(), depth: self.depth, trust_substitutes: self.trust_substitutes }
+    }
+
+    /// Refuses to take what somebody has in the place of what would be built.
+    pub fn takes_nothing_on_trust(&self) -> Result<(), Failure> {
+        if !self.trust_substitutes {
+            return Ok(());
+        }
+        Err(Failure::usage("--trust-substitutes: a mirror takes nothing that somebody just has")
+            .hint("name what is to be taken as it is with `--seed PATH --why TEXT`"))
+    }
+
+    /// Which derivations of a graph may be built, and which are to be there in the end.
+    pub fn of(&self, graph: &Graph) -> graph::Frontier {
+        graph::frontier(graph, &self.rule())
     }
 
     /// What this host's `nix` builds: of what matches, whatever something that does not match needs.
@@ -86,7 +100,7 @@ impl Frontier {
 
     /// Of a graph what is built in machines, whether it is there or not: ascending.
     pub fn built(&self, graph: &Graph) -> Vec<usize> {
-        let choices = graph::frontier(graph, &self.rule()).choices;
+        let choices = self.of(graph).choices;
         let built = |index: &usize| {
             choices[*index] == Choice::Build && !graph.nodes()[*index].derivation.is_fixed_output()
         };
@@ -95,7 +109,7 @@ impl Frontier {
 
     /// What is to be done for each derivation of `graph`. The outputs of `again` are built though they may be there.
     pub fn plan(&self, graph: &Graph, store: &Store, takers: &[Taker], again: &[usize]) -> Plan {
-        let mut frontier = graph::frontier(graph, &self.rule());
+        let mut frontier = self.of(graph);
         for index in again {
             frontier.choices[*index] = Choice::Build;
         }

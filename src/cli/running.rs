@@ -27,7 +27,7 @@ pub struct Running {
     /// How many machines run at once [default: the cores of this host, as far as its memory goes]
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// After a failure, go on with what does not need what failed
+    /// After a failure, go on with what does not need what failed; with a mirror that is always so
     #[arg(long, short)]
     keep_going: bool,
     /// Guest memory in MiB, a multiple of 128

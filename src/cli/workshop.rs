@@ -13,7 +13,7 @@ use super::{
     sourcing::Sourcing,
 };
 use crate::{
-    graph::Plan,
+    graph::{self, Plan},
     machine::{Caps, Engine, Settings},
     nix::{derivation::Output, store_path::StorePath},
     schedule::{Machines, OnFailure, Realiser, StoreDir, Taker},
@@ -63,6 +63,21 @@ impl Work {
         self.open_across(context, interrupted, &Across::default())
     }
 
+    /// The same, where these kinds of machine build if the command line names none.
+    pub fn open_in<'a>(
+        &'a self,
+        context: &'a Context,
+        interrupted: Interrupted,
+        usual: &[Engine],
+    ) -> Result<Workshop<'a>, Failure> {
+        self.open_anywhere(context, interrupted, usual, &Across::default())
+    }
+
+    /// For a verb that uses nothing that was not built, or named as it is.
+    pub fn takes_nothing_on_trust(&self) -> Result<(), Failure> {
+        self.frontier.takes_nothing_on_trust()
+    }
+
     /// The same, for several systems.
     pub fn open_across<'a>(
         &'a self,
@@ -70,18 +85,25 @@ impl Work {
         interrupted: Interrupted,
         across: &Across,
     ) -> Result<Workshop<'a>, Failure> {
+        self.open_anywhere(context, interrupted, &[], across)
+    }
+
+    fn open_anywhere<'a>(
+        &'a self,
+        context: &'a Context,
+        interrupted: Interrupted,
+        usual: &[Engine],
+        across: &Across,
+    ) -> Result<Workshop<'a>, Failure> {
         let settings = self.running.settings()?;
         let takers = self.frontier.takers()?;
         let policies = self.policies.open()?;
         let state = context.state_dir()?;
         let embedded = self.running.embedded(&state, interrupted);
-        let machines = Machines::new(
-            &state,
-            self.sourcing.apt(&state),
-            self.running.engines(),
-            embedded,
-            self.running.jobs(),
-        );
+        let named = self.running.engines();
+        let engines = if named.is_empty() { usual } else { named };
+        let machines =
+            Machines::new(&state, self.sourcing.apt(&state), engines, embedded, self.running.jobs());
         let store = context.store()?;
         let across::Evaluated { closure, by_nix } =
             across.evaluate(context, &self.installables, &policies)?;
@@ -109,6 +131,11 @@ impl Workshop<'_> {
     /// What is to be done for each derivation. The outputs of `again` are built though they may be there.
     pub fn plan(&self, again: &[usize]) -> Plan {
         self.work.frontier.plan(&self.closure.graph, &self.store, &self.takers, again)
+    }
+
+    /// Which derivations of the closure may be built, and which of them are to be there in the end.
+    pub fn frontier(&self) -> graph::Frontier {
+        self.work.frontier.of(&self.closure.graph)
     }
 
     /// What of the closure is built in machines, whether it is there or not: ascending.

@@ -114,11 +114,14 @@ impl Worker {
 impl Mirror {
     /// Claims a derivation for a worker, as of now. Nobody gets any while somebody has claimed everything.
     pub fn claim(&self, drv: &StorePath, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
-        let part = HashPart::of(drv);
-        let claimed = self.claim_one(&part, worker, now)?;
+        self.claim_part(&HashPart::of(drv), worker, now)
+    }
+
+    fn claim_part(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
+        let claimed = self.claim_one(part, worker, now)?;
         // Looked at when one's own claim is there: of two who claim each other's, at least one sees it.
         if claimed == Claimed::Ours && self.holder(&HashPart::nobody(), now)?.is_some() {
-            self.release_one(&part, worker, now)?;
+            self.release_one(part, worker, now)?;
             return Ok(Claimed::Theirs);
         }
         Ok(claimed)
@@ -127,6 +130,24 @@ impl Mirror {
     /// Does the work on a derivation that was claimed, whose claim does not run out meanwhile.
     pub fn while_claimed<T>(&self, drv: &StorePath, worker: &Worker, work: impl FnOnce(&Hold<'_>) -> T) -> T {
         self.renewing(HashPart::of(drv), worker, RENEWED, work)
+    }
+
+    /// Does what no derivation is claimed for, such as to sign what others have built, while nobody removes anything.
+    ///
+    /// # Errors
+    /// [`MirrorError::Removing`] while somebody does.
+    pub fn while_at_work<T>(
+        &self,
+        worker: &Worker,
+        work: impl FnOnce(&Hold<'_>) -> T,
+    ) -> Result<T, MirrorError> {
+        let part = HashPart::of_name(&worker.0);
+        if self.claim_part(&part, worker, SystemTime::now())? == Claimed::Theirs {
+            return Err(MirrorError::Removing { address: self.location.address().to_owned() });
+        }
+        let made = self.renewing(part.clone(), worker, RENEWED, work);
+        self.release_one(&part, worker, SystemTime::now())?;
+        Ok(made)
     }
 
     /// The same of what is done after everything was claimed.
@@ -195,7 +216,8 @@ impl Mirror {
     pub(super) fn at_work(&self, now: SystemTime) -> Result<usize, MirrorError> {
         let mut held = 0;
         for part in self.claimed()?.iter().filter(|part| **part != HashPart::nobody()) {
-            held += usize::from(self.holder(part, now)?.is_some());
+            // Whoever removes waits rather too long, and can be told to go on.
+            held += usize::from(self.holder_until(part, now, u64::MAX)?.is_some());
         }
         Ok(held)
     }
@@ -245,12 +267,24 @@ impl Mirror {
         Ok(())
     }
 
-    /// The worker whose claim holds.
+    /// The worker whose claim holds. One that would hold for much longer than any that was just made is of a clock that is wrong, and
+    /// would keep everybody waiting when its worker is dead.
     fn holder(&self, part: &HashPart, now: SystemTime) -> Result<Option<Worker>, MirrorError> {
+        self.holder_until(part, now, seconds(now).saturating_add(2 * HOLDS.as_secs()))
+    }
+
+    /// The worker whose claim holds, at most until `latest`, in seconds since 1970.
+    fn holder_until(
+        &self,
+        part: &HashPart,
+        now: SystemTime,
+        latest: u64,
+    ) -> Result<Option<Worker>, MirrorError> {
+        let holds = |claim: &Claim| claim.until > seconds(now) && claim.until <= latest;
         let mut looked_at = None;
         loop {
             let Some(last) = self.claims(part)?.pop() else { return Ok(None) };
-            let claim = self.claim_at(part, last)?.filter(|claim| claim.until > seconds(now));
+            let claim = self.claim_at(part, last)?.filter(holds);
             // One that went since it was listed may have been renewed.
             if claim.is_some() || looked_at == Some(last) {
                 return Ok(claim.map(|claim| Worker(claim.worker)));
@@ -387,6 +421,41 @@ mod tests {
             mirror.claim(&drv, &b, SystemTime::now()).unwrap();
             assert!(!hold.is_unbroken().unwrap());
         });
+    }
+
+    #[test]
+    fn a_claim_by_a_clock_that_is_ahead_keeps_no_worker_waiting_and_whoever_removes_is_careful() {
+        let (_dir, mirror, [a, b], drv) = mirror_of_two();
+        let now = SystemTime::now();
+        let next_year = now + Duration::from_secs(365 * 24 * 3600);
+        assert_eq!(mirror.claim(&drv, &a, next_year).unwrap(), Claimed::Ours);
+        assert_eq!(mirror.at_work(now).unwrap(), 1);
+        assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Ours);
+        assert_eq!(mirror.holder(&HashPart::of(&drv), now).unwrap(), Some(b));
+        // Somewhat ahead is the usual case.
+        let [_, soon] = ["1", "2"].map(|digit| {
+            StorePath::from_base_name(format!("{}-x.drv", digit.repeat(32)).as_bytes()).unwrap()
+        });
+        mirror.claim(&soon, &a, now + HOLDS / 2).unwrap();
+        assert_eq!(mirror.holder(&HashPart::of(&soon), now).unwrap(), Some(a));
+    }
+
+    #[test]
+    fn who_is_at_nothing_in_particular_keeps_nobody_from_work_and_nothing_is_removed_meanwhile() {
+        let (_dir, mirror, [a, b], drv) = mirror_of_two();
+        let now = SystemTime::now();
+        let at_work = mirror.while_at_work(&a, |hold| {
+            assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Ours);
+            assert!(hold.is_unbroken().unwrap());
+            // Two of them do not wait for each other.
+            mirror.while_at_work(&b, |_| mirror.at_work(now).unwrap()).unwrap()
+        });
+        assert_eq!(at_work.unwrap(), 3);
+        mirror.release(&drv, &b).unwrap();
+        assert_eq!((mirror.at_work(now).unwrap(), mirror.claimed().unwrap().len()), (0, 0));
+        mirror.claim_everything(&b, now).unwrap();
+        assert_eq!(mirror.while_at_work(&a, |_| ()).unwrap_err().code().0, 1430);
+        assert_eq!(mirror.claimed().unwrap(), [HashPart::nobody()].into());
     }
 
     #[test]

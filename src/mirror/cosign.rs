@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     MirrorError,
     admission::{REFUSAL_KIND, REFUSAL_SCHEMA, Refusal, RefusedOutput},
+    claims::Hold,
     conflict::Standing,
     layout::{HashPart, KeyId, Object},
     populate::OnRefused,
@@ -31,6 +32,8 @@ pub struct Cosign<'a> {
     pub publisher: &'a Publisher<'a>,
     /// What to do about what this signer refused before.
     pub refused: OnRefused,
+    /// That nobody has removed anything meanwhile: [`super::Mirror::while_at_work`].
+    pub hold: &'a Hold<'a>,
 }
 
 /// What became of a derivation.
@@ -137,10 +140,16 @@ impl Cosign<'_> {
         }
         let refuse = |refusal: Refusal| {
             let put = self.publisher.put_signed(&object, REFUSAL_KIND, &refusal);
-            put.map_or_else(Cosigned::Failed, |()| Cosigned::Refused(refusal))
+            put.map_or_else(Cosigned::Failed, |_| Cosigned::Refused(refusal))
         };
         let member = crew.join();
         match self.rebuild.again(graph, subject, &member) {
+            // It could come in again without its sources.
+            (Rebuilt::Same { .. }, Some(_)) if !self.hold.is_unbroken()? => {
+                let why =
+                    "this worker's claim was over meanwhile, and what it needs may be removed: cosign again";
+                Err(Cosigned::NotChecked(why.to_owned()))
+            }
             (Rebuilt::Same { .. }, Some(made)) => {
                 let Rebuild { mirror, realiser, .. } = self.rebuild;
                 let bench = Workbench { mirror, graph, realiser, native: None, member: &member };

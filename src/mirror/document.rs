@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Mirror, MirrorError, layout::Object};
+use super::{Mirror, MirrorError, layout::Object, location::Put};
 use crate::{
     attest::envelope::Envelope,
     nix::{secret_key::SecretKey, signature::PublicKey},
@@ -32,17 +32,16 @@ pub(super) fn enveloped(
 }
 
 impl Mirror {
-    /// Leaves a signed document. One that is there stays: whoever was first has said it.
+    /// Leaves a signed document. One that is there stays: whoever was first has said it. Says which of both.
     pub(super) fn put_told(
         &self,
         object: &Object,
         kind: &str,
         document: &impl Serialize,
         key: &SecretKey,
-    ) -> Result<(), MirrorError> {
+    ) -> Result<Put, MirrorError> {
         let bytes = enveloped(kind, document, key).map_err(|error| MirrorError::Io(error.into()))?;
-        self.location.put_new(&object.name(), &bytes)?;
-        Ok(())
+        Ok(self.location.put_new(&object.name(), &bytes)?)
     }
 
     /// A document that at least one of the mirror's signers has signed; `None` when it is not there.

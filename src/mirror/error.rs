@@ -72,6 +72,12 @@ pub enum MirrorError {
         /// The object.
         object: String,
     },
+    /// Nothing is begun while somebody removes.
+    #[error("{address}: somebody is removing what nothing needs")]
+    Removing {
+        /// The location.
+        address: String,
+    },
     /// An object that is signed by nobody who is believed.
     #[error("{object}: {why}")]
     Unsigned {
@@ -124,6 +130,7 @@ impl MirrorError {
             MirrorError::NarDiffers { .. } | MirrorError::Io(_) => 1427,
             MirrorError::Lost { .. } => 1428,
             MirrorError::Contended { .. } => 1429,
+            MirrorError::Removing { .. } => 1430,
         })
     }
 }
@@ -187,5 +194,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "others write the same object of a mirror at the same moment",
         text: "Several workers with one key make its snapshot, each after what it has admitted; several signers sign mirror.json. \
                What was admitted is in. Do it again.",
+    },
+    Explanation {
+        code: Code(1430),
+        title: "somebody is removing what nothing needs from the mirror",
+        text: "What is begun meanwhile could need what goes. Do it again when `reprove mirror gc` has ended. One that was killed leaves \
+               a claim for twenty minutes; the next `gc` with the same state directory takes it up, and with --force any.",
     },
 ];

@@ -28,17 +28,20 @@ pub(super) fn follows(
     let mut flat = Algorithm::ALL.map(Hasher::new);
     let mut text = Vec::new();
     let mut is_file = false;
+    let mut is_first = true;
     let mut reader = Reader::new(Each { from: nar, to: &mut recursive });
     while let Some(event) = reader.next_event().map_err(io::Error::other)? {
         if let Event::Regular { size, .. } = event {
             is_file = true;
             let mut contents = Each { from: reader.contents(), to: &mut flat };
-            let keep = if size <= MAX_TEXT { size } else { 0 };
+            // Of a tree no file is kept: a text is one file, and a tree can have any number of them.
+            let keep = if is_first && size <= MAX_TEXT { size } else { 0 };
             contents.by_ref().take(keep).read_to_end(&mut text)?;
             io::copy(&mut contents, &mut io::sink())?;
         } else {
             is_file = false;
         }
+        is_first = false;
     }
     drop(reader);
     let name = path.name();

@@ -49,6 +49,11 @@ impl HashPart {
         HashPart("0".repeat(HASH_CHARS))
     }
 
+    /// One that is no path's, and follows from a name: what stands for a worker who is at nothing in particular.
+    pub(super) fn of_name(name: &str) -> Self {
+        HashPart(base32::encode(&Sha256::digest(name)[..20]))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let legal = text.len() == HASH_CHARS && text.bytes().all(|byte| base32::ALPHABET.contains(&byte));
         legal.then(|| HashPart(text.to_owned()))

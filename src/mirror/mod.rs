@@ -20,7 +20,7 @@
 //! | `admitted/<hash>.json` | that a path was admitted, and with which bits: stays when the path goes |
 //! | `removed/<hash>.json` | a path that was removed because nothing needed it; signed; goes when it comes again |
 //! | `snapshots/<key>.json` | what was there at a time, and until when that holds; signed |
-//! | `claims/<hash of the derivation>/<n>` | who is at work on it; goes when that is done |
+//! | `claims/<hash of the derivation>/<n>` | who is at work, on it or on nothing in particular; goes when that is done |
 //! | `index.html` | what is in, for people: follows from all the others; replaced |
 //!
 //! | module | what lives there |
@@ -62,8 +62,9 @@
 //!
 //! An object is written once, as a whole, under a name that nothing had (`location`): that is the only promise asked of the place.
 //! A path's narinfo comes last. So a killed writer leaves objects that nobody refers to and never a path without its proof, and of
-//! two writers one admits a path and the other finds it admitted. Everything but claims and snapshots follows from what was verified, the policy
-//! and the key: whoever does the same work again makes the same bytes.
+//! two writers one admits a path and the other finds it admitted. What is admitted follows from what was verified, the policy and the key:
+//! whoever does the same work again makes the same bytes. Claims, snapshots, readings, and records of conflicts and removals say what was
+//! there when they were made.
 
 pub mod admission;
 pub mod bring;
@@ -262,8 +263,11 @@ impl Mirror {
     }
 }
 
-/// Whether a key is of one of the signers.
-fn check_signer(signers: &Signers, key: &SecretKey) -> Result<(), MirrorError> {
+/// That a key is of one of the signers.
+///
+/// # Errors
+/// [`MirrorError::NotASigner`]: nobody would believe what it signs.
+pub fn check_signer(signers: &Signers, key: &SecretKey) -> Result<(), MirrorError> {
     let public = key.public();
     if signers.contributors.iter().any(|one| one.nix.contains(&public)) {
         return Ok(());

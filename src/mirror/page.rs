@@ -1,4 +1,4 @@
-//! The page at a mirror's root: the one object that follows from all the others, and so is replaced.
+//! The page at a mirror's root: which follows from all the other objects, and so is replaced.
 //!
 //! How it looks is not this room's: whoever makes pages hands in how ([`Maker`]). A page is a function of the mirror's objects and of
 //! the address that it tells people. Whoever writes one looks again afterwards, and writes it again when the mirror grew meanwhile;

@@ -28,7 +28,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     code::{Code, Explanation},
     machine::Engine,
-    nix::{secret_key::SecretKey, signature::PublicKeyError},
+    nix::{
+        secret_key::{self, SecretKey},
+        signature::PublicKeyError,
+    },
     release::{
         signers::{Contributor, Signers, SignersError},
         statement::pre_authentication_encoding,
@@ -250,7 +253,13 @@ impl Policy {
             Ok(Contributor { name: signer.name.clone(), nix, openpgp: Vec::new() })
         };
         let contributors = self.signers.iter().map(contributor).collect::<Result<Vec<_>, SignersError>>()?;
-        Ok(Signers::new(self.threshold, contributors)?)
+        let signers = Signers::new(self.threshold, contributors)?;
+        // They stand in commands that people copy into a shell.
+        if let Some((_, key)) = signers.nix_keys().find(|(_, key)| !secret_key::is_name(key.name())) {
+            let why = format!("`{}` is no name for a key", key.name().escape_debug());
+            return Err(PolicyError::Impossible { why });
+        }
+        Ok(signers)
     }
 
     /// The kinds of machine for a system, the one that does the rounds first; none when nothing of the system is admitted.
@@ -351,6 +360,8 @@ pub(in crate::mirror) mod tests {
     fn a_policy_that_nothing_can_meet_is_refused() {
         let one = "[[signer]]\nname = \"a\"\nkeys = [\"KEY\"]\n";
         let one = one.replace("KEY", &format!("{:?}", key("a-1", 1).public()));
+        let names: String = (0..1001).map(|n| format!("[[signer]]\nname = \"{n}\"\nkeys = []\n")).collect();
+        let many = format!("{names}{one}");
         for (text, code) in [
             ("rounds = 1\n".to_owned(), 1411),
             ("rounds = 0\nlevel = 0\n".to_owned(), 1411),
@@ -362,6 +373,8 @@ pub(in crate::mirror) mod tests {
             ("compression = { method = \"xz\", level = 9 }\n".to_owned(), 1411),
             ("threshold = 2\n".to_owned(), 1231),
             ("threshold = 0\n".to_owned(), 1231),
+            (one.replace("a-1:", "a';true;':"), 1411),
+            (many.clone(), 1230),
             (format!("{one}{}", one.replace("\"a\"", "\"b\"")), 1232),
             ("colour = \"red\"\n".to_owned(), 1410),
         ] {

@@ -17,7 +17,7 @@ use super::{
     workbench::{Obstacle, Workbench},
 };
 use crate::{
-    graph::{Graph, Node},
+    graph::{Choice, Frontier, Graph, Node},
     nix::{derivation::Output, make_path::Method, store_path::StorePath},
     schedule::{self, Crew, Member, OnFailure, Outcome, RealiseError, Realiser},
     source::FixedOutput,
@@ -25,8 +25,11 @@ use crate::{
     verify::reference::Native,
 };
 
-/// Between two looks at what other workers are at: at first, and after a long while.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(20));
+/// Between two looks at what other workers are at, usually, to begin with.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many times longer that becomes while nothing changes.
+const MORE_PATIENCE: u32 = 4;
 
 /// What a mirror is filled with, and by whom.
 pub struct Populate<'a> {
@@ -36,6 +39,8 @@ pub struct Populate<'a> {
     pub publisher: &'a Publisher<'a>,
     /// The derivations.
     pub graph: &'a Graph,
+    /// Which of them may be built. The others have to be in already: what is there comes from nowhere but the mirror.
+    pub frontier: &'a Frontier,
     /// Who builds.
     pub realiser: &'a Realiser<'a>,
     /// Who is at work.
@@ -46,6 +51,8 @@ pub struct Populate<'a> {
     pub jobs: usize,
     /// What to do about what was refused before.
     pub refused: OnRefused,
+    /// Between two looks at what other workers are at, to begin with: see [`PATIENCE`].
+    pub patience: Duration,
 }
 
 /// What to do about a derivation that this signer refused before.
@@ -129,7 +136,7 @@ impl Populate<'_> {
     pub fn run(&self) -> Vec<(usize, Fate)> {
         let mut fates: BTreeMap<usize, Fate> = BTreeMap::new();
         let crew = Crew::new(self.jobs);
-        let (mut awaited, mut patience) = (Vec::new(), PATIENCE.0);
+        let (mut awaited, mut patience) = (Vec::new(), self.patience);
         loop {
             let Wanted { wanted, unread } = self.wanted();
             fates.retain(|index, fate| {
@@ -146,7 +153,10 @@ impl Populate<'_> {
             }
             let tasks: Vec<usize> = wanted.keys().copied().collect();
             let place = |index: &usize| tasks.binary_search(index).ok();
-            let inputs = |index: &usize| self.graph.nodes()[*index].inputs.iter().filter_map(place).collect();
+            let inputs = |index: &usize| match self.is_left_out(*index) {
+                true => Vec::new(),
+                false => self.graph.nodes()[*index].inputs.iter().filter_map(place).collect(),
+            };
             let needs: Vec<Vec<usize>> = tasks.iter().map(inputs).collect();
             let outcomes = schedule::run(&needs, self.jobs, OnFailure::KeepGoing, |task| {
                 let index = tasks[task];
@@ -174,12 +184,12 @@ impl Populate<'_> {
                 return fates.into_iter().collect();
             }
             if theirs == awaited {
-                patience = PATIENCE.1.min(patience * 2);
+                patience = (self.patience * MORE_PATIENCE).min(patience * 2);
             } else {
                 self.realiser
                     .observer
                     .note(&format!("waiting for another worker, who is at {}", theirs.join(", ")));
-                (awaited, patience) = (theirs, PATIENCE.0);
+                (awaited, patience) = (theirs, self.patience);
             }
             std::thread::sleep(patience);
         }
@@ -197,37 +207,39 @@ impl Populate<'_> {
         self.mirror.tidy_claims(self.worker, SystemTime::now(), is_done)
     }
 
-    /// What is to be built, and which outputs of it are needed: from what was asked for down to what the mirror holds already,
-    /// without looking behind that. What was asked for is among it even so, and so is that of which nobody knows whether the mirror holds
-    /// it.
+    /// What is to be built, and which outputs of it are needed: from what was asked for, and what is to be there in the end besides, down
+    /// to what the mirror holds already, without looking behind that. What was asked for is among it even so, and so is that of which
+    /// nobody knows whether the mirror holds it, and what is not there and left out.
     fn wanted(&self) -> Wanted {
         let mut needed: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-        for root in self.graph.roots() {
-            let outputs = self.graph.nodes()[*root].derivation.outputs.keys().cloned().collect();
-            needed.insert(*root, outputs);
+        for target in &self.frontier.targets {
+            let outputs = self.graph.nodes()[*target].derivation.outputs.keys().cloned().collect();
+            needed.insert(*target, outputs);
         }
         let Wanted { mut wanted, mut unread } = Wanted::default();
         // Whoever needs a derivation stands behind it, so from the end everything is known in time.
         for (index, node) in self.graph.nodes().iter().enumerate().rev() {
-            let is_root = self.graph.roots().contains(&index);
-            let Some(outputs) =
-                needed.remove(&index).filter(|_| is_root || !node.derivation.is_fixed_output())
-            else {
-                continue;
-            };
+            // A source is told of only to who asks for it.
+            let is_passed_over = node.derivation.is_fixed_output() && !self.graph.roots().contains(&index);
+            let Some(outputs) = needed.remove(&index).filter(|_| !is_passed_over) else { continue };
             let held = self.holds(node, &outputs);
-            if let Ok(false) = held {
+            if matches!(held, Ok(false)) && !self.is_left_out(index) {
                 for (input, outputs) in &node.derivation.input_drvs {
                     let input = self.graph.index_of(input).into_iter();
                     input.for_each(|input| needed.entry(input).or_default().extend(outputs.iter().cloned()));
                 }
             }
-            if !matches!(held, Ok(true)) || is_root {
+            if !matches!(held, Ok(true)) || self.frontier.targets.contains(&index) {
                 wanted.insert(index, outputs);
             }
             unread.extend(held.err().map(|error| (index, error)));
         }
         Wanted { wanted, unread }
+    }
+
+    /// Whether a derivation is not to be built here.
+    fn is_left_out(&self, index: usize) -> bool {
+        self.frontier.choices[index] == Choice::Take
     }
 
     /// Whether the mirror has a derivation: all outputs of one that was built; of one that was taken as it is those that are
@@ -287,6 +299,9 @@ impl Populate<'_> {
             && self.mirror.location().open(&refused.name()).map_err(MirrorError::from)?.is_some()
         {
             return Err(Fate::RefusedBefore);
+        }
+        if self.is_left_out(index) {
+            return Err(Fate::NotNow("it was left out, and the mirror does not hold it".to_owned()));
         }
         // Of two processes with one state directory, whose claims are one's own, one waits here.
         let _alone = self.realiser.store.lock(&node.drv, || {

@@ -107,13 +107,13 @@ impl<'a> Publisher<'a> {
         self.key
     }
 
-    /// Leaves a signed document. One that is there stays: whoever was first has said it.
+    /// Leaves a signed document. One that is there stays: whoever was first has said it. Says which of both.
     pub(super) fn put_signed(
         &self,
         object: &Object,
         kind: &str,
         document: &impl Serialize,
-    ) -> Result<(), MirrorError> {
+    ) -> Result<Put, MirrorError> {
         self.mirror.put_told(object, kind, document, self.key)
     }
 

@@ -49,6 +49,7 @@ pub enum Read {
 impl Publisher<'_> {
     /// Checks everything in the mirror, and leaves a reading of each path of which others say why it is there.
     pub fn read(&self, jobs: usize) -> Result<Read, MirrorError> {
+        let before = self.readings()?;
         let location = self.mirror.location();
         let believing = Believing::ItsOwn;
         let request = Request { paths: &[], believing, since: &[], now: SystemTime::now(), jobs };
@@ -56,21 +57,30 @@ impl Publisher<'_> {
         if !report.findings.is_empty() {
             return Ok(Read::Faulty(report));
         }
+        // What came or changed while the others were read, nobody has read.
+        let mut after = self.readings()?;
+        after.retain(|part, reading| before.get(part) == Some(reading));
         let own = KeyId::of(&self.key().public());
-        let mut read = Vec::new();
+        for (part, reading) in &after {
+            self.put_signed(&Object::Reading(part.clone(), own.clone()), READING_KIND, reading)?;
+        }
+        Ok(Read::Sound(after.into_values().map(|reading| reading.path).collect()))
+    }
+
+    /// What could be said of each path as it is now.
+    fn readings(&self) -> Result<BTreeMap<HashPart, Reading>, MirrorError> {
+        let own = KeyId::of(&self.key().public());
+        let mut readings = BTreeMap::new();
         for part in self.mirror.parts()? {
             let Some((info, _)) = self.mirror.testified(&part)? else { continue };
             let statements = self.statements(&part, &own)?;
-            if statements.is_empty() {
-                continue;
+            if !statements.is_empty() {
+                let (path, nar_hash) = (info.store_path, info.nar_hash);
+                let schema = READING_SCHEMA.to_owned();
+                readings.insert(part, Reading { schema, path, nar_hash, statements });
             }
-            let (path, nar_hash) = (info.store_path, info.nar_hash);
-            let reading =
-                Reading { schema: READING_SCHEMA.to_owned(), path: path.clone(), nar_hash, statements };
-            self.put_signed(&Object::Reading(part, own.clone()), READING_KIND, &reading)?;
-            read.push(path);
         }
-        Ok(Read::Sound(read))
+        Ok(readings)
     }
 
     /// The SHA-256 of what each of the others says of a path.

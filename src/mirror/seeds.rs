@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Mirror, MirrorError,
     layout::{HashPart, Object},
+    location::Put,
     publish::{Entry, Published, Publisher},
     statement::{Admission, Ground},
 };
@@ -39,6 +40,13 @@ pub struct Seed {
     pub references: BTreeSet<StorePath>,
     /// Why it is taken.
     pub why: String,
+}
+
+impl Seed {
+    /// What was taken, for whatever reason.
+    pub(super) fn bits(&self) -> (&StorePath, NarHash, u64, &BTreeSet<StorePath>) {
+        (&self.path, self.nar_hash, self.nar_size, &self.references)
+    }
 }
 
 impl Publisher<'_> {
@@ -104,7 +112,18 @@ impl Publisher<'_> {
             references: info.references.clone(),
             why: why.to_owned(),
         };
-        self.put_signed(&Object::Seed(HashPart::of(&info.path)), SEED_KIND, &seed)
+        let object = Object::Seed(HashPart::of(&info.path));
+        if self.put_signed(&object, SEED_KIND, &seed)? == Put::New {
+            return Ok(());
+        }
+        let there = self.mirror.told::<Seed>(&object, SEED_KIND)?;
+        if there.is_some_and(|there| there.document.bits() == seed.bits()) {
+            return Ok(());
+        }
+        // Somebody found other bits before. If he came as far as to sign them, that is a conflict, which shows when ours are published.
+        let part = HashPart::of(&info.path);
+        let is_signed = self.mirror.admitted(&part)?.is_some() || !self.mirror.signed(&part)?.is_empty();
+        if is_signed { Ok(()) } else { Err(self.left(&object.name())) }
     }
 }
 

@@ -34,7 +34,7 @@ impl Mirror {
 
     /// Every key that the policy names.
     pub(super) fn keys(&self) -> impl Iterator<Item = &PublicKey> {
-        self.signers.contributors.iter().flat_map(|one| &one.nix)
+        self.signers.nix_keys().map(|(_, key)| key)
     }
 
     /// The narinfo of a path that is admitted: as many have signed it as have to.

@@ -2,7 +2,7 @@
 //!
 //! Everything else in a mirror proves itself, and nothing of it is dated. So every signature of an old copy is good, and where a
 //! refusal or a record of other bits was taken away nothing is missing. A snapshot is one signer's list of all that is admitted and of
-//! all that is said against anything, with the time until which it holds. It is the one object that says when; whoever wants a mirror
+//! all that is said against anything, with the time until which it holds. It says when; whoever wants a mirror
 //! whose bytes do not depend on that makes none.
 //!
 //! What is at stake: The Update Framework, "rollback", "indefinite freeze" and "mix-and-match attacks".

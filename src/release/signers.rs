@@ -133,15 +133,20 @@ struct ContributorText {
     openpgp: Vec<String>,
 }
 
+fn too_many() -> SignersError {
+    SignersError::Malformed { why: format!("more than {MAX_KEYS} contributors or keys") }
+}
+
 impl Signers {
     /// Reads `text`; `read` gives the files of keys that it names.
     pub fn parse(text: &str, read: &dyn Fn(&str) -> io::Result<Vec<u8>>) -> Result<Self, SignersError> {
         let malformed = |why: String| SignersError::Malformed { why };
         let Text { threshold, contributor } =
             toml::from_str(text).map_err(|error| malformed(error.to_string().trim_end().to_owned()))?;
+        // Before any file is read.
         let keys: usize = contributor.iter().map(|one| one.nix.len() + one.openpgp.len()).sum();
         if contributor.len().max(keys) > MAX_KEYS {
-            return Err(malformed(format!("more than {MAX_KEYS} contributors or keys")));
+            return Err(too_many());
         }
         let contributors =
             contributor.into_iter().map(|one| one.read(read)).collect::<Result<Vec<_>, _>>()?;
@@ -151,8 +156,12 @@ impl Signers {
     /// Contributors, of whom `threshold` have to agree.
     ///
     /// # Errors
-    /// A threshold that cannot be meant, and one person who would count as two.
+    /// A threshold that cannot be meant, one person who would count as two, and more keys than anybody can look after.
     pub fn new(threshold: usize, contributors: Vec<Contributor>) -> Result<Self, SignersError> {
+        let keys: usize = contributors.iter().map(|one| one.nix.len() + one.openpgp.len()).sum();
+        if contributors.len().max(keys) > MAX_KEYS {
+            return Err(too_many());
+        }
         if threshold == 0 || threshold > contributors.len() {
             return Err(SignersError::Threshold { threshold, contributors: contributors.len() });
         }
@@ -168,6 +177,11 @@ impl Signers {
             one.nix.iter().any(|key| signatures.iter().any(|sig| key.has_signed_message(message, sig)))
         };
         self.contributors.iter().filter(signed).map(|one| one.name.as_str()).collect()
+    }
+
+    /// Every ed25519 key, and whose it is.
+    pub fn nix_keys(&self) -> impl Iterator<Item = (&str, &PublicKey)> + Clone {
+        self.contributors.iter().flat_map(|one| one.nix.iter().map(|key| (one.name.as_str(), key)))
     }
 
     fn check_that_nobody_is_two(&self) -> Result<(), SignersError> {

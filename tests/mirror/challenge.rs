@@ -370,6 +370,18 @@ fn there_have_to_be_two_caches_and_paths() {
     assert_eq!(ask(&[&folder]).unwrap_err(), 1440);
     assert_eq!(ask(&["http://127.0.0.1:1", &folder]).unwrap_err(), 1440);
     assert_eq!(ask(&[&folder, &folder]).unwrap().paths.len(), 3);
+    // Whoever wants every cache to give its bits knows nothing of those that were not fetched.
+    let caches = [&folder, &folder].map(|address| Cache::parse(address).unwrap());
+    let all = |bits| {
+        let (caches, store) = (&caches, &store);
+        let request =
+            Request { caches, paths: &[], closure: false, keys: &[], bits, most: 1, jobs: 1, store };
+        let paths = challenge(&request).unwrap().paths;
+        paths.iter().map(|path| (path.verdict, path.reason.is_some())).collect::<Vec<_>>()
+    };
+    let (agree, unknown) = ((Verdict::Agree, false), (Verdict::NotChecked, true));
+    assert_eq!(all(Bits::All), [agree, unknown, unknown]);
+    assert_eq!(all(Bits::Disagreeing), [agree; 3]);
     for bad in ["ftp://x", "http://a b", ""] {
         assert!(Cache::parse(bad).is_err(), "{bad}");
     }

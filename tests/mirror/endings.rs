@@ -76,6 +76,22 @@ fn a_page_that_cannot_be_made_again_costs_the_exit_code_and_not_the_report() {
 }
 
 #[test]
+fn what_was_left_out_and_is_not_in_is_told_and_nothing_is_taken_in_its_place() {
+    let fixture = Fixture::new();
+    let (_, key) = fixture.mirror("full");
+    fixture.init("mirror", "", &key);
+    let (tool, key) = (drv_file(&fixture, &fixture.tool), ("test-1", 1));
+    let (code, document, said) = told(&fixture, "populate", key, &[&tool, "--only", "^nothing$"]);
+    let one = &document["derivations"][0];
+    assert_eq!((code, one["fate"].as_str()), (Some(122), Some("not-now")), "{said}");
+    assert!(one["why"].as_str().unwrap().contains("left out"), "{document}");
+    let output = mirror(&fixture, "populate", key, &[&tool, "--trust-substitutes"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--trust-substitutes: ") && said.contains("`--seed PATH --why TEXT`"), "{said}");
+}
+
+#[test]
 fn a_narinfo_that_cannot_be_read_costs_the_exit_code_and_not_the_report() {
     let fixture = Fixture::new();
     fixture.mirror("mirror");

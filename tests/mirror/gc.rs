@@ -2,10 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs, io,
+    env, fs,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -16,7 +15,7 @@ use reprove::{
         claims::{Claimed, Worker},
         gc::{Gc, GcError, Gone, Mode, OnBusy},
         layout::{HashPart, Object},
-        location::{Folder, Location, Objects, Opened, Put},
+        location::Location,
         publish::{Published, Publisher},
     },
     nix::{secret_key::SecretKey, store_path::StorePath},
@@ -28,6 +27,7 @@ use crate::{
     fixture::{Fixture, check_at, files, key, object, publish, replace},
     killed::{chain, last, to_the_end, write},
     serve::mirror_at,
+    watched::dying,
 };
 
 fn collect(mirror: &Mirror, store: &Store, roots: &[StorePath], mode: Mode) -> Result<Gone, GcError> {
@@ -195,11 +195,7 @@ fn what_somebody_has_begun_keeps_what_it_is_made_from() {
     let gone = collect(&mirror, &fixture.store, roots, Mode::Remove).unwrap();
     assert_eq!((gone.paths.len(), gone.objects.len()), (0, 0), "{gone:?}");
     // What is too old to be somebody's work keeps nothing, and goes.
-    for (name, _) in files(&folder) {
-        let file = fs::File::open(folder.join(name)).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(3 * 3600)).unwrap();
-    }
-    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    three_hours_pass(&folder);
     let sweep = |hours| with(&mirror, &fixture.store, roots, Mode::Remove, OnBusy::Refuse, hours).unwrap();
     assert_eq!(sweep(hours(4)).objects.len(), 0);
     let gone = sweep(hours(2));
@@ -207,6 +203,51 @@ fn what_somebody_has_begun_keeps_what_it_is_made_from() {
     assert!(gone.leftovers.contains(&Object::Listing(tool).name()), "{gone:?}");
     assert_eq!(gone.leftovers.iter().filter(|name| name.starts_with("nar/")).count(), 1);
     assert!(names(&folder).iter().filter(|name| name.starts_with("nar/")).count() == 1, "the seed's");
+}
+
+#[test]
+fn what_waits_for_another_signer_keeps_what_it_is_made_from_however_old_it_is() {
+    let fixture = Fixture::new();
+    let [alice, _, bob] = two(&fixture, 2);
+    all_by(&fixture, &alice);
+    // Bob has come as far as the library.
+    let mirror = mirror_at(&fixture.folder("mirror")).seen_by(&bob).unwrap();
+    let publisher = Publisher::new(&mirror, &bob, &fixture.store).unwrap();
+    fixture.take_seed(&publisher);
+    let [_, (lib, admission), _] = fixture.entries();
+    assert_eq!(publish(&publisher, lib, &admission), Published::New);
+    let folder = fixture.folder("mirror");
+    let before = files(&folder);
+    three_hours_pass(&folder);
+    let worker = Worker::of(&fixture.store).unwrap();
+    let gc = Gc {
+        mirror: &mirror,
+        key: &bob,
+        worker: &worker,
+        roots: std::slice::from_ref(&fixture.seed.path),
+        mode: Mode::Remove,
+        busy: OnBusy::Refuse,
+        leftovers: hours(2),
+        jobs: 1,
+    };
+    let gone = gc.run().unwrap();
+    assert_eq!((gone.paths.len(), gone.objects.len(), gone.kept), (0, 0, 2), "{gone:?}");
+    assert!(files(&folder) == before);
+    all_by(&fixture, &bob);
+    let report = check_at(&folder, &[], &[]);
+    assert_eq!((report.findings, report.paths, report.pending), (vec![], 3, 0));
+}
+
+/// Everything in a folder becomes so old.
+fn three_hours_pass(folder: &Path) {
+    for (name, _) in files(folder) {
+        let file = fs::File::open(folder.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3 * 3600)).unwrap();
+    }
+}
+
+fn hours(hours: u64) -> Option<Duration> {
+    Some(Duration::from_secs(hours * 3600))
 }
 
 const DIR: &str = "REPROVE_TEST_GC";
@@ -297,62 +338,6 @@ fn a_removal_killed_between_records_and_objects_is_undone_for_what_is_needed_aga
     assert_eq!(check_at(&folder, &[&key], &[]).findings, []);
 }
 
-/// A folder that takes so many writes and no more, as if whoever writes had been killed then.
-struct Dying {
-    folder: Folder,
-    left: AtomicUsize,
-}
-
-impl Dying {
-    fn at(folder: &Path, writes: usize) -> Location {
-        let objects = Dying { folder: Folder::new(folder.to_owned()), left: AtomicUsize::new(writes) };
-        Location::of("dying", Box::new(objects))
-    }
-
-    fn write(&self) -> io::Result<()> {
-        let one_less = |left: usize| left.checked_sub(1);
-        match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(io::Error::other("killed")),
-        }
-    }
-}
-
-impl Objects for Dying {
-    fn open(&self, name: &str) -> io::Result<Option<Opened>> {
-        self.folder.open(name)
-    }
-    fn open_at(&self, name: &str, offset: u64) -> io::Result<Option<Opened>> {
-        self.folder.open_at(name, offset)
-    }
-    fn list(&self, prefix: &str, visit: &mut dyn FnMut(String, u64)) -> io::Result<()> {
-        self.folder.list(prefix, visit)
-    }
-    fn put_new(&self, name: &str, bytes: &[u8]) -> io::Result<Put> {
-        self.write()?;
-        self.folder.put_new(name, bytes)
-    }
-    fn put_new_file(&self, name: &str, file: &mut fs::File) -> io::Result<Put> {
-        self.write()?;
-        self.folder.put_new_file(name, file)
-    }
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.write()?;
-        self.folder.replace(name, bytes)
-    }
-    fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> io::Result<bool> {
-        self.write()?;
-        self.folder.exchange(name, was, bytes)
-    }
-    fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
-        self.folder.modified(name)
-    }
-    fn delete(&self, name: &str) -> io::Result<()> {
-        self.write()?;
-        self.folder.delete(name)
-    }
-}
-
 fn copy(from: &Path, to: &Path) {
     for (name, bytes) in files(from) {
         let file = to.join(name);
@@ -380,7 +365,7 @@ fn killed_at_each_write(fixture: &Fixture, whole: &Path, key: &SecretKey, fill: 
     for writes in 0.. {
         let at = fixture.folder(&format!("killed-{writes}"));
         copy(whole, &at);
-        let ended = gc(&Mirror::open(Dying::at(&at, writes)).unwrap()).is_ok();
+        let ended = gc(&Mirror::open(dying(&at, writes)).unwrap()).is_ok();
         assert_eq!(check_at(&at, &[], &[]).findings, [], "after {writes} writes");
         if ended {
             return writes;
@@ -390,7 +375,7 @@ fn killed_at_each_write(fixture: &Fixture, whole: &Path, key: &SecretKey, fill: 
         // One that was killed, and then what it took out is needed after all.
         let other = fixture.folder(&format!("needed-{writes}"));
         copy(whole, &other);
-        let _ = gc(&Mirror::open(Dying::at(&other, writes)).unwrap());
+        let _ = gc(&Mirror::open(dying(&other, writes)).unwrap());
         mirror_at(&other).release_everything(&Worker::of(&fixture.store).unwrap()).unwrap();
         fill(&other);
         let (made, whole) = (files(&other), files(whole));
@@ -438,7 +423,7 @@ fn a_writer_that_ends_after_any_of_its_writes_leaves_nothing_wrong_and_is_gone_o
         let name = format!("killed-{writes}");
         fixture.init(&name, "", &key);
         let at = fixture.folder(&name);
-        let dying = Mirror::open(Dying::at(&at, writes)).unwrap();
+        let dying = Mirror::open(dying(&at, writes)).unwrap();
         let publisher = Publisher::new(&dying, &key, &fixture.store).unwrap();
         let ended =
             publisher.seed(std::slice::from_ref(&fixture.seed.path), "it has to begin somewhere").is_ok();

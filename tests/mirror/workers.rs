@@ -7,11 +7,11 @@ use std::{
     path::Path,
     sync::{Mutex, mpsc},
     thread,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use reprove::{
-    graph::Graph,
+    graph::{self, Graph, Rule},
     machine::{Caps, Settings, Watch, embedded::Embedded},
     mirror::{
         Mirror, MirrorError,
@@ -71,6 +71,17 @@ impl Filling {
 
     /// What became of each derivation, by its place in the graph.
     fn run(&self, mirror: &Mirror, publisher: &Publisher<'_>, graph: &Graph) -> Vec<(usize, Fate)> {
+        self.run_within(&Rule::default(), mirror, publisher, graph)
+    }
+
+    /// The same, when not all of them may be built.
+    fn run_within(
+        &self,
+        rule: &Rule,
+        mirror: &Mirror,
+        publisher: &Publisher<'_>,
+        graph: &Graph,
+    ) -> Vec<(usize, Fate)> {
         let realiser = Realiser {
             store: &self.store,
             sources: Provider::new(&self.store),
@@ -83,9 +94,18 @@ impl Filling {
             rehashed: Default::default(),
         };
         let worker = &Worker::of(&self.store).unwrap();
-        let (native, jobs, refused) = (None, 2, OnRefused::Keep);
-        let filling =
-            Populate { mirror, publisher, graph, realiser: &realiser, worker, native, jobs, refused };
+        let filling = Populate {
+            mirror,
+            publisher,
+            graph,
+            frontier: &graph::frontier(graph, rule),
+            realiser: &realiser,
+            worker,
+            native: None,
+            jobs: 2,
+            refused: OnRefused::Keep,
+            patience: Duration::from_millis(1),
+        };
         let fates = filling.run();
         filling.tidy_claims().unwrap();
         fates
@@ -130,6 +150,40 @@ fn what_another_worker_has_testified_to_and_too_few_others_is_pending() {
     let (alice, bob) = (key("alice-1", 1), key("bob-1", 2));
     let fates = admitted_meanwhile(&policy(2, &[("alice", &[&alice]), ("bob", &[&bob])]), &alice);
     assert!(fates.iter().all(|fate| matches!(fate, Fate::In(Published::Pending))), "{fates:?}");
+}
+
+#[test]
+fn what_is_left_out_is_there_or_is_missed_and_nobody_builds_it() {
+    let fixture = Fixture::new();
+    let (full, key) = fixture.mirror("mirror");
+    let empty = fixture.init("empty", "", &key).seen_by(&key).unwrap();
+    let (filling, _notes) = Filling::in_dir(&fixture.dir.path().join("mine"));
+    let (graph, _) = fixture.derivations.graph(fixture.tool.deriver.as_ref().unwrap());
+    let fates = |mirror: &Mirror, rule: &Rule| -> Vec<(String, String)> {
+        let publisher = Publisher::new(mirror, &key, &fixture.store).unwrap();
+        let fates = filling.run_within(rule, mirror, &publisher, &graph);
+        let name = |index: usize| graph.nodes()[index].name().to_owned();
+        fates.into_iter().map(|(index, fate)| (name(index), format!("{fate:?}"))).collect()
+    };
+    let own = |told: &[(&str, &str)]| -> Vec<(String, String)> {
+        told.iter().map(|(name, fate)| ((*name).to_owned(), (*fate).to_owned())).collect()
+    };
+    let only = |name: &str| Rule { only: Some(name.parse().unwrap()), ..Rule::default() };
+    let nearest = Rule { depth: Some(0), ..Rule::default() };
+    let left_out = r#"NotNow("it was left out, and the mirror does not hold it")"#;
+    let paths = [&fixture.seed, &fixture.lib, &fixture.tool];
+    let [seed_at, lib_at, tool_at] =
+        paths.map(|info| graph.index_of(info.deriver.as_ref().unwrap()).unwrap());
+    let [seed, lib, tool] = [seed_at, lib_at, tool_at].map(|index| graph.nodes()[index].name());
+    assert_eq!(fates(&empty, &only("^nothing$")), own(&[(tool, left_out)]));
+    let blocked = format!("Blocked({seed_at})");
+    assert_eq!(fates(&empty, &nearest), own(&[(seed, left_out), (lib, left_out), (tool, &blocked)]));
+    for rule in [only("^nothing$"), nearest] {
+        assert_eq!(fates(&full, &rule), own(&[(tool, "In(There)")]));
+    }
+    // What matches is to be there in the end as well, whoever needs it.
+    let both = fates(&full, &only(&format!("^{lib}$")));
+    assert_eq!(both, own(&[(lib, "In(There)"), (tool, "In(There)")]));
 }
 
 #[test]

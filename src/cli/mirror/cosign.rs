@@ -14,7 +14,8 @@ use crate::{
         running::Running,
     },
     mirror::{
-        Mirror,
+        Mirror, MirrorError,
+        claims::Worker,
         cosign::{Cosign as Signing, Cosigned, CosignedAll},
         populate::OnRefused,
         publish::{Published, Publisher},
@@ -37,8 +38,8 @@ use crate::{
 /// With --records nothing is built: everything in the mirror is checked as `mirror verify` does, and what others say of each path is
 /// signed as read. That counts for nothing, neither towards the threshold nor to Nix.
 ///
-/// Exit codes: 0 everything is signed and in, 104 something came out otherwise, 121 the key is of no signer, or something waits for
-/// more signers, 122 something could not be built.
+/// Exit codes: 0 everything is signed and in, 102 something in the mirror cannot be read or believed, 104 something came out otherwise,
+/// 121 the key is of no signer, or something waits for more signers, 122 something could not be built.
 #[derive(Debug, Args)]
 pub struct Cosign {
     /// The mirror
@@ -108,11 +109,14 @@ impl Cosign {
         for seed in &self.taken.seeds {
             gather(seed, &bench.store)?;
         }
-        let seeded = publisher.seed(&self.taken.seeds, self.taken.why())?;
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
-        let CosignedAll { derivations, waiting, unread } =
-            Signing { rebuild, publisher: &publisher, refused }.run()?;
+        let (seeded, signed) = mirror.while_at_work(&Worker::of(&bench.store)?, |hold| {
+            let seeded = publisher.seed(&self.taken.seeds, self.taken.why())?;
+            let signed = Signing { rebuild, publisher: &publisher, refused, hold }.run()?;
+            Ok::<_, MirrorError>((seeded, signed))
+        })??;
+        let CosignedAll { derivations, waiting, unread } = signed;
         let ended = Ending::of(&mirror, &key);
         let waiting = waiting.into_iter().filter(|path| !seeded.iter().any(|(seed, _)| seed == path));
         let waiting: Vec<_> = waiting.map(|path| (path, Published::Pending)).collect();

@@ -9,11 +9,11 @@ use std::{
 
 use clap::Args;
 
-use super::to_write;
+use super::{page, to_write};
 use crate::{
     cli::{Context, Exit, Failure, read},
     mirror::{
-        Mirror,
+        Mirror, check_signer,
         policy::{self, Policy},
     },
     nix::secret_key::{self, SecretKey},
@@ -58,11 +58,14 @@ impl Init {
         };
         let policy = Policy::from_toml(&text, &key)?;
         policy.check_feasible()?;
+        check_signer(&policy.signers()?, &key)?;
         if let Some(text) = new {
             write_key(&self.key, &text)
                 .map_err(|error| Failure::io(self.key.display().to_string(), &error))?;
         }
         let mirror = Mirror::init(location, policy, &key)?;
+        // It says who stands for the policy.
+        page::renew(&mirror)?;
         let mut out = anstream::stdout().lock();
         for signer in &mirror.policy().signers {
             for key in &signer.keys {

@@ -20,8 +20,8 @@ use crate::{
 /// refused, conflicts, and the commands to use it.
 ///
 /// `mirror serve` makes the page itself, whenever it is asked for. This is for mirrors that another server serves, or nobody. Once it
-/// is there, `mirror populate` makes it again at its end, and `mirror verify` says when it is not the one that follows from the
-/// mirror.
+/// is there, whoever writes the mirror makes it again (`populate`, `cosign`, `gc`, `snapshot`, `init`), and `mirror verify` says when it
+/// is not the one that follows from the mirror.
 #[derive(Debug, Args)]
 pub struct Page {
     /// The mirror

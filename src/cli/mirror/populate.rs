@@ -21,7 +21,7 @@ use crate::{
         Mirror,
         claims::Worker,
         escrow::Kept,
-        populate::{Fate, OnRefused, Populate as Filling},
+        populate::{Fate, OnRefused, PATIENCE, Populate as Filling},
         publish::{Published, Publisher},
     },
     nix::store_path::StorePath,
@@ -35,7 +35,8 @@ use crate::{
 /// asks, and admit it, or refuse it with its causes.
 ///
 /// What is in is not built again, so an interrupted run is begun again with the same command. Several workers can fill one mirror.
-/// Derivations that need something that was not admitted are reported as blocked by it; the rest goes on.
+/// Derivations that need something that was not admitted are reported as blocked by it; the rest goes on. What `--only` or `--depth`
+/// leave out is built by nobody here: it is in already, or is reported as not in.
 ///
 /// Exit codes: 0 everything asked for is in, 100 a build failed, 101 it took too long, 102 a source has the wrong hash, 104 bits
 /// differ and were refused, 120 a policy that the mirror names is violated, 121 something waits for other signers, 122 something is not in for another reason.
@@ -97,7 +98,9 @@ impl Populate {
         let key = read::secret_key(&self.key)?;
         let mirror = Mirror::open(to_write(&self.location)?)?.seen_by(&key)?;
         let kept = Kept::new(&mirror);
-        let workshop = self.work.open(context, Interrupted::GoOn)?;
+        self.work.takes_nothing_on_trust()?;
+        let engines = mirror.policy().all_engines();
+        let workshop = self.work.open_in(context, Interrupted::GoOn, &engines)?;
         let closure = &workshop.closure;
         policies_hold(&mirror, &closure.graph, &closure.drvs())?;
         let realiser = workshop.realiser()?;
@@ -105,17 +108,21 @@ impl Populate {
         let publisher = Publisher::new(&mirror, &key, &workshop.store)?;
         self.gather(&realiser, &workshop)?;
         somebody_stands_for(&self.taken.seeds, &workshop.store)?;
-        let seeded = publisher.seed(&self.taken.seeds, self.taken.why())?;
+        let worker = Worker::of(&workshop.store)?;
+        let seeded =
+            mirror.while_at_work(&worker, |_| publisher.seed(&self.taken.seeds, self.taken.why()))??;
         let native = HostNix::new(closure, &realiser);
         let filling = Filling {
             mirror: &mirror,
             publisher: &publisher,
             graph: &closure.graph,
+            frontier: &workshop.frontier(),
             realiser: &realiser,
-            worker: &Worker::of(&workshop.store)?,
+            worker: &worker,
             native: Some(&native),
             jobs: workshop.jobs(),
             refused: if self.retry { OnRefused::Retry } else { OnRefused::Keep },
+            patience: PATIENCE,
         };
         let fates = filling.run();
         let ended = Ending::of(&mirror, &key).and(filling.tidy_claims());

@@ -33,9 +33,9 @@ use crate::{
 /// With --rebuild every path that was built, or of PATH… each, is proved again: its derivation, inputs and sources come from the
 /// mirror and from nowhere else, it is built as often and in the machines that the mirror's policy says, and the bits are compared.
 ///
-/// Exit codes: 0 all is well, 102 something is damaged, 104 other bits are on record for an admitted path or were built, 120
-/// something is below the mirror's own policy, 121 too few of those who have to have signed, 122 something is missing or old, could
-/// not be read, or could not be built again.
+/// Exit codes: 0 all is well, 102 something is damaged, missing or was taken away, 104 other bits are on record for an admitted path or
+/// were built, 110 both, 120 something is below the mirror's own policy, 121 too few of those who have to have signed, 122 something
+/// that is needed or was asked for is not in, is old, could not be read, or could not be built again.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// The mirror; http://… and https://… as well
@@ -44,7 +44,7 @@ pub struct Verify {
     /// Check these store paths and what they refer to and were made from [default: everything]
     #[arg(value_name = "PATH")]
     paths: Vec<StorePath>,
-    /// The keys to believe, as nix.conf spells them: NAME:BASE64
+    /// The keys to believe, with commas between them, each as nix.conf spells it: NAME:BASE64
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     trusted_public_keys: Vec<PublicKey>,
     /// Who has to have signed: a `signers.toml`, as `release verify` reads it; as many of its contributors as it says, with ed25519

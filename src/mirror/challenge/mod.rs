@@ -330,7 +330,11 @@ fn look_into(request: &Request<'_>, paths: &mut [PathResult]) -> Result<(), Chal
             left = less;
         } else {
             let why = format!("its bits were not fetched: {} other paths were before it", request.most);
-            result.reason.get_or_insert(why);
+            if request.bits == Bits::All && result.verdict == Verdict::Agree {
+                result.unknown(&why);
+            } else {
+                result.reason.get_or_insert(why);
+            }
             continue;
         }
         for group in &mut result.groups {

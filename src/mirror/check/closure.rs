@@ -14,6 +14,26 @@ use crate::{
     nix::store_path::StorePath,
 };
 
+/// Paths that some paths may need. A server can make up, and sign, another one for each that it is asked for.
+const MAX_PATHS: usize = 200_000;
+
+/// Looks at paths, and at what those need, as long as these are not more than `most`. Also returns what is left then.
+fn reach(
+    wanted: BTreeSet<HashPart>,
+    most: usize,
+    mut look: impl FnMut(&[HashPart]) -> BTreeMap<HashPart, PathResult>,
+) -> (BTreeMap<HashPart, PathResult>, BTreeSet<HashPart>) {
+    let (mut paths, mut left) = (BTreeMap::new(), wanted);
+    while !left.is_empty() && paths.len() + left.len() <= most {
+        let parts: Vec<HashPart> = left.into_iter().collect();
+        let new = look(&parts);
+        left = new.values().flat_map(PathResult::needs).collect();
+        paths.extend(new);
+        left.retain(|part| !paths.contains_key(part));
+    }
+    (paths, left)
+}
+
 impl Checker<'_> {
     /// Looks at them, and tells what was looked at: they, and the derivations that they were built by. What nothing of them needs is
     /// not looked at.
@@ -24,16 +44,17 @@ impl Checker<'_> {
         report: &mut Report,
     ) -> (BTreeMap<HashPart, PathResult>, BTreeSet<HashPart>) {
         let (roots, jobs) = (request.paths, request.jobs);
-        let mut paths = BTreeMap::new();
         let (there, absent): (Vec<&StorePath>, Vec<&StorePath>) =
             roots.iter().partition(|root| self.is_known(root));
         absent.into_iter().for_each(|root| report.add(self.absent(root)));
-        let mut left: BTreeSet<HashPart> = there.iter().copied().map(HashPart::of).collect();
-        while !left.is_empty() {
-            let parts: Vec<HashPart> = left.into_iter().collect();
-            paths.extend(self.paths(&parts, jobs, report));
-            left =
-                paths.values().flat_map(PathResult::needs).filter(|part| !paths.contains_key(part)).collect();
+        let wanted: BTreeSet<HashPart> = there.iter().copied().map(HashPart::of).collect();
+        let (paths, left) = reach(wanted, MAX_PATHS, |parts| self.paths(parts, jobs, report));
+        if let Some(next) = left.first() {
+            let mut found = Found::default();
+            let why =
+                format!("more than {MAX_PATHS} paths are needed: this one and others were not looked at");
+            found.fault(Kind::Unread, &Object::NarInfo(next.clone()).name(), why);
+            report.add(found);
         }
         for root in there {
             report.add(self.is_admitted(root, &paths));
@@ -131,5 +152,39 @@ impl Checker<'_> {
         let objects = names.iter().filter_map(|name| Object::parse(name));
         let is_of = |object: &Object| matches!(object, Object::Conflict(part, _) if parts.contains(part));
         objects.filter(is_of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{mirror::statement::Ground, nix::hash::NarHash};
+
+    fn named(n: usize) -> StorePath {
+        StorePath::from_base_name(format!("{n:032}-x").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn paths_that_somebody_makes_up_without_an_end_are_looked_at_up_to_a_bound() {
+        let needs = |n: usize| PathResult {
+            admissions: vec![Admission {
+                ground: Ground::Source,
+                inputs: [(named(n), NarHash([0; 32]))].into(),
+                sources: Default::default(),
+                seeds: Default::default(),
+                log: None,
+            }],
+            ..PathResult::default()
+        };
+        let next = |part: &HashPart| part.to_string().parse::<usize>().unwrap() + 1;
+        let wanted = || BTreeSet::from([HashPart::of(&named(0))]);
+        let look = |parts: &[HashPart]| parts.iter().map(|part| (part.clone(), needs(next(part)))).collect();
+        let (paths, left) = reach(wanted(), 20, look);
+        assert_eq!((paths.len(), left), (20, [HashPart::of(&named(20))].into()));
+        // A circle has an end.
+        let round =
+            |parts: &[HashPart]| parts.iter().map(|part| (part.clone(), needs(next(part) % 20))).collect();
+        let (paths, left) = reach(wanted(), 20, round);
+        assert_eq!((paths.len(), left.len()), (20, 0));
     }
 }

@@ -31,8 +31,8 @@ impl Checker<'_> {
     ) -> BTreeSet<String> {
         let derivers = paths.values().flat_map(|path| &path.admissions).filter_map(Admission::deriver);
         let derivers: BTreeSet<StorePath> = derivers.cloned().collect();
-        let (read, asked) = self.read_all(derivers.clone(), jobs, report);
-        let mut found = Found::default();
+        let read_one = |drv: &StorePath| derivations::read(self.location, drv);
+        let (read, asked, mut found) = read_all(derivers.clone(), MAX_DERIVATIONS, jobs, read_one);
         for path in paths.values() {
             for admission in &path.admissions {
                 names_what_it_was_made_from(&mut found, path, admission, &read);
@@ -50,42 +50,46 @@ impl Checker<'_> {
         report.derivations = asked.len() as u64;
         asked.into_iter().map(|drv| Object::Derivation(drv).name()).collect()
     }
+}
 
-    /// Reads derivations and everything they need. Also returns all that were asked for.
-    fn read_all(
-        &self,
-        roots: BTreeSet<StorePath>,
-        jobs: usize,
-        report: &mut Report,
-    ) -> (Derivations, BTreeSet<StorePath>) {
-        let (mut read, mut asked) = (Derivations::new(), roots.clone());
-        let mut left = roots;
-        while !left.is_empty() && asked.len() <= MAX_DERIVATIONS {
-            let batch: Vec<StorePath> = std::mem::take(&mut left).into_iter().collect();
-            let results = parallel(&batch, jobs, |drv| derivations::read(self.location, drv));
-            let mut found = Found::default();
-            for (drv, result) in batch.into_iter().zip(results) {
-                match result {
-                    Ok(derivation) => {
-                        let new = derivation.input_drvs.keys().filter(|input| !asked.contains(*input));
-                        left.extend(new.cloned());
-                        read.insert(drv, derivation);
-                    }
-                    Err(error) => {
-                        let kind = match error {
-                            Unreadable::Missing => Kind::NotClosed,
-                            Unreadable::Damaged(_) => Kind::Damaged,
-                            Unreadable::Location(_) => Kind::Unread,
-                        };
-                        found.fault(kind, &Object::Derivation(drv).name(), error.to_string());
-                    }
+/// Reads derivations and everything they need, as far as there are not more than `most`. Also returns all that were asked for, and what
+/// could not be read.
+fn read_all(
+    roots: BTreeSet<StorePath>,
+    most: usize,
+    jobs: usize,
+    read_one: impl Fn(&StorePath) -> Result<Derivation, Unreadable> + Sync,
+) -> (Derivations, BTreeSet<StorePath>, Found) {
+    let (mut read, mut asked, mut found) = (Derivations::new(), roots.clone(), Found::default());
+    let mut left = roots;
+    while !left.is_empty() {
+        if asked.len() > most {
+            let why = format!("paths were built by more than {most} derivations: not all of them were read");
+            found.fault(Kind::Unread, "derivations/", why);
+            break;
+        }
+        let batch: Vec<StorePath> = std::mem::take(&mut left).into_iter().collect();
+        let results = parallel(&batch, jobs, &read_one);
+        for (drv, result) in batch.into_iter().zip(results) {
+            match result {
+                Ok(derivation) => {
+                    let new = derivation.input_drvs.keys().filter(|input| !asked.contains(*input));
+                    left.extend(new.cloned());
+                    read.insert(drv, derivation);
+                }
+                Err(error) => {
+                    let kind = match error {
+                        Unreadable::Missing => Kind::NotClosed,
+                        Unreadable::Damaged(_) => Kind::Damaged,
+                        Unreadable::Location(_) => Kind::Unread,
+                    };
+                    found.fault(kind, &Object::Derivation(drv).name(), error.to_string());
                 }
             }
-            asked.extend(left.iter().cloned());
-            report.add(found);
         }
-        (read, asked)
+        asked.extend(left.iter().cloned());
     }
+    (read, asked, found)
 }
 
 /// That a path is what its derivation makes, and that the statement names its inputs and sources.
@@ -146,5 +150,35 @@ fn follow(found: &mut Found, roots: &BTreeSet<StorePath>, mut read: Derivations)
             // Nothing that needs it can be checked any more.
             return found.fault(Kind::Damaged, &name, error.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The nth of derivations that need each other in a row.
+    fn named(n: usize) -> StorePath {
+        StorePath::from_base_name(format!("{n:032}-x.drv").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn more_derivations_than_are_read_are_a_finding_and_not_passed_over() {
+        let next = |drv: &StorePath| -> Result<Derivation, Unreadable> {
+            let n: usize = drv.hash_part().parse().unwrap();
+            let text =
+                format!(r#"Derive([("out","","","")],[("{}",["out"])],[],"x","y",[],[])"#, named(n + 1));
+            Ok(Derivation::parse(text.as_bytes()).unwrap())
+        };
+        let (read, asked, found) = read_all([named(0)].into(), 20, 2, next);
+        assert_eq!((read.len(), asked.len()), (20, 21));
+        let [one] = &found.findings[..] else { panic!("{found:?}") };
+        assert_eq!((one.kind, one.object.as_str()), (Kind::Unread, "derivations/"));
+        let ends = |drv: &StorePath| match drv.hash_part().parse() {
+            Ok(20) => Err(Unreadable::Missing),
+            _ => next(drv),
+        };
+        let (read, asked, found) = read_all([named(0)].into(), 21, 2, ends);
+        assert_eq!((read.len(), asked.len(), found.findings[0].kind), (20, 21, Kind::NotClosed));
     }
 }

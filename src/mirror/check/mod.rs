@@ -181,7 +181,7 @@ impl Believed {
             });
             with.filter(|one| !one.nix.is_empty()).collect()
         };
-        let is_named = |key: &PublicKey| named.contributors.iter().any(|one| one.nix.contains(key));
+        let is_named = |key: &PublicKey| named.nix_keys().any(|(_, named)| named == key);
         let (counted, needed) = match believing {
             Believing::ItsOwn => (with(&named.contributors, &|_| true), named.threshold),
             Believing::Keys(keys) => (with(&named.contributors, &|key| keys.contains(key)), named.threshold),
@@ -194,7 +194,7 @@ impl Believed {
 
     /// Every key that the mirror names.
     fn keys(&self) -> impl Iterator<Item = &PublicKey> + Clone {
-        self.named.contributors.iter().flat_map(|one| &one.nix)
+        self.named.nix_keys().map(|(_, key)| key)
     }
 
     /// Who of those who count has this key.
@@ -210,7 +210,11 @@ struct Checker<'a> {
     believed: Believed,
 }
 
-/// Checks a mirror.
+/// How often a mirror is looked at, when something seems to be wrong with it and it has changed meanwhile.
+const LOOKS: usize = 3;
+
+/// Checks a mirror. It may be written meanwhile: what is listed is not of one moment, and what was listed may have been removed on
+/// record before it is read. What only seems wrong for that reason is none of the findings, unless it happens again and again.
 ///
 /// # Errors
 /// When it cannot be read, or its policy is none: then nothing can be said. Everything else is a finding.
@@ -222,32 +226,63 @@ pub fn check(location: &Location, request: &Request<'_>) -> Result<Report, Mirro
     let policy = Policy::from_json(&document)?;
     let named = policy.signers()?;
     let checker = Checker { location, policy, believed: Believed::new(named, request.believing) };
-    let by_own_keys = matches!(request.believing, Believing::ItsOwn);
-    let mut report = Report { by_own_keys, ..Report::default() };
-    report.add(checker.policy_signatures(&document));
-    report.add(checker.cache_info());
-    let mut found = Found::default();
-    let snapshots = checker.snapshots(request, &mut found);
-    report.add(found);
-    let paths = if request.paths.is_empty() {
-        let paths = checker.whole(request.jobs, &mut report)?;
-        checker.against_snapshots(request, &snapshots, &Scope::Whole, &paths, &mut report);
-        paths
-    } else {
-        let (paths, parts) = checker.closure(request, &snapshots, &mut report);
-        checker.against_snapshots(request, &snapshots, &Scope::Parts(&parts), &paths, &mut report);
-        paths
-    };
-    together::check(&paths, &mut report);
-    report.findings.sort();
-    report.findings.dedup();
-    Ok(report)
+    let mut looks = 1;
+    loop {
+        let (report, listed) = checker.look(&document, request)?;
+        if report.findings.is_empty() || looks == LOOKS || !checker.has_changed_since(&listed) {
+            return Ok(report);
+        }
+        looks += 1;
+    }
+}
+
+/// What was in when a mirror was listed, and what had been removed. Nothing where it was not listed.
+type InAndOut = Option<BTreeSet<String>>;
+
+fn in_and_out(listed: &[(String, u64)]) -> BTreeSet<String> {
+    let tells = |name: &&String| matches!(Object::parse(name), Some(Object::NarInfo(_) | Object::Removed(_)));
+    listed.iter().map(|(name, _)| name).filter(tells).cloned().collect()
 }
 
 impl Checker<'_> {
+    fn look(&self, document: &[u8], request: &Request<'_>) -> Result<(Report, InAndOut), MirrorError> {
+        let by_own_keys = matches!(request.believing, Believing::ItsOwn);
+        let mut report = Report { by_own_keys, ..Report::default() };
+        report.add(self.policy_signatures(document));
+        report.add(self.cache_info());
+        let mut found = Found::default();
+        let snapshots = self.snapshots(request, &mut found);
+        report.add(found);
+        let (paths, listed) = if request.paths.is_empty() {
+            let listed = self.location.list("")?;
+            let was = in_and_out(&listed);
+            let paths = self.whole(listed, request.jobs, &mut report);
+            self.against_snapshots(request, &snapshots, &Scope::Whole, &paths, &mut report);
+            (paths, Some(was))
+        } else {
+            let (paths, parts) = self.closure(request, &snapshots, &mut report);
+            self.against_snapshots(request, &snapshots, &Scope::Parts(&parts), &paths, &mut report);
+            (paths, None)
+        };
+        together::check(&paths, &mut report);
+        report.findings.sort();
+        report.findings.dedup();
+        Ok((report, listed))
+    }
+
+    /// Whether paths have come or gone. Where that cannot be seen, what was found stands.
+    fn has_changed_since(&self, was: &InAndOut) -> bool {
+        let Some(was) = was else { return false };
+        self.location.list("").is_ok_and(|listed| in_and_out(&listed) != *was)
+    }
+
     /// The whole mirror, by what is listed.
-    fn whole(&self, jobs: usize, report: &mut Report) -> Result<BTreeMap<HashPart, PathResult>, MirrorError> {
-        let listed = self.location.list("")?;
+    fn whole(
+        &self,
+        listed: Vec<(String, u64)>,
+        jobs: usize,
+        report: &mut Report,
+    ) -> BTreeMap<HashPart, PathResult> {
         let (mut parts, mut signed) = (BTreeSet::new(), BTreeSet::new());
         let (mut documents, mut others) = (Vec::new(), BTreeSet::new());
         let mut memory = Memory::default();
@@ -311,7 +346,7 @@ impl Checker<'_> {
             _ => false,
         };
         report.left = others.into_iter().filter(|name| !stays(name)).collect();
-        Ok(paths)
+        paths
     }
 
     fn paths(&self, parts: &[HashPart], jobs: usize, report: &mut Report) -> BTreeMap<HashPart, PathResult> {

@@ -220,9 +220,7 @@ impl Checker<'_> {
         let Ground::Seed { .. } = &admission.ground else { return };
         let name = Object::Seed(HashPart::of(&info.store_path)).name();
         if let Some(seed) = self.signed::<Seed>(&mut result.found, &name, SEED_KIND)
-            && ((&seed.path, seed.nar_hash, seed.nar_size)
-                != (&info.store_path, info.nar_hash, info.nar_size)
-                || seed.references != info.references)
+            && seed.bits() != (&info.store_path, info.nar_hash, info.nar_size, &info.references)
         {
             result.found.fault(Kind::Damaged, &name, "it is about other bits than the narinfo");
         }

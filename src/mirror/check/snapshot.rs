@@ -89,6 +89,9 @@ impl Scope<'_> {
     }
 }
 
+/// Bytes of all snapshots, which are held together: a hundred signers of a large mirror.
+const MAX_SNAPSHOTS: u64 = 1 << 30;
+
 /// A list that the mirror is held against.
 struct List<'s> {
     /// What it is called.
@@ -100,12 +103,9 @@ struct List<'s> {
 impl Checker<'_> {
     /// The snapshots of all keys that the mirror names.
     pub(super) fn snapshots(&self, request: &Request<'_>, found: &mut Found) -> Vec<OfKey<'_>> {
-        let of_one = |one| {
-            let contributor: &crate::release::signers::Contributor = one;
-            contributor.nix.iter().map(|key| (contributor.name.as_str(), key))
-        };
-        let keys = self.believed.named.contributors.iter().flat_map(of_one);
-        keys.map(|(by, key)| self.snapshot_of(by, key, request, found)).collect()
+        let mut left = MAX_SNAPSHOTS;
+        let keys = self.believed.named.nix_keys();
+        keys.map(|(by, key)| self.snapshot_of(by, key, request, &mut left, found)).collect()
     }
 
     fn snapshot_of<'k>(
@@ -113,11 +113,12 @@ impl Checker<'_> {
         by: &'k str,
         key: &'k PublicKey,
         request: &Request<'_>,
+        left: &mut u64,
         found: &mut Found,
     ) -> OfKey<'k> {
         let mut of_key = OfKey { key, by, place: Place::Unusable, stale: None };
         let name = of_key.object();
-        let bytes = match self.location.get(&name, snapshot::MAX_LEN) {
+        let bytes = match self.location.get(&name, snapshot::MAX_LEN.min(*left)) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return OfKey { place: Place::Empty, ..of_key },
             Err(error) => {
@@ -125,6 +126,7 @@ impl Checker<'_> {
                 return of_key;
             }
         };
+        *left -= bytes.len() as u64;
         match Snapshot::read(&bytes, key) {
             Ok(snapshot) if self.is_of_it(&snapshot) => {
                 of_key.stale = self.stale(&snapshot, Time::of(request.now));

@@ -292,21 +292,23 @@ impl Gc<'_> {
     fn unfinished(&self, listed: &Listed) -> Result<Unfinished, GcError> {
         let keys: Vec<PublicKey> = self.mirror.keys().cloned().collect();
         let mut found = Unfinished::default();
-        for (part, _) in listed.unfinished() {
-            found.signed.extend(self.mirror.signed(part)?.into_values());
-        }
-        for name in listed.unfinished().flat_map(|(_, names)| names) {
-            if self.is_old(name)? {
-                continue;
-            }
-            let lines = self.mirror.location.get(name, attested::MAX_LEN)?.unwrap_or_default();
-            for line in String::from_utf8_lossy(&lines).lines() {
-                // What nobody of the mirror says keeps nothing.
-                let Ok(said) = attested::signed(line, &keys) else { continue };
-                if said.predicate_type == statement::TYPE {
-                    found.said.extend(serde_json::from_value::<Admission>(said.predicate).ok());
+        for (part, names) in listed.unfinished() {
+            let signed = self.mirror.signed(part)?;
+            for name in names {
+                // What somebody has signed waits for others, who build it again from what it was made from, however late they come.
+                if signed.is_empty() && self.is_old(name)? {
+                    continue;
+                }
+                let lines = self.mirror.location.get(name, attested::MAX_LEN)?.unwrap_or_default();
+                for line in String::from_utf8_lossy(&lines).lines() {
+                    // What nobody of the mirror says keeps nothing.
+                    let Ok(said) = attested::signed(line, &keys) else { continue };
+                    if said.predicate_type == statement::TYPE {
+                        found.said.extend(serde_json::from_value::<Admission>(said.predicate).ok());
+                    }
                 }
             }
+            found.signed.extend(signed.into_values());
         }
         Ok(found)
     }
@@ -427,8 +429,9 @@ impl Gc<'_> {
             }
             return Err(error);
         }
-        let (first, others): (Vec<&String>, Vec<&String>) =
-            gone.objects.keys().partition(|name| is_signature(name));
+        // The narinfos are out: one that is there has come in since.
+        let others = gone.objects.keys().filter(|name| !is_narinfo(name));
+        let (first, others): (Vec<&String>, Vec<&String>) = others.partition(|name| is_signature(name));
         self.delete(first)?;
         self.delete(others)
     }
@@ -443,6 +446,10 @@ impl Gc<'_> {
 
 fn is_signature(name: &str) -> bool {
     matches!(Object::parse(name), Some(Object::Signature(..)))
+}
+
+fn is_narinfo(name: &str) -> bool {
+    matches!(Object::parse(name), Some(Object::NarInfo(_)))
 }
 
 fn removal(info: &NarInfo, known: &Known, listed: &Listed, snapshots: &BTreeMap<String, u64>) -> Removal {

@@ -176,14 +176,12 @@ impl<'m> Gathered<'m> {
     /// What is said of when it was all there.
     fn snapshots(&mut self) {
         let mirror = self.mirror;
-        let keys =
-            mirror.signers.contributors.iter().flat_map(|one| one.nix.iter().map(move |key| (one, key)));
-        for (contributor, key) in keys {
+        for (by, key) in mirror.signers.nix_keys() {
             let object = Object::Snapshot(KeyId::of(key)).name();
             match mirror.snapshot_by(key) {
                 Ok(None) => {}
                 Ok(Some(snapshot)) => self.snapshots.push(Dated {
-                    by: contributor.name.clone(),
+                    by: by.to_owned(),
                     object,
                     number: snapshot.number,
                     made: snapshot.made,

@@ -32,6 +32,9 @@ const WHOLE: u64 = 64 << 20;
 /// Parts of what is larger. Services take up to 10,000 of them: 320 GB.
 const PART: usize = 32 << 20;
 
+/// How often an object is created of which a service says that it is there, and that it is not.
+const ATTEMPTS: usize = 4;
+
 /// A bucket, or what begins with a prefix in one.
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
@@ -88,14 +91,24 @@ impl Bucket {
         }
     }
 
+    /// Creates an object. A service may refuse where nothing is there (S3: "409 ConditionalRequestConflict", when somebody removes it at
+    /// that moment), and is asked again then.
     fn create(&self, path: &Path, bytes: Bytes) -> io::Result<Put> {
-        let options = options(path, PutMode::Create);
-        let put = self.store.put_opts(path, PutPayload::from_bytes(bytes), options);
-        match self.runtime.block_on(put) {
-            Ok(_) => Ok(Put::New),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::There),
-            Err(error) => Err(failed(error)),
-        }
+        self.runtime.block_on(async {
+            for _ in 0..ATTEMPTS {
+                let put = PutPayload::from_bytes(bytes.clone());
+                match self.store.put_opts(path, put, options(path, PutMode::Create)).await {
+                    Ok(_) => return Ok(Put::New),
+                    Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+                    Err(error) => return Err(failed(error)),
+                }
+                if self.size_of(path).await?.is_some() {
+                    return Ok(Put::There);
+                }
+            }
+            let why = format!("{path}: the service says that it is there when it is created, and that it is not when it is read");
+            Err(io::Error::other(why))
+        })
     }
 
     /// Creates what is too large for one request. There is no condition on these: who meets another writer here replaces an object
@@ -277,10 +290,96 @@ fn failed(error: Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use object_store::memory::InMemory;
+    use std::{
+        fmt,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::future::BoxFuture;
+    use object_store::{
+        CopyOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions, PutResult,
+        Result, memory::InMemory,
+    };
 
     use super::*;
     use crate::mirror::layout::FileHash;
+
+    /// A service that says so many times that an object is there which is not.
+    #[derive(Debug)]
+    struct Mistaken {
+        store: InMemory,
+        left: AtomicUsize,
+    }
+
+    impl fmt::Display for Mistaken {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("mistaken")
+        }
+    }
+
+    impl ObjectStore for Mistaken {
+        fn put_opts<'a: 'c, 'b: 'c, 'c>(
+            &'a self,
+            path: &'b Path,
+            bytes: PutPayload,
+            options: PutOptions,
+        ) -> BoxFuture<'c, Result<PutResult>> {
+            let one_less = |left: usize| left.checked_sub(1);
+            if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+                let error = Error::AlreadyExists { path: path.to_string(), source: "conflict".into() };
+                return Box::pin(async { Err(error) });
+            }
+            self.store.put_opts(path, bytes, options)
+        }
+        fn put_multipart_opts<'a: 'c, 'b: 'c, 'c>(
+            &'a self,
+            path: &'b Path,
+            options: PutMultipartOptions,
+        ) -> BoxFuture<'c, Result<Box<dyn MultipartUpload>>> {
+            self.store.put_multipart_opts(path, options)
+        }
+        fn get_opts<'a: 'c, 'b: 'c, 'c>(
+            &'a self,
+            path: &'b Path,
+            options: GetOptions,
+        ) -> BoxFuture<'c, Result<GetResult>> {
+            self.store.get_opts(path, options)
+        }
+        fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.store.delete_stream(paths)
+        }
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.store.list(prefix)
+        }
+        fn list_with_delimiter<'a: 'c, 'b: 'c, 'c>(
+            &'a self,
+            prefix: Option<&'b Path>,
+        ) -> BoxFuture<'c, Result<ListResult>> {
+            self.store.list_with_delimiter(prefix)
+        }
+        fn copy_opts<'a: 'd, 'b: 'd, 'c: 'd, 'd>(
+            &'a self,
+            from: &'b Path,
+            to: &'c Path,
+            options: CopyOptions,
+        ) -> BoxFuture<'d, Result<()>> {
+            self.store.copy_opts(from, to, options)
+        }
+    }
+
+    #[test]
+    fn what_a_service_says_is_there_and_is_not_is_created_or_an_error_and_never_passed_over() {
+        let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
+        let mistaken = |times| {
+            let store = Mistaken { store: InMemory::new(), left: AtomicUsize::new(times) };
+            Bucket { store: Arc::new(store), runtime: Arc::clone(&runtime) }
+        };
+        let bucket = mistaken(ATTEMPTS - 1);
+        assert_eq!(bucket.put_new("mirror.json", b"one").unwrap(), Put::New);
+        assert_eq!(bucket.put_new("mirror.json", b"two").unwrap(), Put::There);
+        let error = mistaken(ATTEMPTS).put_new("mirror.json", b"one").unwrap_err();
+        assert!(error.to_string().contains("mirror.json: the service says"), "{error}");
+    }
 
     #[test]
     fn every_way_in_which_an_object_is_written_says_what_it_is() {

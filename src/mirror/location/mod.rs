@@ -181,8 +181,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
         title: "not a location of a mirror",
         text: "A mirror is named by a folder, by file:// and an absolute folder, or by s3://, gs:// or az:// and a bucket with a \
                prefix. Credentials, region and endpoint of a bucket come from the environment: AWS_ACCESS_KEY_ID, \
-               AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL; GOOGLE_SERVICE_ACCOUNT; AZURE_STORAGE_ACCOUNT_NAME, \
-               AZURE_STORAGE_ACCOUNT_KEY, and what else those services' tools read. One that somebody serves is named by http:// or \
+               AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (us-east-1 without), AWS_ENDPOINT_URL, AWS_ALLOW_HTTP=true for \
+               one with http://, AWS_SKIP_SIGNATURE=true for a bucket that everybody may read; GOOGLE_SERVICE_ACCOUNT; \
+               AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY. Profiles in ~/.aws are not read. One that somebody serves is named by http:// or \
                https://, without a query, and can only be read.",
     },
     Explanation {
