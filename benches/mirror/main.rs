@@ -6,10 +6,9 @@
 #[path = "../../tests/mirror/fixture.rs"]
 #[allow(dead_code)]
 mod fixture;
-#[path = "../../tests/support/nix.rs"]
-#[allow(dead_code)]
-mod nix;
 mod serving;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::{
     path::Path,
@@ -31,6 +30,7 @@ use reprove::{
     store::{PathInfo, Store},
 };
 use sha2::{Digest as _, Sha256};
+use support::nix;
 
 /// Paths of the closure, and bytes of each: some hundred megabytes, as a small system has.
 const PATHS: usize = 300;

@@ -34,6 +34,9 @@ impl FileHash {
 
 impl Mirror {
     /// The sources that the mirror keeps, and their sizes in bytes.
+    ///
+    /// # Errors
+    /// [`super::location::LocationError::NotListed`] where only single objects can be asked for.
     pub fn sources(&self) -> Result<Vec<(FileHash, u64)>, MirrorError> {
         let listed = self.location.list("sources/")?;
         let sources = listed.into_iter().filter_map(|(name, size)| match Object::parse(&name) {

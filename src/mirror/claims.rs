@@ -1,9 +1,10 @@
 //! Who is at work on what, so that several workers on one mirror do not build the same thing.
 //!
 //! A claim is an object `claims/<derivation>/<n>` that says who made it and until when it holds; the one with the highest number
-//! counts, and the next one is created only when that is over or one's own. Whoever is at work renews theirs, so that what a killed one
-//! left is over soon. Nothing that is admitted rests on claims: two workers
-//! who build the same, because of a clock that is wrong or a claim that is gone, lose time and nothing else.
+//! counts, and the next one is created only when that is over, one's own, or further ahead than any clock should be. Whoever is at work
+//! renews theirs, so that what a killed one left is over soon. Two workers who build the same, because of a clock that is wrong or a claim
+//! that is gone, lose time and nothing else. Whoever removes what nothing needs heeds claims, and whose claim was gone meanwhile looks
+//! whether what he needs still is there.
 
 use std::{
     collections::BTreeSet,
@@ -50,6 +51,15 @@ struct Claim {
     until: u64,
 }
 
+/// The claim that counts.
+struct Last {
+    /// The numbers of those below it.
+    below: Vec<u32>,
+    number: u32,
+    /// None when it cannot be read.
+    claim: Option<Claim>,
+}
+
 /// What came of renewing a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Renewed {
@@ -69,6 +79,9 @@ pub struct Hold<'m> {
 
 impl Hold<'_> {
     /// Whether the claim has held all the time, until now: nobody can have removed what its worker needs.
+    ///
+    /// # Errors
+    /// When the claims cannot be read or written: then nothing is known, and whoever asks does not go on.
     pub fn is_unbroken(&self) -> Result<bool, MirrorError> {
         self.renew()?;
         Ok(!self.broken.load(Ordering::Relaxed))
@@ -92,13 +105,14 @@ pub enum Claimed {
 
 impl Worker {
     /// The worker of a state directory; it gets a name when it has none.
+    ///
+    /// # Errors
+    /// A state directory that cannot be written, and a file there that is no worker's name.
     pub fn of(store: &Store) -> Result<Self, MirrorError> {
         let file = store.root().join("worker");
         if !file.exists() {
-            let mut random = [0; 16];
-            std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
             let mut pending = store.pending()?;
-            writeln!(pending.file(), "{}", HEXLOWER.encode(&random))?;
+            writeln!(pending.file(), "{}", random()?)?;
             pending.place(&file)?;
         }
         let text = std::fs::read_to_string(&file)?;
@@ -113,6 +127,9 @@ impl Worker {
 
 impl Mirror {
     /// Claims a derivation for a worker, as of now. Nobody gets any while somebody has claimed everything.
+    ///
+    /// # Errors
+    /// When the claims cannot be read or written. Claims of others that cannot be understood hold for nobody.
     pub fn claim(&self, drv: &StorePath, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
         self.claim_part(&HashPart::of(drv), worker, now)
     }
@@ -120,7 +137,7 @@ impl Mirror {
     fn claim_part(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
         let claimed = self.claim_one(part, worker, now)?;
         // Looked at when one's own claim is there: of two who claim each other's, at least one sees it.
-        if claimed == Claimed::Ours && self.holder(&HashPart::nobody(), now)?.is_some() {
+        if claimed == Claimed::Ours && self.remover(now)?.is_some() {
             self.release_one(part, worker, now)?;
             return Ok(Claimed::Theirs);
         }
@@ -141,12 +158,14 @@ impl Mirror {
         worker: &Worker,
         work: impl FnOnce(&Hold<'_>) -> T,
     ) -> Result<T, MirrorError> {
-        let part = HashPart::of_name(&worker.0);
+        // One for each time: another process of this worker does not end it.
+        let part = HashPart::of_name(&format!("{} {}", worker.0, random()?));
         if self.claim_part(&part, worker, SystemTime::now())? == Claimed::Theirs {
             return Err(MirrorError::Removing { address: self.location.address().to_owned() });
         }
         let made = self.renewing(part.clone(), worker, RENEWED, work);
-        self.release_one(&part, worker, SystemTime::now())?;
+        // A claim that stays is over soon, and costs nobody what was made.
+        let _ = self.release_one(&part, worker, SystemTime::now());
         Ok(made)
     }
 
@@ -180,39 +199,45 @@ impl Mirror {
 
     /// Puts a later claim above one's own. Somebody else's stays what it is.
     fn renew(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Renewed, MirrorError> {
-        let mut numbers = self.claims(part)?;
-        let Some(last) = numbers.pop() else { return Ok(Renewed::Lost) };
-        let held = self.claim_at(part, last)?.filter(|claim| claim.worker == worker.0);
-        let Some(held) = held else { return Ok(Renewed::Lost) };
-        if self.put_claim(part, last.checked_add(1), worker, now)? == Claimed::Theirs {
+        let Some(Last { below, number, claim }) = self.last_claim(part)? else { return Ok(Renewed::Lost) };
+        let Some(held) = claim.filter(|claim| claim.worker == worker.0) else { return Ok(Renewed::Lost) };
+        if self.put_claim(part, number.checked_add(1), worker, now)? == Claimed::Theirs {
             return Ok(Renewed::Lost);
         }
         // Who has just seen the one below the new one has to find it.
-        for number in numbers {
+        for number in below {
             self.location.delete(&Object::Claim(part.clone(), number).name())?;
         }
         Ok(if held.until > seconds(now) { Renewed::Kept } else { Renewed::Lost })
     }
 
     /// Claims everything, for who removes. Those who are at work already are not kept from it: see [`Mirror::at_work`].
+    ///
+    /// # Errors
+    /// As [`Mirror::claim`].
     pub fn claim_everything(&self, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
         self.claim_one(&HashPart::nobody(), worker, now)
     }
 
     /// Removes a worker's claim on everything.
+    ///
+    /// # Errors
+    /// When the mirror cannot be written: the claim is over after [`HOLDS`] then.
     pub fn release_everything(&self, worker: &Worker) -> Result<(), MirrorError> {
         self.release_one(&HashPart::nobody(), worker, SystemTime::now())
     }
 
-    /// Takes whoever has claimed everything for dead.
+    /// Takes whoever has claimed anything for dead.
     pub(super) fn overrule(&self) -> Result<(), MirrorError> {
-        for number in self.claims(&HashPart::nobody())? {
-            self.location.delete(&Object::Claim(HashPart::nobody(), number).name())?;
+        for part in self.claimed()? {
+            for number in self.claims(&part)? {
+                self.location.delete(&Object::Claim(part.clone(), number).name())?;
+            }
         }
         Ok(())
     }
 
-    /// How many derivations are claimed.
+    /// How many claims hold, but for one on everything.
     pub(super) fn at_work(&self, now: SystemTime) -> Result<usize, MirrorError> {
         let mut held = 0;
         for part in self.claimed()?.iter().filter(|part| **part != HashPart::nobody()) {
@@ -252,6 +277,9 @@ impl Mirror {
     }
 
     /// Removes a worker's claim on a derivation: the work is done, or was given up.
+    ///
+    /// # Errors
+    /// When the mirror cannot be written: the claim is over after [`HOLDS`] then.
     pub fn release(&self, drv: &StorePath, worker: &Worker) -> Result<(), MirrorError> {
         self.release_one(&HashPart::of(drv), worker, SystemTime::now())
     }
@@ -280,16 +308,28 @@ impl Mirror {
         now: SystemTime,
         latest: u64,
     ) -> Result<Option<Worker>, MirrorError> {
-        let holds = |claim: &Claim| claim.until > seconds(now) && claim.until <= latest;
+        let claim = self.last_claim(part)?.and_then(|last| last.claim);
+        let claim = claim.filter(|claim| claim.until > seconds(now) && claim.until <= latest);
+        Ok(claim.map(|claim| Worker(claim.worker)))
+    }
+
+    /// Who has claimed everything. Whatever their clock says: what nothing needs may be going.
+    fn remover(&self, now: SystemTime) -> Result<Option<Worker>, MirrorError> {
+        self.holder_until(&HashPart::nobody(), now, u64::MAX)
+    }
+
+    /// The claim that counts.
+    fn last_claim(&self, part: &HashPart) -> Result<Option<Last>, MirrorError> {
         let mut looked_at = None;
         loop {
-            let Some(last) = self.claims(part)?.pop() else { return Ok(None) };
-            let claim = self.claim_at(part, last)?.filter(holds);
+            let mut below = self.claims(part)?;
+            let Some(number) = below.pop() else { return Ok(None) };
+            let claim = self.claim_at(part, number)?;
             // One that went since it was listed may have been renewed.
-            if claim.is_some() || looked_at == Some(last) {
-                return Ok(claim.map(|claim| Worker(claim.worker)));
+            if claim.is_some() || looked_at == Some(number) {
+                return Ok(Some(Last { below, number, claim }));
             }
-            looked_at = Some(last);
+            looked_at = Some(number);
         }
     }
 
@@ -301,7 +341,8 @@ impl Mirror {
     }
 
     fn claim_one(&self, part: &HashPart, worker: &Worker, now: SystemTime) -> Result<Claimed, MirrorError> {
-        match self.holder(part, now)? {
+        let holder = if *part == HashPart::nobody() { self.remover(now)? } else { self.holder(part, now)? };
+        match holder {
             Some(holder) if holder != *worker => Ok(Claimed::Theirs),
             // Of one that was killed it may be nearly over.
             Some(_) => self.renew(part, worker, now).map(|_| Claimed::Ours),
@@ -346,6 +387,13 @@ impl Mirror {
         numbers.sort_unstable();
         Ok(numbers)
     }
+}
+
+/// A name that nobody else has.
+fn random() -> Result<String, MirrorError> {
+    let mut random = [0; 16];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
+    Ok(HEXLOWER.encode(&random))
 }
 
 /// A time as claims state it.
@@ -431,7 +479,14 @@ mod tests {
         assert_eq!(mirror.claim(&drv, &a, next_year).unwrap(), Claimed::Ours);
         assert_eq!(mirror.at_work(now).unwrap(), 1);
         assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Ours);
-        assert_eq!(mirror.holder(&HashPart::of(&drv), now).unwrap(), Some(b));
+        assert_eq!(mirror.holder(&HashPart::of(&drv), now).unwrap(), Some(b.clone()));
+        // One who removes may be at it, whatever his clock says; until he is taken for dead.
+        mirror.release(&drv, &b).unwrap();
+        mirror.claim_everything(&a, next_year).unwrap();
+        assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Theirs);
+        assert_eq!(mirror.claim_everything(&b, now).unwrap(), Claimed::Theirs);
+        mirror.overrule().unwrap();
+        assert_eq!((mirror.claimed().unwrap().len(), mirror.at_work(now).unwrap()), (0, 0));
         // Somewhat ahead is the usual case.
         let [_, soon] = ["1", "2"].map(|digit| {
             StorePath::from_base_name(format!("{}-x.drv", digit.repeat(32)).as_bytes()).unwrap()
@@ -447,8 +502,11 @@ mod tests {
         let at_work = mirror.while_at_work(&a, |hold| {
             assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Ours);
             assert!(hold.is_unbroken().unwrap());
-            // Two of them do not wait for each other.
-            mirror.while_at_work(&b, |_| mirror.at_work(now).unwrap()).unwrap()
+            // Two of them do not wait for each other, be they of one worker.
+            let both = mirror.while_at_work(&b, |_| mirror.at_work(now).unwrap()).unwrap();
+            assert_eq!(mirror.while_at_work(&a, |_| mirror.at_work(now).unwrap()).unwrap(), both);
+            assert!(hold.is_unbroken().unwrap());
+            both
         });
         assert_eq!(at_work.unwrap(), 3);
         mirror.release(&drv, &b).unwrap();

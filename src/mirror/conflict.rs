@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     MirrorError,
     layout::{HashPart, Object},
-    publish::{Packed, Published, Publisher},
+    pack::Packed,
+    publish::{Published, Publisher},
 };
 use crate::{
     nix::{hash::NarHash, narinfo::NarInfo, store_path::StorePath},

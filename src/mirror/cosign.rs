@@ -11,7 +11,7 @@ use super::{
     admission::{REFUSAL_KIND, REFUSAL_SCHEMA, Refusal, RefusedOutput},
     claims::Hold,
     conflict::Standing,
-    layout::{HashPart, KeyId, Object},
+    layout::{FileHash, HashPart, KeyId, Object},
     populate::OnRefused,
     publish::{Published, Publisher},
     rebuild::{OtherBits, Rebuild, Rebuilt, Subject, Subjects},
@@ -82,6 +82,9 @@ impl From<MirrorError> for Cosigned {
 
 impl Cosign<'_> {
     /// Goes through everything that was built, leaves first, and looks at what was not.
+    ///
+    /// # Errors
+    /// When the mirror cannot be listed, or its derivations change while they are read. What is wrong with one path is told of that.
     pub fn run(&self) -> Result<CosignedAll, MirrorError> {
         let mirror = self.rebuild.mirror;
         let Subjects { built: mut subjects, others, mut unread } = mirror.subjects(&[])?;
@@ -144,13 +147,8 @@ impl Cosign<'_> {
         };
         let member = crew.join();
         match self.rebuild.again(graph, subject, &member) {
-            // It could come in again without its sources.
-            (Rebuilt::Same { .. }, Some(_)) if !self.hold.is_unbroken()? => {
-                let why =
-                    "this worker's claim was over meanwhile, and what it needs may be removed: cosign again";
-                Err(Cosigned::NotChecked(why.to_owned()))
-            }
             (Rebuilt::Same { .. }, Some(made)) => {
+                self.sources_stayed(subject)?;
                 let Rebuild { mirror, realiser, .. } = self.rebuild;
                 let bench = Workbench { mirror, graph, realiser, native: None, member: &member };
                 Ok(made.publish(&bench, self.publisher)?)
@@ -163,6 +161,21 @@ impl Cosign<'_> {
             (Rebuilt::Diverged(refusal), _) => Err(refuse(refusal)),
             (Rebuilt::NotChecked(why), _) => Err(Cosigned::NotChecked(why)),
         }
+    }
+
+    /// That nobody has removed its sources meanwhile: what is put in again is everything else.
+    fn sources_stayed(&self, subject: &Subject) -> Result<(), Cosigned> {
+        if self.hold.is_unbroken()? {
+            return Ok(());
+        }
+        for hash in subject.sources.values().filter_map(|hex| FileHash::from_hex(hex)) {
+            let name = Object::Source(hash).name();
+            if self.rebuild.mirror.location().open(&name).map_err(MirrorError::from)?.is_none() {
+                let why = format!("{name} was removed while it was built");
+                return Err(Cosigned::NotChecked(why));
+            }
+        }
+        Ok(())
     }
 
     /// How a derivation stands of which this signer has testified to every output that is in the mirror.

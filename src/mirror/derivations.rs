@@ -49,6 +49,9 @@ pub(super) fn read(location: &Location, drv: &StorePath) -> Result<Derivation, U
 
 impl Publisher<'_> {
     /// Keeps the text of a derivation and of everything it needs, leaves first.
+    ///
+    /// # Errors
+    /// [`MirrorError::Left`] where another text lies under the name of a derivation.
     pub fn keep(&self, graph: &Graph, index: usize) -> Result<(), MirrorError> {
         let mut missing = BTreeSet::new();
         let mut left = vec![index];

@@ -67,6 +67,10 @@ impl Shelf for Kept<'_> {
 
 impl Publisher<'_> {
     /// Keeps a source that is in our store, and says under which hash.
+    ///
+    /// # Errors
+    /// [`MirrorError::NarDiffers`] when our store has it not, or damaged, or has a tree where a file was meant; [`MirrorError::Left`] when an object of
+    /// its name has another length.
     pub fn escrow(&self, info: &PathInfo, method: Method) -> Result<FileHash, MirrorError> {
         let differs = || MirrorError::NarDiffers { path: info.path.clone() };
         let nar = self.store.nar(&info.nar_hash)?.ok_or_else(differs)?;

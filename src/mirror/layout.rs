@@ -49,7 +49,7 @@ impl HashPart {
         HashPart("0".repeat(HASH_CHARS))
     }
 
-    /// One that is no path's, and follows from a name: what stands for a worker who is at nothing in particular.
+    /// One that is no path's, and follows from a name: what stands for who is at nothing in particular.
     pub(super) fn of_name(name: &str) -> Self {
         HashPart(base32::encode(&Sha256::digest(name)[..20]))
     }

@@ -31,6 +31,7 @@
 //! | `feasible` | whether anything can ever meet it |
 //! | [`statement`] | what is said of an admitted path |
 //! | [`publish`] | the way of a path into the mirror |
+//! | `pack` | its NAR as it lies there, and the list of the tree in it |
 //! | [`escrow`] | the way of a source into it, and back |
 //! | [`derivations`] | the way of a derivation's text into it, and back |
 //! | [`car`] | sources under the names of content-addressed networks |
@@ -55,6 +56,7 @@
 //! | [`page`] | the page at the root: where it lies, and whether it is the one that follows |
 //! | [`memory`] | what was once admitted, and what was removed since |
 //! | [`snapshot`] | what was there at a time |
+//! | [`time`] | moments, as documents state them |
 //! | [`gc`] | removing what nobody needs |
 //! | [`serve`] | the mirror over HTTP |
 //! | [`challenge`] | whether several caches say the same, and what differs |
@@ -86,6 +88,7 @@ pub mod layout;
 pub mod location;
 mod made;
 pub mod memory;
+mod pack;
 pub mod page;
 mod parallel;
 pub mod policy;
@@ -101,6 +104,7 @@ pub mod statement;
 mod stream;
 mod supply;
 mod testimony;
+pub mod time;
 pub mod workbench;
 
 use std::{collections::BTreeSet, sync::Mutex};
@@ -161,6 +165,10 @@ impl Mirror {
     }
 
     /// Opens a mirror, and believes its policy.
+    ///
+    /// # Errors
+    /// [`MirrorError::NotAMirror`] without a `mirror.json`, [`MirrorError::Policy`] for one that says nothing that can be kept, and
+    /// [`MirrorError::Unsigned`] for one that none of the signers it names has signed.
     pub fn open(location: Location) -> Result<Mirror, MirrorError> {
         let name = Object::Policy.name();
         let document = location.get(&name, policy::MAX_LEN)?;
@@ -208,6 +216,9 @@ impl Mirror {
     }
 
     /// The same, of the path that is found by these characters.
+    ///
+    /// # Errors
+    /// As [`Mirror::narinfo`].
     pub fn narinfo_of(&self, part: &HashPart) -> Result<Option<NarInfo>, MirrorError> {
         match (self.admitted(part)?, &self.seen_by) {
             (None, Some(key)) => self.signed_by(part, key),
@@ -256,6 +267,9 @@ impl Mirror {
     }
 
     /// Who of the signers has signed `mirror.json`.
+    ///
+    /// # Errors
+    /// When the signatures cannot be read. One that does not count is none.
     pub fn stand_for_policy(&self) -> Result<Vec<&str>, MirrorError> {
         let bytes = self.location.get(&Object::PolicySignature.name(), MAX_SMALL)?.unwrap_or_default();
         let lines: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();

@@ -37,11 +37,17 @@ pub enum Standing {
 
 impl Mirror {
     /// The page that lies at the root, if there is one.
+    ///
+    /// # Errors
+    /// [`super::location::LocationError::TooLarge`] for one that is longer than any this program makes.
     pub fn stored_page(&self) -> Result<Option<Vec<u8>>, MirrorError> {
         Ok(self.location.get(&Object::Page.name(), MAX_LEN)?)
     }
 
     /// Whether the stored page is the one that `make` makes now.
+    ///
+    /// # Errors
+    /// As [`Mirror::stored_page`]; when the mirror cannot be listed.
     pub fn page_standing(&self, make: &Maker, jobs: usize) -> Result<Standing, MirrorError> {
         let Some(stored) = self.stored_page()? else { return Ok(Standing::None) };
         let made = make(&self.holdings(jobs)?);
@@ -49,6 +55,9 @@ impl Mirror {
     }
 
     /// Makes the page and writes it, until it is the one that follows.
+    ///
+    /// # Errors
+    /// As [`Mirror::page_standing`]; when the page cannot be written.
     pub fn write_page(&self, make: &Maker, jobs: usize) -> Result<(), MirrorError> {
         let name = Object::Page.name();
         for _ in 0..TRIES {

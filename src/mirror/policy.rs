@@ -207,6 +207,10 @@ pub const EXPLANATIONS: &[Explanation] = &[
 
 impl Policy {
     /// Reads a user's TOML. Without signers the owner of `key` is the only one.
+    ///
+    /// # Errors
+    /// [`PolicyError::Malformed`] for what is no policy, [`PolicyError::Impossible`] for one that nothing can meet or that this program does not
+    /// write, and what is wrong with its signers.
     pub fn from_toml(text: &str, key: &SecretKey) -> Result<Self, PolicyError> {
         let read: Result<Policy, _> = toml::from_str(text);
         let mut policy =
@@ -220,6 +224,9 @@ impl Policy {
     }
 
     /// Reads a mirror's document: nothing but the very bytes that [`Policy::to_json`] writes.
+    ///
+    /// # Errors
+    /// As [`Policy::from_toml`], and [`PolicyError::Malformed`] for any other spelling of a policy.
     pub fn from_json(bytes: &[u8]) -> Result<Self, PolicyError> {
         let policy: Policy = serde_json::from_slice(bytes)
             .map_err(|error| PolicyError::Malformed { why: error.to_string() })?;
@@ -245,6 +252,9 @@ impl Policy {
     }
 
     /// Who has to agree.
+    ///
+    /// # Errors
+    /// Keys that are none or have a name that a shell would read, a threshold that cannot be meant, and one person who would count as two.
     pub fn signers(&self) -> Result<Signers, PolicyError> {
         let contributor = |signer: &Signer| {
             let wrong =

@@ -94,13 +94,6 @@ struct Wanted {
     unread: Vec<(usize, MirrorError)>,
 }
 
-impl Fate {
-    /// Whether nothing that another worker does can change it.
-    fn is_settled(&self) -> bool {
-        !matches!(self, Fate::Theirs | Fate::Blocked(_))
-    }
-}
-
 impl From<MirrorError> for Fate {
     fn from(error: MirrorError) -> Self {
         Fate::Failed(error)
@@ -140,14 +133,14 @@ impl Populate<'_> {
         loop {
             let Wanted { wanted, unread } = self.wanted();
             fates.retain(|index, fate| {
-                if fate.is_settled() || wanted.contains_key(index) {
+                if self.is_settled(*index, fate) || wanted.contains_key(index) {
                     return true;
                 }
                 let now = self.not_wanted(&self.graph.nodes()[*index]);
                 now.map(|now| *fate = now).is_some()
             });
             for (index, error) in unread {
-                if !fates.get(&index).is_some_and(Fate::is_settled) {
+                if !fates.get(&index).is_some_and(|fate| self.is_settled(index, fate)) {
                     fates.insert(index, Fate::Failed(error));
                 }
             }
@@ -163,7 +156,7 @@ impl Populate<'_> {
                 match fates.get(&index) {
                     Some(Fate::In(published)) => return Ok(*published),
                     // What could not be admitted a moment ago cannot be now.
-                    Some(fate) if fate.is_settled() => return Err(None),
+                    Some(fate) if self.is_settled(index, fate) => return Err(None),
                     _ => {}
                 }
                 self.admit(index, &wanted[&index], &crew).map_err(Some)
@@ -196,6 +189,9 @@ impl Populate<'_> {
     }
 
     /// Removes claims that are over: one who was killed after the narinfo and before the end of the claim left that.
+    ///
+    /// # Errors
+    /// When the claims cannot be listed or removed. They are over after [`super::claims::HOLDS`] all the same.
     pub fn tidy_claims(&self) -> Result<(), MirrorError> {
         let nodes = self.graph.nodes().iter().map(|node| (HashPart::of(&node.drv), node));
         let nodes: BTreeMap<HashPart, &Node> = nodes.collect();
@@ -235,6 +231,15 @@ impl Populate<'_> {
             unread.extend(held.err().map(|error| (index, error)));
         }
         Wanted { wanted, unread }
+    }
+
+    /// Whether nothing that another worker does can change what became of a derivation.
+    fn is_settled(&self, index: usize, fate: &Fate) -> bool {
+        match fate {
+            Fate::Theirs | Fate::Blocked(_) => false,
+            Fate::NotNow(_) => !self.is_left_out(index),
+            _ => true,
+        }
     }
 
     /// Whether a derivation is not to be built here.

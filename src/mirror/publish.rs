@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read, Seek as _, SeekFrom},
+    io::{Read, Seek as _, SeekFrom},
 };
 
 use serde::Serialize;
@@ -12,19 +12,18 @@ use serde::Serialize;
 use super::{
     Mirror, MirrorError, check_signer,
     conflict::{Bits, Standing},
-    layout::{FileHash, HashPart, KeyId, Object},
+    layout::{HashPart, KeyId, Object},
     location::Put,
+    pack::Packed,
     parallel::{WAITING, parallel},
-    policy::ZSTD_LEVEL,
     signatures::agree,
     statement::{self, Admission},
-    stream::{Hashed, Tee, same},
+    stream::same,
 };
 use crate::{
     attest::statement::Statement,
     nix::{
         hash::{Algorithm, Hash, NarHash},
-        nar::{Listing, Reader},
         narinfo::{Compression, NarInfo},
         secret_key::SecretKey,
         store_path::StorePath,
@@ -80,17 +79,11 @@ pub enum Published {
     },
 }
 
-/// A NAR as it lies in a mirror.
-pub(super) struct Packed {
-    pub(super) file: File,
-    pub(super) hash: FileHash,
-    pub(super) size: u64,
-    /// Its listing; none when it has a name that is no text.
-    pub(super) listing: Option<File>,
-}
-
 impl<'a> Publisher<'a> {
     /// Somebody with a key that the mirror's policy names, who admits what is in our store.
+    ///
+    /// # Errors
+    /// [`MirrorError::NotASigner`] for any other key.
     pub fn new(mirror: &'a Mirror, key: &'a SecretKey, store: &'a Store) -> Result<Self, MirrorError> {
         check_signer(&mirror.signers, key)?;
         Ok(Publisher { mirror, key, store, admitted: Admitted::Leave })
@@ -129,6 +122,9 @@ impl<'a> Publisher<'a> {
 
     /// The same for many paths, each after what it refers to; says of each what came of it. The proofs are made several at once and
     /// before it is their turn, so that an error may leave some of paths that are not admitted.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`]; then those before it are admitted, and it and those behind it are not.
     pub fn publish_all(&self, entries: &[Entry<'_>]) -> Result<Vec<Published>, MirrorError> {
         let mut published = Vec::with_capacity(entries.len());
         for some in entries.chunks(AT_ONCE) {
@@ -269,6 +265,9 @@ impl<'a> Publisher<'a> {
     }
 
     /// Creates an object; one that is there has to be the same.
+    ///
+    /// # Errors
+    /// [`MirrorError::Left`] when something else is there.
     pub fn put_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), MirrorError> {
         match self.mirror.location.put_new(name, bytes)? {
             Put::New => Ok(()),
@@ -324,41 +323,9 @@ impl<'a> Publisher<'a> {
         narinfo.signatures.push(self.key.sign(narinfo.fingerprint().as_bytes()));
         narinfo
     }
-
-    /// Compresses a NAR of our store and lists its tree, and looks at every byte of it on the way.
-    pub(super) fn pack(&self, info: &PathInfo) -> Result<Packed, MirrorError> {
-        let differs = || MirrorError::NarDiffers { path: info.path.clone() };
-        let nar = self.store.nar(&info.nar_hash)?.ok_or_else(differs)?;
-        let scratch = self.store.root().join("tmp");
-        let mut listing = Listing::new(io::BufWriter::new(tempfile::tempfile_in(&scratch)?))?;
-        let to = Hashed::new(io::BufWriter::new(tempfile::tempfile_in(&scratch)?));
-        let mut encoder = zstd::Encoder::new(to, ZSTD_LEVEL)?;
-        encoder.set_pledged_src_size(Some(info.nar_size))?;
-        encoder.include_contentsize(true)?;
-        encoder.include_checksum(false)?;
-        let mut tee = Tee { from: Hashed::new(nar), to: encoder };
-        let mut reader = Reader::new(&mut tee);
-        while let Some(event) = reader.next_event().map_err(|_| differs())? {
-            listing.event(&event)?;
-        }
-        drop(reader);
-        let (_, hash, size) = tee.from.finish();
-        if (NarHash(hash.0), size) != (info.nar_hash, info.nar_size) {
-            return Err(differs());
-        }
-        let (file, hash, size) = tee.to.finish()?.finish();
-        let listing = listing.finish()?.map(rewound).transpose()?;
-        Ok(Packed { file: rewound(file)?, hash, size, listing })
-    }
 }
 
 /// Whether a narinfo is about the very bits of a path.
 fn same_bits(there: &NarInfo, info: &PathInfo) -> bool {
     (there.nar_hash, there.nar_size, &there.references) == (info.nar_hash, info.nar_size, &info.references)
-}
-
-fn rewound(file: io::BufWriter<File>) -> io::Result<File> {
-    let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(file)
 }

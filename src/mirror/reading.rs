@@ -48,8 +48,11 @@ pub enum Read {
 
 impl Publisher<'_> {
     /// Checks everything in the mirror, and leaves a reading of each path of which others say why it is there.
+    ///
+    /// # Errors
+    /// When the mirror cannot be listed, read, or written. What is wrong with what it holds is [`Read::Faulty`].
     pub fn read(&self, jobs: usize) -> Result<Read, MirrorError> {
-        let before = self.readings()?;
+        let before = self.readings();
         let location = self.mirror.location();
         let believing = Believing::ItsOwn;
         let request = Request { paths: &[], believing, since: &[], now: SystemTime::now(), jobs };
@@ -58,6 +61,7 @@ impl Publisher<'_> {
             return Ok(Read::Faulty(report));
         }
         // What came or changed while the others were read, nobody has read.
+        let before = before?;
         let mut after = self.readings()?;
         after.retain(|part, reading| before.get(part) == Some(reading));
         let own = KeyId::of(&self.key().public());

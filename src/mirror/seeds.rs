@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Mirror, MirrorError,
+    conflict::Bits,
     layout::{HashPart, Object},
     location::Put,
     publish::{Entry, Published, Publisher},
@@ -51,6 +52,9 @@ impl Seed {
 
 impl Publisher<'_> {
     /// Takes paths of our store, and everything they refer to, as seeds. Says of each what came of it, references first.
+    ///
+    /// # Errors
+    /// [`MirrorError::Left`] when other bits of one are on record, by somebody who did not come to admit them; as [`Publisher::publish_all`].
     pub fn seed(&self, paths: &[StorePath], why: &str) -> Result<Vec<(StorePath, Published)>, MirrorError> {
         let closure = self.store.closure(paths)?;
         let mut rests_on: BTreeMap<&StorePath, BTreeSet<StorePath>> = BTreeMap::new();
@@ -99,9 +103,11 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// Leaves a record of a seed, unless it is admitted already.
+    /// Leaves a record of a seed, unless it is admitted already, or was with other bits: that it is a conflict shows when it is published.
     fn record(&self, info: &PathInfo, why: &str) -> Result<(), MirrorError> {
-        if self.mirror.narinfo(&info.path)?.is_some() {
+        let part = HashPart::of(&info.path);
+        let was_other = self.mirror.remembered(&part)?.is_some_and(|was| was.bits != Bits::found(info));
+        if was_other || self.mirror.narinfo(&info.path)?.is_some() {
             return Ok(());
         }
         let seed = Seed {
@@ -112,7 +118,7 @@ impl Publisher<'_> {
             references: info.references.clone(),
             why: why.to_owned(),
         };
-        let object = Object::Seed(HashPart::of(&info.path));
+        let object = Object::Seed(part.clone());
         if self.put_signed(&object, SEED_KIND, &seed)? == Put::New {
             return Ok(());
         }
@@ -120,10 +126,14 @@ impl Publisher<'_> {
         if there.is_some_and(|there| there.document.bits() == seed.bits()) {
             return Ok(());
         }
-        // Somebody found other bits before. If he came as far as to sign them, that is a conflict, which shows when ours are published.
-        let part = HashPart::of(&info.path);
-        let is_signed = self.mirror.admitted(&part)?.is_some() || !self.mirror.signed(&part)?.is_empty();
-        if is_signed { Ok(()) } else { Err(self.left(&object.name())) }
+        // Somebody found other bits before. If he came as far as to sign them, that is a conflict as well.
+        let (admitted, signed) = (self.mirror.admitted(&part)?, self.mirror.signed(&part)?);
+        let mut said = admitted.iter().chain(signed.values());
+        if said.any(|there| Bits::of(there) != Bits::found(info)) {
+            Ok(())
+        } else {
+            Err(self.left(&object.name()))
+        }
     }
 }
 

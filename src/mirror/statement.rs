@@ -77,6 +77,9 @@ impl Admission {
     }
 
     /// The statement about a path.
+    ///
+    /// # Errors
+    /// None that a value of this type could cause: that it cannot be written as JSON.
     pub fn statement(&self, info: &PathInfo) -> Result<Statement, AttestError> {
         let value = serde_json::to_value(self);
         let value = value.map_err(|error| AttestError::Malformed { why: error.to_string() })?;

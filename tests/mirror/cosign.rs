@@ -300,7 +300,12 @@ fn what_was_only_read_counts_for_nothing_and_says_so() {
     fs::remove_file(of_alice).unwrap();
     // What is faulty is not signed as read.
     let log = folder.join(Object::Log(fixture.lib.deriver.clone().unwrap()).name());
+    let was = fs::read(&log).unwrap();
     replace(&log, b"something else");
+    assert!(matches!(publisher.read(2).unwrap(), Read::Faulty(_)));
+    replace(&log, &was);
+    let statements = folder.join(Object::Attestation(part, KeyId::of(&alice.public())).name());
+    replace(&statements, b"something else\n");
     assert!(matches!(publisher.read(2).unwrap(), Read::Faulty(_)));
 }
 

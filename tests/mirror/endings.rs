@@ -4,9 +4,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::SystemTime,
 };
 
 use reprove::{
+    mirror::claims::Worker,
     nix::secret_key::{self, SecretKey},
     store::PathInfo,
 };
@@ -129,6 +131,20 @@ fn who_cosigns_goes_on_behind_what_cannot_be_read() {
     assert_eq!(code, Some(122), "{said}");
     assert_eq!(fates(&document), ["not-checked", "there"], "{document}");
     assert_eq!(document["unread"], serde_json::json!([]));
+}
+
+#[test]
+fn who_cosigns_while_somebody_removes_is_told_so() {
+    let fixture = Fixture::new();
+    let (there, _) = fixture.mirror("mirror");
+    let remover = Worker::of(&fixture.store).unwrap();
+    there.claim_everything(&remover, SystemTime::now()).unwrap();
+    let output = mirror(&fixture, "cosign", ("test-1", 1), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(122), "{said}");
+    assert!(said.contains("RP1430"), "{said}");
+    there.release_everything(&remover).unwrap();
+    assert_eq!(mirror(&fixture, "cosign", ("test-1", 1), &[]).status.code(), Some(0));
 }
 
 #[test]

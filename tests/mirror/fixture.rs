@@ -13,9 +13,8 @@ use reprove::{
         statement::Statement,
         verdict::{self, MachineRun, VerdictPredicate},
     },
-    build::run_record::{self, RunRecord},
+    build::RunRecord,
     graph::Graph,
-    machine::{End, Settings},
     mirror::{
         Mirror,
         check::{self, Believing, Report, Request},
@@ -35,6 +34,8 @@ use reprove::{
     },
     store::{Origin, PathInfo, Store},
 };
+
+use crate::support::run;
 
 /// The log of everything that was "built".
 pub const LOG: &[u8] = b"building\nbuilt\n";
@@ -268,25 +269,7 @@ impl Fixture {
 
 /// The record of a run that gave the very bits.
 fn record(n: u32, derivation: &StorePath) -> RunRecord {
-    let hex = "0".repeat(64);
-    RunRecord {
-        schema: run_record::SCHEMA.to_owned(),
-        run: format!("{n:064x}"),
-        drv: derivation.to_string(),
-        engine: "embedded 1".to_owned(),
-        bundle: hex.clone(),
-        settings: Settings::default(),
-        input: hex.clone(),
-        end: End::PoweredOff,
-        instructions: Some(1000),
-        state: None,
-        result: None,
-        console: hex,
-        console_bytes: 0,
-        output_drive: None,
-        outputs: Vec::new(),
-        error: None,
-    }
+    run::record(format!("{n:064x}"), derivation.to_string(), &"0".repeat(64))
 }
 
 /// The verdict on a path that was built, if it was: two rounds, the same bits.

@@ -10,10 +10,10 @@ use reprove::{
         gc::{Gc, Mode, OnBusy},
         layout::{HashPart, Object},
         location::Location,
-        publish::Publisher,
+        publish::{Published, Publisher},
         reading::Read,
     },
-    nix::secret_key::SecretKey,
+    nix::{secret_key::SecretKey, store_path::StorePath},
     store::{PathInfo, Store},
 };
 
@@ -139,4 +139,27 @@ fn a_seed_of_which_somebody_has_recorded_other_bits_is_told_of_and_not_admitted(
     fs::remove_file(narinfo(&fixture.folder("mirror"), &fixture.seed)).unwrap();
     publisher.seed(seed, "it has to begin somewhere").unwrap();
     assert_eq!(check_at(&fixture.folder("mirror"), &[&key], &[]).findings, []);
+}
+
+#[test]
+fn other_bits_of_a_seed_that_was_removed_are_a_conflict() {
+    let fixture = Fixture::new();
+    let key = key("test-1", 1);
+    let mirror = fixture.init("mirror", "", &key);
+    let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+    let stays = StorePath::from_base_name(format!("{}-stays", "7".repeat(32)).as_bytes()).unwrap();
+    let drv = fixture.seed.deriver.clone().unwrap();
+    let stays = object(&fixture.store, &(drv.clone(), stays), &[], "stays").path;
+    publisher.seed(&[fixture.seed.path.clone(), stays.clone()], "to begin with").unwrap();
+    let worker = Worker::of(&fixture.store).unwrap();
+    let (mirror, key, worker, roots) = (&mirror, &key, &worker, std::slice::from_ref(&stays));
+    let gc =
+        Gc { mirror, key, worker, roots, mode: Mode::Remove, busy: OnBusy::Refuse, leftovers: None, jobs: 1 };
+    assert_eq!(gc.run().unwrap().paths, std::slice::from_ref(&fixture.seed.path));
+    let elsewhere = Store::open(&fixture.folder("elsewhere")).unwrap();
+    object(&elsewhere, &(drv, fixture.seed.path.clone()), &[], "other bits");
+    let others = Publisher::new(mirror, key, &elsewhere).unwrap();
+    let seeded = others.seed(std::slice::from_ref(&fixture.seed.path), "it was there").unwrap();
+    let admitted = fixture.seed.nar_hash;
+    assert_eq!(seeded, [(fixture.seed.path.clone(), Published::Conflict { admitted })]);
 }

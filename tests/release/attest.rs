@@ -3,37 +3,18 @@
 use std::{fs, path::Path};
 
 use reprove::{
-    build::{RunRecord, run_record},
-    machine::{End, Settings},
     nix::nar::NarHasher,
     store::{Store, write_nar},
 };
 
-use crate::{fail, people::Project, succeed};
+use crate::{fail, people::Project, succeed, support};
 
 const PATH: &str = "/nix/store/00000000000000000000000000000000-a";
 
 /// A run in the store that `reprove` works with in `dir`; its id.
 fn run(dir: &Path) -> String {
     let hex = "ab".repeat(32);
-    let record = RunRecord {
-        schema: run_record::SCHEMA.to_owned(),
-        run: hex.clone(),
-        drv: format!("{PATH}.drv"),
-        engine: "embedded 1".to_owned(),
-        bundle: hex.clone(),
-        settings: Settings::default(),
-        input: hex.clone(),
-        end: End::PoweredOff,
-        instructions: Some(1000),
-        state: None,
-        result: None,
-        console: hex,
-        console_bytes: 0,
-        output_drive: None,
-        outputs: Vec::new(),
-        error: None,
-    };
+    let record = support::run::record(hex.clone(), format!("{PATH}.drv"), &hex);
     let drv = format!("{PATH}.drv").parse().unwrap();
     Store::open(&dir.join("state")).unwrap().save_run(&drv, &record, &[]).unwrap().to_string()
 }

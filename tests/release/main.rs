@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // what is not as expected ends the test
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod archive;
 mod attest;
 mod hostile;

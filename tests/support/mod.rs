@@ -9,4 +9,6 @@ pub mod guest;
 #[allow(dead_code)]
 pub mod nix;
 #[allow(dead_code)]
+pub mod run;
+#[allow(dead_code)]
 pub mod schema;

@@ -91,7 +91,9 @@ fn exit(error: &MirrorError) -> Exit {
         | MirrorError::Left { .. }
         | MirrorError::Lost { .. }
         | MirrorError::Graph(_) => Exit::HASH_MISMATCH,
-        MirrorError::NotClosed { .. } | MirrorError::Contended { .. } => Exit::NotChecked,
+        MirrorError::NotClosed { .. } | MirrorError::Contended { .. } | MirrorError::Removing { .. } => {
+            Exit::NotChecked
+        }
         MirrorError::Attest(_) => Exit::Usage,
         _ => Exit::Internal,
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     graph::Graph,
     mirror::{
-        Mirror,
+        Mirror, MirrorError,
         claims::Worker,
         escrow::Kept,
         populate::{Fate, OnRefused, PATIENCE, Populate as Filling},
@@ -109,8 +109,6 @@ impl Populate {
         self.gather(&realiser, &workshop)?;
         somebody_stands_for(&self.taken.seeds, &workshop.store)?;
         let worker = Worker::of(&workshop.store)?;
-        let seeded =
-            mirror.while_at_work(&worker, |_| publisher.seed(&self.taken.seeds, self.taken.why()))??;
         let native = HostNix::new(closure, &realiser);
         let filling = Filling {
             mirror: &mirror,
@@ -124,7 +122,13 @@ impl Populate {
             refused: if self.retry { OnRefused::Retry } else { OnRefused::Keep },
             patience: PATIENCE,
         };
-        let fates = filling.run();
+        // Seeds stay until something is built from them.
+        let (seeded, fates) = match &self.taken.seeds[..] {
+            [] => (Vec::new(), filling.run()),
+            seeds => mirror.while_at_work(&worker, |_| -> Result<_, MirrorError> {
+                Ok((publisher.seed(seeds, self.taken.why())?, filling.run()))
+            })??,
+        };
         let ended = Ending::of(&mirror, &key).and(filling.tidy_claims());
         let mut exit = Exit::Success;
         for published in seeded.iter().map(|(_, published)| published) {

@@ -210,7 +210,7 @@ struct Checker<'a> {
     believed: Believed,
 }
 
-/// How often a mirror is looked at, when something seems to be wrong with it and it has changed meanwhile.
+/// How often a mirror is looked at, when something seems to be wrong with it that may be because it has changed meanwhile.
 const LOOKS: usize = 3;
 
 /// Checks a mirror. It may be written meanwhile: what is listed is not of one moment, and what was listed may have been removed on
@@ -226,26 +226,39 @@ pub fn check(location: &Location, request: &Request<'_>) -> Result<Report, Mirro
     let policy = Policy::from_json(&document)?;
     let named = policy.signers()?;
     let checker = Checker { location, policy, believed: Believed::new(named, request.believing) };
-    let mut looks = 1;
-    loop {
+    let mut before: Option<Report> = None;
+    for _ in 1..LOOKS {
         let (report, listed) = checker.look(&document, request)?;
-        if report.findings.is_empty() || looks == LOOKS || !checker.has_changed_since(&listed) {
+        let again = before.as_ref().is_some_and(|before| before.findings == report.findings);
+        if again || !report.findings.iter().any(Finding::may_be_of_a_moment) || checker.is_still(&listed) {
             return Ok(report);
         }
-        looks += 1;
+        before = Some(report);
+    }
+    checker.look(&document, request).map(|(report, _)| report)
+}
+
+/// The names of what a mirror holds when it is listed; nothing where it was not.
+type Seen = Option<BTreeSet<String>>;
+
+/// All but who is at work.
+fn seen(listed: &[(String, u64)]) -> BTreeSet<String> {
+    let stays = |name: &&String| !matches!(Object::parse(name), Some(Object::Claim(..)));
+    listed.iter().map(|(name, _)| name).filter(stays).cloned().collect()
+}
+
+impl Finding {
+    /// Whether it may be so because somebody wrote, or removed something on record, while it was looked at.
+    fn may_be_of_a_moment(&self) -> bool {
+        match self.kind {
+            Kind::Damaged | Kind::NotClosed | Kind::Gone | Kind::Unsigned | Kind::Unlisted => true,
+            Kind::BelowPolicy | Kind::Conflict | Kind::Outdated | Kind::Stale | Kind::Unread => false,
+        }
     }
 }
 
-/// What was in when a mirror was listed, and what had been removed. Nothing where it was not listed.
-type InAndOut = Option<BTreeSet<String>>;
-
-fn in_and_out(listed: &[(String, u64)]) -> BTreeSet<String> {
-    let tells = |name: &&String| matches!(Object::parse(name), Some(Object::NarInfo(_) | Object::Removed(_)));
-    listed.iter().map(|(name, _)| name).filter(tells).cloned().collect()
-}
-
 impl Checker<'_> {
-    fn look(&self, document: &[u8], request: &Request<'_>) -> Result<(Report, InAndOut), MirrorError> {
+    fn look(&self, document: &[u8], request: &Request<'_>) -> Result<(Report, Seen), MirrorError> {
         let by_own_keys = matches!(request.believing, Believing::ItsOwn);
         let mut report = Report { by_own_keys, ..Report::default() };
         report.add(self.policy_signatures(document));
@@ -255,7 +268,7 @@ impl Checker<'_> {
         report.add(found);
         let (paths, listed) = if request.paths.is_empty() {
             let listed = self.location.list("")?;
-            let was = in_and_out(&listed);
+            let was = seen(&listed);
             let paths = self.whole(listed, request.jobs, &mut report);
             self.against_snapshots(request, &snapshots, &Scope::Whole, &paths, &mut report);
             (paths, Some(was))
@@ -270,10 +283,10 @@ impl Checker<'_> {
         Ok((report, listed))
     }
 
-    /// Whether paths have come or gone. Where that cannot be seen, what was found stands.
-    fn has_changed_since(&self, was: &InAndOut) -> bool {
+    /// Whether nothing has come or gone since it was listed. Where it was not, nobody knows.
+    fn is_still(&self, was: &Seen) -> bool {
         let Some(was) = was else { return false };
-        self.location.list("").is_ok_and(|listed| in_and_out(&listed) != *was)
+        self.location.list("").is_ok_and(|listed| seen(&listed) == *was)
     }
 
     /// The whole mirror, by what is listed.

@@ -8,7 +8,8 @@ use crate::{
         layout::{FileHash, HashPart, KeyId, Object},
         memory::{REMOVAL_KIND, Removal},
         parallel::parallel,
-        snapshot::{self, Listed, ListedPath, Loss, Lost, Snapshot, Time},
+        snapshot::{self, Listed, ListedPath, Loss, Lost, Snapshot},
+        time::Time,
     },
     nix::signature::PublicKey,
 };

@@ -174,13 +174,12 @@ impl Gc<'_> {
         if self.mode == Mode::DryRun {
             return self.sweep(None);
         }
+        if self.busy == OnBusy::GoOn {
+            self.mirror.overrule()?;
+        }
         let now = SystemTime::now();
         if self.mirror.claim_everything(self.worker, now)? == Claimed::Theirs {
-            if self.busy == OnBusy::Refuse {
-                return Err(GcError::Busy { workers: 1 });
-            }
-            self.mirror.overrule()?;
-            self.mirror.claim_everything(self.worker, now)?;
+            return Err(GcError::Busy { workers: 1 });
         }
         // Who began before that is seen here; who begins after it sees that claim.
         let gone = match self.mirror.at_work(now) {
@@ -224,7 +223,7 @@ impl Gc<'_> {
             }
         }
         gone.leftovers = left;
-        if let Some(hold) = hold {
+        if let Some(hold) = hold.filter(|_| !doomed.is_empty() || !gone.objects.is_empty()) {
             self.remove(&listed, &known, &doomed, &gone, hold)?;
         }
         Ok(gone)
@@ -429,8 +428,14 @@ impl Gc<'_> {
             }
             return Err(error);
         }
-        // The narinfos are out: one that is there has come in since.
-        let others = gone.objects.keys().filter(|name| !is_narinfo(name));
+        // The narinfos are out: one that is there has come in since, and keeps what is its own.
+        let mut came = BTreeSet::new();
+        for part in doomed {
+            if self.mirror.location.open(&Object::NarInfo(part.clone()).name())?.is_some() {
+                came.extend(known.get(part).into_iter().flat_map(|one| &one.objects));
+            }
+        }
+        let others = gone.objects.keys().filter(|name| !is_narinfo(name) && !came.contains(name));
         let (first, others): (Vec<&String>, Vec<&String>) = others.partition(|name| is_signature(name));
         self.delete(first)?;
         self.delete(others)

@@ -9,7 +9,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    admission::Refusal, conflict::Conflict, document::Told, policy::Policy, snapshot::Time, statement::Ground,
+    admission::Refusal, conflict::Conflict, document::Told, policy::Policy, statement::Ground, time::Time,
 };
 use crate::nix::{hash::NarHash, store_path::StorePath};
 

@@ -43,6 +43,9 @@ pub struct Bucket {
 
 impl Bucket {
     /// The bucket at `s3://…`, `gs://…` or `az://…`; `None` for any other scheme.
+    ///
+    /// # Errors
+    /// An address that the service could not have, and credentials that cannot be read. Nothing is asked of the service yet.
     pub fn new(address: &str) -> io::Result<Option<Self>> {
         let Some((scheme, rest)) = address.split_once("://") else { return Ok(None) };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));

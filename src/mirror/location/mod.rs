@@ -215,6 +215,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
 
 impl Location {
     /// The location at `address`. A folder need not be there yet.
+    ///
+    /// # Errors
+    /// [`LocationError::Address`] for what names no place, [`LocationError::Bucket`] for a bucket that cannot be reached with what the environment says.
     pub fn parse(address: &str) -> Result<Self, LocationError> {
         let bucket = Bucket::new(address);
         let bucket =
@@ -276,6 +279,9 @@ impl Location {
     }
 
     /// The bytes of a small object, `most` at the most; `None` when it is not there.
+    ///
+    /// # Errors
+    /// [`LocationError::TooLarge`] for a longer one; when the location fails. That nothing is there is none.
     pub fn get(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, LocationError> {
         let Some(opened) = self.open(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -288,16 +294,25 @@ impl Location {
     }
 
     /// The object, to be read; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the location fails. That nothing is there is none.
     pub fn open(&self, name: &str) -> Result<Option<Opened>, LocationError> {
         self.objects.open(name).map_err(self.failed(name))
     }
 
     /// The same, with its bytes from `offset` on.
+    ///
+    /// # Errors
+    /// As [`Location::open`].
     pub fn open_at(&self, name: &str, offset: u64) -> Result<Option<Opened>, LocationError> {
         self.objects.open_at(name, offset).map_err(self.failed(name))
     }
 
     /// Name and size of everything whose name begins with `prefix`, sorted.
+    ///
+    /// # Errors
+    /// [`LocationError::NotListed`] where only single objects can be asked for, [`LocationError::TooMany`] for more than are kept in memory.
     pub fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, LocationError> {
         self.listable()?;
         let (mut found, mut too_many) = (Vec::new(), false);
@@ -316,12 +331,18 @@ impl Location {
     }
 
     /// Creates an object, durably.
+    ///
+    /// # Errors
+    /// [`LocationError::ReadOnly`] for what somebody serves; when the location fails. That the name is taken is none.
     pub fn put_new(&self, name: &str, bytes: &[u8]) -> Result<Put, LocationError> {
         self.writable()?;
         self.objects.put_new(name, bytes).map_err(self.failed(name))
     }
 
     /// Creates an object of a file's bytes, from where it stands, durably.
+    ///
+    /// # Errors
+    /// As [`Location::put_new`].
     pub fn put_new_file(&self, name: &str, file: &mut File) -> Result<Put, LocationError> {
         self.writable()?;
         self.objects.put_new_file(name, file).map_err(self.failed(name))
@@ -335,6 +356,9 @@ impl Location {
 
     /// Puts other bytes in the place of an object if its bytes still are `was`, and says whether they were. Of several who do it at
     /// once one does.
+    ///
+    /// # Errors
+    /// As [`Location::put_new`]. That others were faster is none.
     pub fn exchange(&self, name: &str, was: &[u8], bytes: &[u8]) -> Result<bool, LocationError> {
         self.writable()?;
         self.objects.exchange(name, was, bytes).map_err(self.failed(name))
@@ -347,6 +371,9 @@ impl Location {
     }
 
     /// Removes an object.
+    ///
+    /// # Errors
+    /// As [`Location::put_new`]. That nothing is there is none.
     pub fn delete(&self, name: &str) -> Result<(), LocationError> {
         self.writable()?;
         self.objects.delete(name).map_err(self.failed(name))
