@@ -340,6 +340,8 @@ impl Populate<'_> {
             native: self.native,
             member,
         };
+        // Before anything is kept for it.
+        bench.engines(index)?;
         let inputs = bench.inputs(index)?;
         let mut sources = self.sources(index)?;
         let target = bench.verify(index)?;

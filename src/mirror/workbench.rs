@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Read as _};
 use super::{Mirror, MirrorError};
 use crate::{
     graph::{self, Choice, Frontier, Graph, Plan},
-    machine::Arch,
+    machine::{Arch, Engine},
     nix::{hash::NarHash, store_path::StorePath},
     schedule::{Member, OnFailure, RealiseError, Realiser},
     store::{PathInfo, RunId, StoreError},
@@ -83,24 +83,30 @@ impl Workbench<'_> {
         Ok(inputs)
     }
 
-    /// Builds it as often and in as many machines as the policy says.
-    pub(super) fn verify(&self, index: usize) -> Result<TargetResult, Obstacle> {
+    /// The machines that the policy names for it, if it is admitted at all and these are the ones that we have.
+    pub(super) fn engines(&self, index: usize) -> Result<Vec<Engine>, Obstacle> {
         let node = &self.graph.nodes()[index];
-        let policy = self.mirror.policy();
-        let engines = policy.engines(&node.derivation.system);
+        let engines = self.mirror.policy().engines(&node.derivation.system);
         let system = || String::from_utf8_lossy(&node.derivation.system).into_owned();
         let arch = Arch::of_system(&node.derivation.system);
         let (Some(first), Some(arch)) = (engines.first(), arch) else {
             return Err(Obstacle::NotNow(format!("the mirror's policy admits nothing for {}", system())));
         };
         match self.realiser.machines.engine(arch) {
-            Ok(engine) if engine == *first => {}
+            Ok(engine) if engine == *first => Ok(engines),
             _ => {
                 let why =
                     format!("the mirror's policy wants {} builds in the machine {}", system(), first.name());
-                return Err(Obstacle::NotNow(format!("{why}: name it with --machine")));
+                Err(Obstacle::NotNow(format!("{why}: name it with --machine")))
             }
         }
+    }
+
+    /// Builds it as often and in as many machines as the policy says.
+    pub(super) fn verify(&self, index: usize) -> Result<TargetResult, Obstacle> {
+        let engines = self.engines(index)?;
+        let node = &self.graph.nodes()[index];
+        let policy = self.mirror.policy();
         let rounds = RoundPlan::new(policy.rounds, self.realiser.settings.clone(), &[]);
         let outputs = node.derivation.outputs.keys().cloned().collect();
         let target = Target {

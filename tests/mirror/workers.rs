@@ -26,7 +26,7 @@ use reprove::{
     store::{Origin, PathInfo, Store},
 };
 
-use crate::fixture::{Fixture, key, policy, replace};
+use crate::fixture::{Fixture, files, key, policy, replace};
 
 /// Passes on what is noted.
 struct Notes(Mutex<mpsc::Sender<String>>);
@@ -184,6 +184,27 @@ fn what_is_left_out_is_there_or_is_missed_and_nobody_builds_it() {
     // What matches is to be there in the end as well, whoever needs it.
     let both = fates(&full, &only(&format!("^{lib}$")));
     assert_eq!(both, own(&[(lib, "In(There)"), (tool, "In(There)")]));
+}
+
+#[test]
+fn for_what_the_policy_does_not_admit_nothing_is_kept() {
+    let fixture = Fixture::new();
+    let key = key("test-1", 1);
+    let (graph, index) = fixture.derivations.graph(fixture.seed.deriver.as_ref().unwrap());
+    for (policy, expected) in [
+        ("[systems]\nx86_64-linux = [\"qemu\"]\n", "the mirror's policy admits nothing for riscv64-linux"),
+        ("[systems]\nriscv64-linux = [\"qemu\"]\n", "wants riscv64-linux builds in the machine qemu"),
+    ] {
+        let mirror = fixture.init(&expected.replace(' ', "-"), policy, &key).seen_by(&key).unwrap();
+        let folder = fixture.dir.path().join(expected.replace(' ', "-"));
+        let before = files(&folder);
+        let (filling, _notes) = Filling::in_dir(&fixture.dir.path().join("mine"));
+        let publisher = Publisher::new(&mirror, &key, &fixture.store).unwrap();
+        let fates = filling.run(&mirror, &publisher, &graph);
+        let [(one, Fate::NotNow(why))] = &fates[..] else { panic!("{fates:?}") };
+        assert!(*one == index && why.contains(expected), "{why}");
+        assert!(files(&folder) == before);
+    }
 }
 
 #[test]
