@@ -111,8 +111,10 @@ impl Worker {
     pub fn of(store: &Store) -> Result<Self, MirrorError> {
         let file = store.root().join("worker");
         if !file.exists() {
+            let mut random = [0; 16];
+            std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
             let mut pending = store.pending()?;
-            writeln!(pending.file(), "{}", random()?)?;
+            writeln!(pending.file(), "{}", HEXLOWER.encode(&random))?;
             pending.place(&file)?;
         }
         let text = std::fs::read_to_string(&file)?;
@@ -155,17 +157,19 @@ impl Mirror {
     /// [`MirrorError::Removing`] while somebody does.
     pub fn while_at_work<T>(
         &self,
-        worker: &Worker,
+        store: &Store,
         work: impl FnOnce(&Hold<'_>) -> T,
     ) -> Result<T, MirrorError> {
-        // One for each time: another process of this worker does not end it.
-        let part = HashPart::of_name(&format!("{} {}", worker.0, random()?));
-        if self.claim_part(&part, worker, SystemTime::now())? == Claimed::Theirs {
+        let worker = Worker::of(store)?;
+        // One for each process of a worker: none ends another's, and the claim of one that was killed is taken up by the next.
+        let (number, _alone) = store.number("at-work")?;
+        let part = HashPart::of_name(&format!("{} {number}", worker.0));
+        if self.claim_part(&part, &worker, SystemTime::now())? == Claimed::Theirs {
             return Err(MirrorError::Removing { address: self.location.address().to_owned() });
         }
-        let made = self.renewing(part.clone(), worker, RENEWED, work);
+        let made = self.renewing(part.clone(), &worker, RENEWED, work);
         // A claim that stays is over soon, and costs nobody what was made.
-        let _ = self.release_one(&part, worker, SystemTime::now());
+        let _ = self.release_one(&part, &worker, SystemTime::now());
         Ok(made)
     }
 
@@ -389,13 +393,6 @@ impl Mirror {
     }
 }
 
-/// A name that nobody else has.
-fn random() -> Result<String, MirrorError> {
-    let mut random = [0; 16];
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
-    Ok(HEXLOWER.encode(&random))
-}
-
 /// A time as claims state it.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -497,22 +494,26 @@ mod tests {
 
     #[test]
     fn who_is_at_nothing_in_particular_keeps_nobody_from_work_and_nothing_is_removed_meanwhile() {
-        let (_dir, mirror, [a, b], drv) = mirror_of_two();
+        let (dir, mirror, [_, b], drv) = mirror_of_two();
+        let [first, second] = ["a", "b"].map(|name| Store::open(&dir.path().join(name)).unwrap());
         let now = SystemTime::now();
-        let at_work = mirror.while_at_work(&a, |hold| {
+        let claimed = |hold: &Hold<'_>| {
+            assert!(hold.is_unbroken().unwrap());
+            mirror.claimed().unwrap()
+        };
+        let was_first = mirror.while_at_work(&first, |hold| {
             assert_eq!(mirror.claim(&drv, &b, now).unwrap(), Claimed::Ours);
-            assert!(hold.is_unbroken().unwrap());
             // Two of them do not wait for each other, be they of one worker.
-            let both = mirror.while_at_work(&b, |_| mirror.at_work(now).unwrap()).unwrap();
-            assert_eq!(mirror.while_at_work(&a, |_| mirror.at_work(now).unwrap()).unwrap(), both);
-            assert!(hold.is_unbroken().unwrap());
-            both
+            let both = mirror.while_at_work(&second, |hold| claimed(hold).len()).unwrap();
+            assert_eq!((mirror.while_at_work(&first, |hold| claimed(hold).len()).unwrap(), both), (3, 3));
+            mirror.release(&drv, &b).unwrap();
+            claimed(hold)
         });
-        assert_eq!(at_work.unwrap(), 3);
-        mirror.release(&drv, &b).unwrap();
         assert_eq!((mirror.at_work(now).unwrap(), mirror.claimed().unwrap().len()), (0, 0));
+        // The next one has the claim that the first one would have left if it had been killed.
+        assert_eq!(mirror.while_at_work(&first, claimed).unwrap(), was_first.unwrap());
         mirror.claim_everything(&b, now).unwrap();
-        assert_eq!(mirror.while_at_work(&a, |_| ()).unwrap_err().code().0, 1430);
+        assert_eq!(mirror.while_at_work(&first, |_| ()).unwrap_err().code().0, 1430);
         assert_eq!(mirror.claimed().unwrap(), [HashPart::nobody()].into());
     }
 

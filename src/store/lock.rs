@@ -32,6 +32,23 @@ impl Store {
         Ok(Guard { _file: file })
     }
 
+    /// The lowest number that nobody else has who is at the same kind of work, until the guard is dropped: whoever begins again after
+    /// being killed gets the one that they had, unless others have begun meanwhile.
+    ///
+    /// # Errors
+    /// A state directory that cannot be written.
+    pub fn number(&self, kind: &str) -> Result<(u32, Guard), StoreError> {
+        let mut number = 0;
+        loop {
+            let path = self.dir("locks").join(format!("{kind}-{number}.lock"));
+            let file = open(&path)?;
+            if attempt(&file, FlockOperation::NonBlockingLockExclusive).context("lock", &path)? {
+                return Ok((number, Guard { _file: file }));
+            }
+            number += 1;
+        }
+    }
+
     /// Runs `work` while no other process has this store open, or says [`StoreError::InUse`].
     pub(super) fn alone<T>(
         &mut self,

@@ -15,7 +15,6 @@ use crate::{
     },
     mirror::{
         Mirror, MirrorError,
-        claims::Worker,
         cosign::{Cosign as Signing, Cosigned, CosignedAll},
         populate::OnRefused,
         publish::{Published, Publisher},
@@ -111,7 +110,7 @@ impl Cosign {
         }
         let rebuild = Rebuild { mirror: &mirror, realiser: &realiser, jobs: self.running.jobs().get() };
         let refused = if self.retry { OnRefused::Retry } else { OnRefused::Keep };
-        let (seeded, signed) = mirror.while_at_work(&Worker::of(&bench.store)?, |hold| {
+        let (seeded, signed) = mirror.while_at_work(&bench.store, |hold| {
             let seeded = publisher.seed(&self.taken.seeds, self.taken.why())?;
             let signed = Signing { rebuild, publisher: &publisher, refused, hold }.run()?;
             Ok::<_, MirrorError>((seeded, signed))

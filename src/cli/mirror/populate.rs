@@ -125,7 +125,7 @@ impl Populate {
         // Seeds stay until something is built from them.
         let (seeded, fates) = match &self.taken.seeds[..] {
             [] => (Vec::new(), filling.run()),
-            seeds => mirror.while_at_work(&worker, |_| -> Result<_, MirrorError> {
+            seeds => mirror.while_at_work(&workshop.store, |_| -> Result<_, MirrorError> {
                 Ok((publisher.seed(seeds, self.taken.why())?, filling.run()))
             })??,
         };
