@@ -282,8 +282,7 @@ impl Mirror {
 /// # Errors
 /// [`MirrorError::NotASigner`]: nobody would believe what it signs.
 pub fn check_signer(signers: &Signers, key: &SecretKey) -> Result<(), MirrorError> {
-    let public = key.public();
-    if signers.contributors.iter().any(|one| one.nix.contains(&public)) {
+    if signers.has_nix_key(&key.public()) {
         return Ok(());
     }
     Err(MirrorError::NotASigner { key: key.name().to_owned() })

@@ -225,7 +225,7 @@ impl Populate<'_> {
                     input.for_each(|input| needed.entry(input).or_default().extend(outputs.iter().cloned()));
                 }
             }
-            if !matches!(held, Ok(true)) || self.frontier.targets.contains(&index) {
+            if !matches!(held, Ok(true)) || self.frontier.targets.binary_search(&index).is_ok() {
                 wanted.insert(index, outputs);
             }
             unread.extend(held.err().map(|error| (index, error)));

@@ -133,8 +133,12 @@ struct ContributorText {
     openpgp: Vec<String>,
 }
 
-fn too_many() -> SignersError {
-    SignersError::Malformed { why: format!("more than {MAX_KEYS} contributors or keys") }
+/// That there are not more than anybody can look after.
+fn check_number(contributors: usize, keys: usize) -> Result<(), SignersError> {
+    if contributors.max(keys) > MAX_KEYS {
+        return Err(SignersError::Malformed { why: format!("more than {MAX_KEYS} contributors or keys") });
+    }
+    Ok(())
 }
 
 impl Signers {
@@ -144,10 +148,10 @@ impl Signers {
         let Text { threshold, contributor } =
             toml::from_str(text).map_err(|error| malformed(error.to_string().trim_end().to_owned()))?;
         // Before any file is read.
-        let keys: usize = contributor.iter().map(|one| one.nix.len() + one.openpgp.len()).sum();
-        if contributor.len().max(keys) > MAX_KEYS {
-            return Err(too_many());
-        }
+        check_number(
+            contributor.len(),
+            contributor.iter().map(|one| one.nix.len() + one.openpgp.len()).sum(),
+        )?;
         let contributors =
             contributor.into_iter().map(|one| one.read(read)).collect::<Result<Vec<_>, _>>()?;
         Signers::new(threshold, contributors)
@@ -158,10 +162,10 @@ impl Signers {
     /// # Errors
     /// A threshold that cannot be meant, one person who would count as two, and more keys than anybody can look after.
     pub fn new(threshold: usize, contributors: Vec<Contributor>) -> Result<Self, SignersError> {
-        let keys: usize = contributors.iter().map(|one| one.nix.len() + one.openpgp.len()).sum();
-        if contributors.len().max(keys) > MAX_KEYS {
-            return Err(too_many());
-        }
+        check_number(
+            contributors.len(),
+            contributors.iter().map(|one| one.nix.len() + one.openpgp.len()).sum(),
+        )?;
         if threshold == 0 || threshold > contributors.len() {
             return Err(SignersError::Threshold { threshold, contributors: contributors.len() });
         }
@@ -182,6 +186,11 @@ impl Signers {
     /// Every ed25519 key, and whose it is.
     pub fn nix_keys(&self) -> impl Iterator<Item = (&str, &PublicKey)> + Clone {
         self.contributors.iter().flat_map(|one| one.nix.iter().map(|key| (one.name.as_str(), key)))
+    }
+
+    /// Whether an ed25519 key is of one of them.
+    pub fn has_nix_key(&self, key: &PublicKey) -> bool {
+        self.nix_keys().any(|(_, own)| own == key)
     }
 
     fn check_that_nobody_is_two(&self) -> Result<(), SignersError> {

@@ -321,11 +321,15 @@ pub fn publish(publisher: &Publisher<'_>, info: &PathInfo, admission: &Admission
 }
 
 pub fn check_at(folder: &Path, believed: &[&SecretKey], paths: &[StorePath]) -> Report {
-    let location = Location::parse(folder.to_str().unwrap()).unwrap();
+    check_in(&Location::parse(folder.to_str().unwrap()).unwrap(), believed, paths)
+}
+
+/// The same, wherever it lies.
+pub fn check_in(location: &Location, believed: &[&SecretKey], paths: &[StorePath]) -> Report {
     let believed: Vec<_> = believed.iter().map(|key| key.public()).collect();
     let believing = if believed.is_empty() { Believing::ItsOwn } else { Believing::Keys(&believed) };
     let request = Request { paths, believing, since: &[], now: SystemTime::now(), jobs: 2 };
-    check::check(&location, &request).unwrap()
+    check::check(location, &request).unwrap()
 }
 
 /// Every file below a folder, by its path in it; not what is being written.

@@ -30,7 +30,8 @@ use crate::{
     watched::dying,
 };
 
-fn collect(mirror: &Mirror, store: &Store, roots: &[StorePath], mode: Mode) -> Result<Gone, GcError> {
+/// Removes what these do not need, or says what would be, while nobody is at work.
+pub fn collect(mirror: &Mirror, store: &Store, roots: &[StorePath], mode: Mode) -> Result<Gone, GcError> {
     with(mirror, store, roots, mode, OnBusy::Refuse, None)
 }
 

@@ -1,35 +1,26 @@
 //! What happens to a mirror while somebody else looks at it, or is at work on it.
 
-use std::{fs, path::Path, time::SystemTime};
+use std::{fs, path::Path};
 
 use reprove::{
     mirror::{
         Mirror,
-        check::{self, Believing, Report, Request},
-        claims::Worker,
-        gc::{Gc, Mode, OnBusy},
+        gc::Mode,
         layout::{HashPart, Object},
-        location::Location,
         publish::{Published, Publisher},
         reading::Read,
     },
-    nix::{secret_key::SecretKey, store_path::StorePath},
+    nix::store_path::StorePath,
     store::{PathInfo, Store},
 };
 
 use crate::{
     cosign::{all_by, two},
-    fixture::{Fixture, check_at, key, object},
+    fixture::{Fixture, check_at, check_in, key, object},
+    gc::collect,
     serve::mirror_at,
     watched::{Doing, meanwhile},
 };
-
-fn look(location: &Location, believed: &SecretKey) -> Report {
-    let keys = [believed.public()];
-    let believing = Believing::Keys(&keys);
-    let request = Request { paths: &[], believing, since: &[], now: SystemTime::now(), jobs: 2 };
-    check::check(location, &request).unwrap()
-}
 
 /// The file of a path's narinfo.
 fn narinfo(folder: &Path, info: &PathInfo) -> std::path::PathBuf {
@@ -49,7 +40,7 @@ fn what_is_admitted_while_the_mirror_is_listed_is_no_fault() {
     // The first object that is read after the list.
     let reads_it = |doing: &Doing<'_>| matches!(doing, Doing::Reading(name) if name.ends_with(".narinfo"));
     let location = meanwhile(&folder, reads_it, move || fs::rename(aside, late).unwrap());
-    let report = look(&location, &key);
+    let report = check_in(&location, &[&key], &[]);
     assert_eq!((report.findings, report.paths), (vec![], 3));
 }
 
@@ -69,14 +60,11 @@ fn what_is_removed_on_record_while_the_mirror_is_read_is_no_fault() {
         let (state, at, root) = (fixture.folder("gc"), folder.clone(), fixture.seed.path.clone());
         let removes = move || {
             let (mirror, store) = (mirror_at(&at), Store::open(&state).unwrap());
-            let worker = Worker::of(&store).unwrap();
-            let (roots, mode, busy) = (std::slice::from_ref(&root), Mode::Remove, OnBusy::Refuse);
-            let (mirror, worker, key) = (&mirror, &worker, &crate::fixture::key("test-1", 1));
-            let gc = Gc { mirror, key, worker, roots, mode, busy, leftovers: None, jobs: 1 };
-            assert_eq!(gc.run().unwrap().paths.len(), 2);
+            let gone = collect(&mirror, &store, std::slice::from_ref(&root), Mode::Remove).unwrap();
+            assert_eq!(gone.paths.len(), 2);
         };
         let reads_it = move |doing: &Doing<'_>| matches!(doing, Doing::Reading(name) if is_it(name));
-        let report = look(&meanwhile(&folder, reads_it, removes), &key);
+        let report = check_in(&meanwhile(&folder, reads_it, removes), &[&key], &[]);
         assert_eq!((report.findings, report.paths, report.removed), (vec![], 1, 2), "{object}");
     }
 }
@@ -151,14 +139,11 @@ fn other_bits_of_a_seed_that_was_removed_are_a_conflict() {
     let drv = fixture.seed.deriver.clone().unwrap();
     let stays = object(&fixture.store, &(drv.clone(), stays), &[], "stays").path;
     publisher.seed(&[fixture.seed.path.clone(), stays.clone()], "to begin with").unwrap();
-    let worker = Worker::of(&fixture.store).unwrap();
-    let (mirror, key, worker, roots) = (&mirror, &key, &worker, std::slice::from_ref(&stays));
-    let gc =
-        Gc { mirror, key, worker, roots, mode: Mode::Remove, busy: OnBusy::Refuse, leftovers: None, jobs: 1 };
-    assert_eq!(gc.run().unwrap().paths, std::slice::from_ref(&fixture.seed.path));
+    let gone = collect(&mirror, &fixture.store, &[stays], Mode::Remove).unwrap();
+    assert_eq!(gone.paths, std::slice::from_ref(&fixture.seed.path));
     let elsewhere = Store::open(&fixture.folder("elsewhere")).unwrap();
     object(&elsewhere, &(drv, fixture.seed.path.clone()), &[], "other bits");
-    let others = Publisher::new(mirror, key, &elsewhere).unwrap();
+    let others = Publisher::new(&mirror, &key, &elsewhere).unwrap();
     let seeded = others.seed(std::slice::from_ref(&fixture.seed.path), "it was there").unwrap();
     let admitted = fixture.seed.nar_hash;
     assert_eq!(seeded, [(fixture.seed.path.clone(), Published::Conflict { admitted })]);

@@ -94,11 +94,11 @@ struct Derivation {
 impl Populate {
     /// Fills it and prints what became of everything.
     pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        self.work.takes_nothing_on_trust()?;
         let json = self.json.open()?;
         let key = read::secret_key(&self.key)?;
         let mirror = Mirror::open(to_write(&self.location)?)?.seen_by(&key)?;
         let kept = Kept::new(&mirror);
-        self.work.takes_nothing_on_trust()?;
         let engines = mirror.policy().all_engines();
         let workshop = self.work.open_in(context, Interrupted::GoOn, &engines)?;
         let closure = &workshop.closure;

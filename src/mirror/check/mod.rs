@@ -181,13 +181,13 @@ impl Believed {
             });
             with.filter(|one| !one.nix.is_empty()).collect()
         };
-        let is_named = |key: &PublicKey| named.nix_keys().any(|(_, named)| named == key);
         let (counted, needed) = match believing {
             Believing::ItsOwn => (with(&named.contributors, &|_| true), named.threshold),
             Believing::Keys(keys) => (with(&named.contributors, &|key| keys.contains(key)), named.threshold),
-            Believing::Signers(signers) => {
-                (with(&signers.contributors, &is_named), named.threshold.max(signers.threshold))
-            }
+            Believing::Signers(signers) => (
+                with(&signers.contributors, &|key| named.has_nix_key(key)),
+                named.threshold.max(signers.threshold),
+            ),
         };
         Believed { named, counted, needed }
     }

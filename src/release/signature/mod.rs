@@ -81,16 +81,14 @@ fn by_nix(signers: &Signers, document: Document<'_>, file: &[u8]) -> Vec<Result<
         if data_encoding::BASE64.decode(base64.as_bytes()).map_or(0, |bytes| bytes.len()) != 64 {
             return Err(malformed("behind the colon must be 64 bytes in base-64"));
         }
-        let owned =
-            signers.contributors.iter().flat_map(|owner| owner.nix.iter().map(move |key| (owner, key)));
-        let (owner, key) = owned
-            .into_iter()
+        let (owner, key) = signers
+            .nix_keys()
             .find(|(_, key)| key.name() == name)
             .ok_or_else(|| SignatureError::Unknown { key: name.to_owned() })?;
         if !key.has_signed_message(&message, line) {
             return Err(SignatureError::Bad { key: name.to_owned() });
         }
-        Ok(Signature { contributor: owner.name.clone(), key: name.to_owned(), made: None })
+        Ok(Signature { contributor: owner.to_owned(), key: name.to_owned(), made: None })
     };
     lines.iter().map(judge).collect()
 }
